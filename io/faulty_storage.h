@@ -1,0 +1,86 @@
+// A Storage that fails on purpose: it passes calls on to another and injects faults by script
+// (the n-th write to this path) or by chance (a probability, drawn from the seed).
+//
+// What a fault does, by operation:
+//   kind      kRead                      kWrite                       kSync            others
+//   kError    error, nothing read        error, nothing written       error, no sync   error
+//   kShort    half of the bytes          first half, then the error   -                -
+//   kFlipBit  one bit of them differs    one bit differs on disk      -                -
+//   kLost     -                          reports success, no write    success, no sync -
+// A short read breaks the promise of File::read_at: a caller of read_at sees an early end of
+// the file, while a queue carries on where it stopped, as it must with a device.
+//
+// Faults reach the queues that read through File::read_at: ManualLoop's, BlockingQueue, and
+// UringQueue by its slow path for files that are not PosixFile. Thread-safe; a run is
+// repeatable when the order of the calls is.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "io/storage.h"
+
+namespace kachel::io {
+
+enum class FaultOp : std::uint8_t {
+  kRead,
+  kWrite,
+  kSync,
+  kReserve,
+  kTruncate,
+  kOpen,  // existing files
+  kCreate,
+  kRemove,  // remove and remove_tree
+  kRename,  // by the path renamed from
+  kList,
+  kCreateDirectory,
+  kSyncDirectory,
+};
+
+enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost };
+
+struct Fault {
+  FaultOp op = FaultOp::kRead;
+  FaultKind kind = FaultKind::kError;
+  int error_number = EIO;       // of kError and short writes
+  std::string path_contains{};  // empty: every path
+  std::uint64_t skip = 0;       // matching operations let through before the first fault
+  std::uint64_t times = 1;      // faults before it is spent; 0: for ever
+  double probability = 1.0;     // that a matching operation past `skip` fails
+};
+
+class FaultPlan;
+
+class FaultyStorage final : public Storage {
+ public:
+  /// `base` must outlive this storage and its files.
+  explicit FaultyStorage(Storage& base, std::uint64_t seed = 0);
+  ~FaultyStorage() override;
+
+  /// Adds a fault. When several match an operation, the one injected first acts.
+  void inject(Fault fault);
+  /// From here on nothing fails.
+  void clear();
+  /// How many operations have failed so far.
+  std::uint64_t injected() const;
+
+  Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
+  Result<void> remove(std::string_view path) override;
+  Result<void> rename(std::string_view from, std::string_view to) override;
+  Result<bool> exists(std::string_view path) override;
+  Result<void> create_directory(std::string_view path) override;
+  Result<void> remove_tree(std::string_view path) override;
+  Result<std::vector<std::string>> list(std::string_view directory) override;
+  Result<void> sync_directory(std::string_view directory) override;
+  Result<std::unique_ptr<DirectoryLock>> lock(std::string_view path) override;
+  Result<SpaceInfo> space() override;
+  std::string native_root() const override;
+
+ private:
+  Storage& base_;
+  std::shared_ptr<FaultPlan> plan_;  // shared with the open files
+};
+
+}  // namespace kachel::io

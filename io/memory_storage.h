@@ -1,0 +1,55 @@
+// A Storage in memory that loses what was not synced, for tests and the simulator.
+//
+// Model of durability, stricter than most file systems:
+//   * a file's bytes and size are durable as of its last sync();
+//   * a directory's entries are durable as of its last sync_directory(), so a file that was
+//     created and synced is lost with its name if the directory was not synced;
+//   * removals and renames come undone unless every directory concerned was synced.
+// crash() drops the rest. Handles and locks from before a crash are dead: every call on them
+// fails, so that a component being torn down can't alter what its successor finds.
+//
+// Thread-safe; one lock for all.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "io/random.h"
+#include "io/storage.h"
+
+namespace kachel::io {
+
+struct MemoryState;
+
+struct MemoryStorageOptions {
+  std::uint64_t capacity_bytes = std::uint64_t{1} << 40;  // kNoSpace beyond; sizes and reserves
+};
+
+class MemoryStorage final : public Storage {
+ public:
+  explicit MemoryStorage(const MemoryStorageOptions& options = {});
+  ~MemoryStorage() override;
+
+  /// Loses everything that was not synced.
+  void crash();
+  /// Loses some of it: of every file's unsynced bytes each 512-byte sector survives or not,
+  /// and the size is the durable one, the last one, or between; directories as in crash().
+  void crash_torn(SeededRandom& random);
+
+  Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
+  Result<void> remove(std::string_view path) override;
+  Result<void> rename(std::string_view from, std::string_view to) override;
+  Result<bool> exists(std::string_view path) override;
+  Result<void> create_directory(std::string_view path) override;
+  Result<void> remove_tree(std::string_view path) override;
+  Result<std::vector<std::string>> list(std::string_view directory) override;
+  Result<void> sync_directory(std::string_view directory) override;
+  Result<std::unique_ptr<DirectoryLock>> lock(std::string_view path) override;
+  Result<SpaceInfo> space() override;
+  std::string native_root() const override { return {}; }
+
+ private:
+  std::shared_ptr<MemoryState> state_;  // shared with open files and locks, which may outlive this
+};
+
+}  // namespace kachel::io
