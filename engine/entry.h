@@ -1,0 +1,79 @@
+// An entry as readers see it: an immutable, reference-counted value with its metadata.
+#pragma once
+
+#include <atomic>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kachel {
+
+inline constexpr unsigned kMaxSubjects = 16;
+inline constexpr unsigned kMaxSubjectBytes = 256;
+inline constexpr unsigned kMaxModelBytes = 256;
+inline constexpr unsigned kDatabases = 16;  // SELECT 0..15, as Redis has by default
+
+enum class Kind : std::uint8_t { kBlob = 0, kCompletion = 1, kEmbedding = 2 };
+
+enum class Tier : std::uint8_t { kHot, kWriteBuffer, kFlash };
+
+/// Whose key it is. The tenant comes from authentication; the database from SELECT.
+struct Namespace {
+  std::uint32_t tenant = 0;
+  std::uint8_t database = 0;
+  friend auto operator<=>(const Namespace&, const Namespace&) = default;
+};
+
+/// What a put says about its value, and reads give back.
+struct Metadata {
+  Kind kind = Kind::kBlob;
+  std::string model;                  // empty: not known; <= kMaxModelBytes
+  std::vector<std::string> subjects;  // <= kMaxSubjects, each <= kMaxSubjectBytes
+  std::int64_t erase_by_ms = 0;       // 0: none
+  std::uint64_t tokens_in = 0;
+  std::uint64_t tokens_out = 0;
+  std::uint64_t cost_micro_usd = 0;
+};
+
+/// Immutable once shared. The value's bytes follow the struct in one allocation.
+class Entry {
+ public:
+  using Pointer = boost::intrusive_ptr<Entry>;
+
+  /// An entry with room for `value_bytes`, to be filled through mutable_value() before
+  /// it is shared.
+  static Pointer make(std::size_t value_bytes);
+  static Pointer make(std::string_view value);
+
+  std::string_view value() const { return {bytes(), value_bytes_}; }
+  std::span<char> mutable_value() { return {bytes(), value_bytes_}; }
+  /// Bytes of memory this entry takes, metadata included.
+  std::size_t footprint_bytes() const;
+
+  Metadata metadata;
+  std::uint64_t version = 0;  // sequence at which the value was put
+  std::int64_t created_ms = 0;
+  std::uint32_t stored_bytes = 0;  // whole record on flash
+
+  friend void intrusive_ptr_add_ref(Entry* entry) noexcept {
+    entry->references_.fetch_add(1, std::memory_order_relaxed);
+  }
+  friend void intrusive_ptr_release(Entry* entry) noexcept {
+    if (entry->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) destroy(entry);
+  }
+
+ private:
+  explicit Entry(std::size_t value_bytes) : value_bytes_(value_bytes) {}
+  ~Entry() = default;
+  static void destroy(Entry* entry) noexcept;
+  char* bytes() { return reinterpret_cast<char*>(this + 1); }
+  const char* bytes() const { return reinterpret_cast<const char*>(this + 1); }
+
+  std::atomic<std::uint32_t> references_{0};
+  std::size_t value_bytes_;
+};
+
+}  // namespace kachel

@@ -1,0 +1,179 @@
+// The table of a footer. Its trailer: trailer.cc.
+#include "engine/format/footer.h"
+
+#include "engine/format/record_rules.h"
+#include "engine/format/trailer.h"
+
+namespace kachel::format {
+namespace {
+
+// Where the entry before ended, which the next one is coded against.
+struct Before {
+  std::uint64_t end = kSegmentHeaderBytes;
+  std::uint64_t sequence = 0;
+};
+
+std::uint64_t version_lag(const RecordSummary& record) {
+  return record.version == 0 ? 0 : record.sequence - record.version;
+}
+
+void write_entry(VectorSink& sink, const RecordSummary& record, Before& before) {
+  sink.u8(static_cast<std::uint8_t>(record.type));
+  sink.u8(record.flags);
+  sink.varint((record.offset - before.end) / kRecordAlignment);
+  sink.varint(record.size / kRecordAlignment);
+  sink.varint(zigzag(static_cast<std::int64_t>(record.sequence - before.sequence)));
+  sink.varint(version_lag(record));
+  sink.varint(record.space.tenant);
+  sink.u8(record.space.database);
+  sink.varint(static_cast<std::uint64_t>(record.expires_at_ms));
+  sink.varint(record.raw_bytes);
+  sink.varint(record.covers);
+  if (has_mac(record.type)) sink.bytes(record.mac.bytes);
+  if (record.type == RecordType::kPut) {
+    sink.varint(static_cast<std::uint64_t>(record.erase_by_ms));
+  }
+  before = {record.offset + record.size, record.sequence};
+}
+
+// Gap and length, against the room that is left before the table.
+void read_extent(Reader& reader, RecordSummary& record, std::uint64_t begin, std::uint64_t end) {
+  const std::uint64_t room = (end - begin) / kRecordAlignment;
+  const std::uint64_t gap = reader.varint_up_to(room);
+  const std::uint64_t size = reader.varint_up_to(room - gap);
+  constexpr std::uint64_t kLargest =
+      align_up(kRecordFixedBytes + kMaxMetaBytes + kMaxPayloadBytes, kRecordAlignment);
+  static_assert(kLargest <= UINT32_MAX);
+  if (size * kRecordAlignment <= kRecordFixedBytes || size > kLargest / kRecordAlignment) {
+    return reader.fail();
+  }
+  record.offset = begin + gap * kRecordAlignment;
+  record.size = static_cast<std::uint32_t>(size * kRecordAlignment);
+}
+
+void read_sequence(Reader& reader, RecordSummary& record, std::uint64_t before) {
+  record.sequence = before + static_cast<std::uint64_t>(unzigzag(reader.varint()));
+  const std::uint64_t lag = reader.varint();
+  if (lag >= record.sequence) return reader.fail();
+  record.version = record.sequence - lag;
+}
+
+RecordSummary read_entry(Reader& reader, const Before& before, const SegmentHeader& header,
+                         std::uint64_t data_end) {
+  RecordSummary record;
+  const std::uint8_t type = reader.u8();
+  record.type = static_cast<RecordType>(type);
+  record.flags = reader.u8();
+  read_extent(reader, record, before.end, data_end);
+  read_sequence(reader, record, before.sequence);
+  record.space.tenant = static_cast<std::uint32_t>(reader.varint_up_to(UINT32_MAX));
+  record.space.database = reader.u8();
+  record.expires_at_ms = reader.time_ms();
+  record.raw_bytes = reader.varint_up_to(kMaxPayloadBytes);
+  record.covers = reader.varint();
+  if (!is_record_type(type) || (record.flags & ~kKnownFlags) != 0 ||
+      record.sequence < header.first_sequence || !is_database(record.type, record.space.database)) {
+    reader.fail();
+  }
+  if (has_mac(record.type)) {
+    const auto mac = reader.bytes(record.mac.bytes.size());
+    if (!mac.empty()) record.mac.bytes = load<decltype(record.mac.bytes)>(mac.data());
+  }
+  if (record.type == RecordType::kPut) record.erase_by_ms = reader.time_ms();
+  return record;
+}
+
+bool same_totals(const Trailer& a, const Trailer& b) {
+  return a.entries == b.entries && a.lowest_sequence == b.lowest_sequence &&
+         a.highest_sequence == b.highest_sequence && a.lowest_deadline_ms == b.lowest_deadline_ms &&
+         a.highest_deadline_ms == b.highest_deadline_ms && a.raw_bytes == b.raw_bytes;
+}
+
+}  // namespace
+
+RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_t size,
+                        const MacKey& key) {
+  RecordSummary summary;
+  summary.type = meta.type;
+  summary.flags = meta.flags;
+  summary.offset = offset;
+  summary.size = static_cast<std::uint32_t>(size);
+  summary.sequence = meta.sequence;
+  summary.version = meta.version == 0 ? meta.sequence : meta.version;
+  summary.space = meta.space;
+  if (meta.type == RecordType::kPut) {
+    summary.mac = key_mac(key, meta.space, meta.key);
+  } else if (has_mac(meta.type)) {
+    summary.mac = meta.mac;
+  }
+  summary.expires_at_ms = stored_deadline(meta.expires_at_ms);
+  summary.erase_by_ms = stored_deadline(meta.erase_by_ms);
+  summary.raw_bytes = meta.raw_bytes;
+  summary.covers = meta.covers;
+  summary.first_void = meta.first_void;
+  summary.last_void = meta.last_void;
+  summary.durable_through = meta.durable_through;
+  summary.written_through = meta.written_through;
+  return summary;
+}
+
+EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header,
+                            std::uint64_t data_end, std::span<const RecordSummary> records) {
+  EncodedFooter footer;
+  std::vector<std::byte>& bytes = footer.bytes;
+  VectorSink sink(bytes);
+  Before before{kSegmentHeaderBytes, header.first_sequence};
+  for (const RecordSummary& record : records)
+    write_entry(sink, record, before);
+
+  Trailer& trailer = footer.trailer;
+  trailer.store_id = store_id;
+  trailer.segment_id = header.segment_id;
+  trailer.table_offset = data_end;
+  trailer.table_bytes = bytes.size();
+  trailer.table_checksum = checksum(bytes, checksum_seed({store_id, header.segment_id, data_end}));
+  total_up(records, trailer);
+
+  const std::uint64_t file_bytes =
+      align_up(data_end + bytes.size() + kTrailerBytes, kFooterAlignment);
+  bytes.resize(file_bytes - data_end);
+  encode_trailer(trailer, std::span(bytes).last<kTrailerBytes>(), file_bytes - kTrailerBytes);
+  return footer;
+}
+
+Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
+                                                const SegmentHeader& header,
+                                                const Trailer& trailer) {
+  const auto corrupt = [&](const char* what) {
+    return Error{ErrorCode::kCorrupt,
+                 "table of segment " + std::to_string(trailer.segment_id) + ": " + what};
+  };
+  if (bytes.size() < trailer.table_bytes) return corrupt("cut off");
+  if (trailer.table_offset < kSegmentHeaderBytes ||
+      trailer.entries > trailer.table_bytes / kMinTableEntryBytes) {
+    return corrupt("the trailer does not fit");
+  }
+  const auto table = bytes.first(trailer.table_bytes);
+  if (checksum(table, checksum_seed({trailer.store_id, trailer.segment_id,
+                                     trailer.table_offset})) != trailer.table_checksum) {
+    return corrupt("the checksum does not fit");
+  }
+  if (!all_zero(bytes.subspan(table.size()))) return corrupt("the padding is not zero");
+
+  std::vector<RecordSummary> records;
+  records.reserve(trailer.entries);
+  Reader reader(table);
+  Before before{kSegmentHeaderBytes, header.first_sequence};
+  while (reader.remaining() > 0 && records.size() < trailer.entries) {
+    records.push_back(read_entry(reader, before, header, trailer.table_offset));
+    before = {records.back().offset + records.back().size, records.back().sequence};
+    if (!reader.ok()) break;
+  }
+  if (!reader.finished()) return corrupt("an entry is not as its type says");
+  Trailer totals;
+  total_up(records, totals);
+  if (!same_totals(totals, trailer)) return corrupt("the trailer's totals do not fit");
+  return records;
+}
+
+}  // namespace kachel::format

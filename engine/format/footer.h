@@ -1,0 +1,91 @@
+// What a segment says about itself: header, table of records, trailer. docs/format.md.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/format/record.h"
+#include "engine/mac.h"
+#include "io/error.h"
+
+namespace kachel::format {
+
+inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kMinReaderVersion = 1;
+inline constexpr std::size_t kSegmentHeaderBytes = 4096;
+inline constexpr std::size_t kTrailerBytes = 128;
+inline constexpr std::size_t kFooterAlignment = 4096;
+inline constexpr std::uint32_t kSegmentFlagSurvivors = 1;
+
+struct SegmentHeader {
+  StoreId store_id{};
+  std::uint64_t segment_id = 0;
+  std::int64_t created_ms = 0;
+  std::uint64_t first_sequence = 0;
+  std::uint32_t bucket = 0;
+  std::uint32_t flags = 0;
+  std::uint64_t capacity_bytes = 0;
+};
+std::vector<std::byte> encode_segment_header(const SegmentHeader& header);
+/// kForeign: another store's, or no segment; kVersion: too new; kCorrupt otherwise.
+Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
+                                            const StoreId& store_id, std::uint64_t segment_id);
+
+/// One record as the index needs it: what a footer's table holds, and a scan yields.
+struct RecordSummary {
+  RecordType type = RecordType::kPut;
+  std::uint8_t flags = 0;
+  std::uint64_t offset = 0;  // bytes from the start of the file
+  std::uint32_t size = 0;    // bytes, padding included
+  std::uint64_t sequence = 0;
+  std::uint64_t version = 0;
+  Namespace space;
+  Mac mac;  // kPut, kErase, kExpiry
+  std::int64_t expires_at_ms = 0;
+  std::int64_t erase_by_ms = 0;  // kPut
+  std::uint64_t raw_bytes = 0;
+  std::uint64_t covers = 0;
+  // Not in the table (records of these types are found by scanning or not needed later).
+  std::uint64_t first_void = 0, last_void = 0;
+  std::uint64_t durable_through = 0, written_through = 0;
+};
+RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_t size,
+                        const MacKey& key);
+
+struct Trailer {
+  StoreId store_id{};
+  std::uint64_t segment_id = 0;
+  std::uint64_t table_offset = 0;
+  std::uint64_t table_bytes = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t lowest_sequence = 0;
+  std::uint64_t highest_sequence = 0;
+  std::int64_t lowest_deadline_ms = 0;
+  std::int64_t highest_deadline_ms = 0;
+  std::uint64_t raw_bytes = 0;
+  std::uint64_t table_checksum = 0;
+};
+
+/// Table, padding and trailer, to be appended at `data_end` (a multiple of 8). `records` in
+/// order of offset. Fills in everything of the trailer.
+struct EncodedFooter {
+  std::vector<std::byte> bytes;
+  Trailer trailer;
+};
+EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header,
+                            std::uint64_t data_end, std::span<const RecordSummary> records);
+
+/// `bytes`: the last kTrailerBytes of a file of `file_bytes`. kNotFound when there is no
+/// trailer (an unsealed segment), kCorrupt when there is a damaged one.
+Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t file_bytes,
+                               const StoreId& store_id, std::uint64_t segment_id);
+
+/// Verifies the table's checksum, then decodes it. `bytes`: the table, and what follows it of
+/// the padding, if that is to be verified too. kCorrupt.
+Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
+                                                const SegmentHeader& header,
+                                                const Trailer& trailer);
+
+}  // namespace kachel::format

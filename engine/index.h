@@ -1,0 +1,116 @@
+// The index: where each entry's newest record lies. Derived from the segments, never the
+// truth: it may lose everything since its last completed flush (and is then replayed), or all
+// (and is then rebuilt). Implementations: RocksDbIndex, MemoryIndex (tests, simulator); one
+// contract suite runs against both.
+//
+// Threads: find() and list() from any thread; everything else from the log thread only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "engine/entry.h"
+#include "engine/format/record.h"
+#include "engine/mac.h"
+#include "io/error.h"
+#include "io/unique_function.h"
+
+namespace kachel {
+
+/// docs/format.md ("Index").
+struct Row {
+  std::uint64_t segment_id = 0;
+  std::uint64_t offset = 0;  // bytes
+  std::uint32_t size = 0;    // bytes, padding included
+  std::uint64_t sequence = 0;
+  std::uint64_t version = 0;
+  std::int64_t expires_at_ms = 0;
+  std::uint64_t raw_bytes = 0;
+  std::uint64_t covers = 0;           // lowest segment that may hold an older copy; 0: none
+  std::uint64_t expiry_sequence = 0;  // the expiry record in force; 0: the put's own
+  friend bool operator==(const Row&, const Row&) = default;
+};
+
+struct RowKey {
+  Namespace space;
+  Mac mac;
+  friend bool operator==(const RowKey&, const RowKey&) = default;
+  friend auto operator<=>(const RowKey&, const RowKey&) = default;
+};
+
+struct IndexChange {
+  RowKey key;
+  std::optional<Row> row;  // nothing: delete
+};
+
+/// Live entries of one segment, by namespace.
+struct SegmentCounts {
+  std::uint64_t segment_id = 0;
+  std::uint64_t live_bytes = 0;
+  bool has_later_expiries = false;  // the expiry of one of its entries was put off
+  std::vector<std::pair<Namespace, std::uint64_t>> entries;
+};
+
+struct Marker {
+  format::StoreId store_id{};
+  std::uint64_t applied_through = 0;
+  /// Open segments and the offset up to which their records are applied.
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> open_segments;
+};
+
+using Fence = std::pair<Namespace, std::uint64_t>;  // database 255: all; version
+
+enum class Where : std::uint8_t {
+  kMemory,    // kNeedsDisk when memory can't tell
+  kAnywhere,  // may block on the disk
+};
+enum class LookupStatus : std::uint8_t { kFound, kAbsent, kNeedsDisk, kFailed };
+struct Lookup {
+  LookupStatus status = LookupStatus::kAbsent;
+  Row row;
+};
+
+/// Says which rows compaction may drop. Called from the index's own threads.
+class RowFilter {
+ public:
+  virtual ~RowFilter() = default;
+  virtual bool is_dead(const RowKey& key, const Row& row) const = 0;
+};
+
+struct IndexUsage {
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t unflushed_bytes = 0;  // in memory and not yet on its way to disk
+};
+
+class Index {
+ public:
+  virtual ~Index() = default;
+
+  virtual Lookup find(const RowKey& key, Where where) const = 0;
+  /// Up to `limit` rows of the namespace with MAC >= `from`, in MAC order. May block.
+  virtual Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
+                                                        std::size_t limit) const = 0;
+
+  /// Visible at once, durable with the next flush. In the order given.
+  virtual Result<void> apply(std::span<const IndexChange> changes) = 0;
+  virtual Result<void> put_fence(const Fence& fence) = 0;
+
+  /// Starts making everything applied so far durable, atomically with the marker and the
+  /// counts; returns at once. `done` runs on any thread. One at a time.
+  virtual void flush(const Marker& marker, std::span<const SegmentCounts> counts,
+                     UniqueFunction<void(Result<void>)> done) = 0;
+
+  /// As found at open.
+  virtual Result<std::optional<Marker>> marker() const = 0;
+  virtual Result<std::vector<SegmentCounts>> counts() const = 0;
+  virtual Result<std::vector<Fence>> fences() const = 0;
+
+  virtual void set_memory(std::uint64_t bytes) = 0;
+  virtual IndexUsage usage() const = 0;
+};
+
+}  // namespace kachel

@@ -1,0 +1,41 @@
+#include "engine/mac.h"
+
+#include <cstring>
+#include <sodium/crypto_shorthash_siphash24.h>
+#include <vector>
+
+namespace kachel {
+namespace {
+
+constexpr std::size_t kPrefixBytes = sizeof(std::uint32_t) + sizeof(std::uint8_t);
+// libsodium hashes one piece: keys up to here are joined with their prefix on the stack.
+constexpr std::size_t kStackBytes = 1024;
+static_assert(sizeof(Mac) == crypto_shorthash_siphashx24_BYTES);
+static_assert(sizeof(MacKey) == crypto_shorthash_siphashx24_KEYBYTES);
+
+Mac hash(const MacKey& key, unsigned char* message, Namespace space, std::string_view text) {
+  for (unsigned i = 0; i < sizeof space.tenant; ++i) {
+    message[i] = static_cast<unsigned char>(space.tenant >> (8 * i));
+  }
+  message[sizeof space.tenant] = space.database;
+  if (!text.empty()) std::memcpy(message + kPrefixBytes, text.data(), text.size());
+  Mac mac;
+  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(mac.bytes.data()), message,
+                              kPrefixBytes + text.size(),
+                              reinterpret_cast<const unsigned char*>(key.data()));
+  return mac;
+}
+
+}  // namespace
+
+Mac key_mac(const MacKey& key, Namespace space, std::string_view text) {
+  const std::size_t size = kPrefixBytes + text.size();
+  if (size <= kStackBytes) {
+    std::array<unsigned char, kStackBytes> message;
+    return hash(key, message.data(), space, text);
+  }
+  std::vector<unsigned char> message(size);
+  return hash(key, message.data(), space, text);
+}
+
+}  // namespace kachel

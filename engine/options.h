@@ -1,0 +1,41 @@
+// What an embedding program decides about a store. Plain data; validated by Store::open.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace kachel {
+
+enum class Durability : std::uint8_t {
+  kRelaxed,  // acknowledged in the write buffer: kill -9 loses <= 50 ms, power <= 1 s
+  kGroup,    // acknowledged once the kernel has it: kill -9 loses nothing, power <= 1 s
+  kStrict,   // acknowledged after fdatasync: nothing is lost
+};
+
+inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+
+struct Options {
+  /// Bounds the hot tier, the index's caches, write buffers and reads in flight together.
+  std::uint64_t memory_bytes = 256 * kMiB;
+  /// Bounds the bytes in segments/ and index/.
+  std::uint64_t capacity_bytes = 10 * 1024 * kMiB;
+  Durability durability = Durability::kGroup;
+  /// 0: chosen from the capacity (a 64th of it, between 4 MiB and 64 MiB).
+  std::uint64_t segment_bytes = 0;
+  std::uint64_t max_key_bytes = 64 * 1024;
+  std::uint64_t max_value_bytes = 64 * kMiB;
+  /// zstd level of values on their way in (1..19).
+  int compression_level = 3;
+  /// Longest time acknowledged bytes stay unsynced in `relaxed` and `group`.
+  std::chrono::milliseconds sync_interval{1000};
+  /// Longest time acknowledged bytes stay in the write buffer in `relaxed`.
+  std::chrono::milliseconds relaxed_interval{50};
+  /// Create the store when the directory has none.
+  bool create_if_missing = true;
+};
+
+inline constexpr std::uint64_t kMinMemoryBytes = 16 * kMiB;
+inline constexpr std::uint64_t kMinCapacityBytes = 64 * kMiB;
+
+}  // namespace kachel
