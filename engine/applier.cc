@@ -1,0 +1,162 @@
+#include "engine/applier.h"
+
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <vector>
+
+namespace kachel {
+
+/// The changes of one call, visible to its own later records before they are in the index.
+class Applier::Batch {
+ public:
+  explicit Batch(Core& core) : core_(core) {}
+
+  Result<void> add(LogRecord& record) {
+    switch (record.summary.type) {
+      case format::RecordType::kPut:
+        return put(record);
+      case format::RecordType::kErase:
+        return erase(record);
+      case format::RecordType::kExpiry:
+        return change_expiry(record);
+      case format::RecordType::kFence:
+        return raise_fence(record);
+      case format::RecordType::kVoid:
+      case format::RecordType::kMark:
+        return {};
+    }
+    return {};
+  }
+
+  Result<void> commit() { return core_.index->apply(changes_); }
+
+ private:
+  using MaybeRow = std::optional<Row>;
+
+  Result<MaybeRow> current(const RowKey& key) {
+    if (const auto found = overlay_.find(key.mac); found != overlay_.end()) {
+      return changes_[found->second].row;
+    }
+    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+    if (lookup.status == LookupStatus::kFailed) {
+      return Error{ErrorCode::kCorrupt, "index: a row can't be read"};
+    }
+    if (lookup.status != LookupStatus::kFound) return MaybeRow();
+    return MaybeRow(lookup.row);
+  }
+
+  void set(const RowKey& key, MaybeRow row) {
+    const auto [at, added] = overlay_.try_emplace(key.mac, changes_.size());
+    if (added) {
+      changes_.push_back({key, row});
+    } else {
+      changes_[at->second].row = row;
+    }
+  }
+
+  Result<void> put(LogRecord& record) {
+    format::RecordSummary& summary = record.summary;
+    const RowKey key{summary.space, summary.mac};
+    auto old = current(key);
+    if (!old) return old.error();
+    if (*old && (*old)->version > summary.version) return {};  // a later put is known already
+    if (core_.fences.is_fenced(summary.space, summary.version)) return {};
+    Row row;
+    row.segment_id = record.segment->id;
+    row.offset = summary.offset;
+    row.size = summary.size;
+    row.sequence = summary.sequence;
+    row.version = summary.version;
+    row.expires_at_ms = summary.expires_at_ms;
+    row.raw_bytes = summary.raw_bytes;
+    if (*old) {
+      row.covers = older_copies(**old);
+      retire(key.space, **old);
+    }
+    summary.covers = row.covers;
+    set(key, row);
+    record.segment->live_bytes.fetch_add(row.size);
+    ++record.segment->live_entries[key.space];
+    core_.live_counts.add(key.space, 1);
+    return {};
+  }
+
+  Result<void> erase(const LogRecord& record) {
+    const RowKey key{record.summary.space, record.summary.mac};
+    auto old = current(key);
+    if (!old) return old.error();
+    if (!*old || (*old)->version >= record.summary.version) return {};
+    retire(key.space, **old);
+    set(key, std::nullopt);
+    return {};
+  }
+
+  Result<void> change_expiry(const LogRecord& record) {
+    const RowKey key{record.summary.space, record.summary.mac};
+    auto old = current(key);
+    if (!old) return old.error();
+    if (!*old || (*old)->version != record.summary.version) return {};
+    Row row = **old;
+    const bool later = row.expires_at_ms != 0 && (record.summary.expires_at_ms == 0 ||
+                                                  record.summary.expires_at_ms > row.expires_at_ms);
+    if (const auto segment = core_.segments.find(row.segment_id); segment && later) {
+      segment->has_later_expiries = true;
+    }
+    row.expires_at_ms = record.summary.expires_at_ms;
+    row.expiry_sequence = record.summary.sequence;
+    set(key, row);
+    return {};
+  }
+
+  Result<void> raise_fence(const LogRecord& record) {
+    const Namespace scope = record.summary.space;
+    const std::uint64_t version = core_.fences.raise(scope, record.summary.version);
+    // Appended again by reclaim: what it covers has been taken out of the books long since, and
+    // what is in them came after it.
+    const bool again = record.summary.version != record.summary.sequence;
+    if (again) return core_.index->put_fence({scope, version});
+    for (const auto& segment : core_.segments.all()) {
+      std::erase_if(segment->live_entries, [&](const auto& item) {
+        const bool covered =
+            item.first.tenant == scope.tenant &&
+            (scope.database == format::kAllDatabases || item.first.database == scope.database);
+        if (covered) core_.live_counts.add(item.first, -static_cast<std::int64_t>(item.second));
+        return covered;
+      });
+    }
+    return core_.index->put_fence({scope, version});
+  }
+
+  /// The old copy is dead: its segment's books, unless they never had it.
+  void retire(Namespace space, const Row& old) {
+    if (core_.fences.is_fenced(space, old.version)) return;
+    const auto segment = core_.segments.find(old.segment_id);
+    if (!segment) return;
+    segment->live_bytes.fetch_sub(std::min<std::uint64_t>(old.size, segment->live_bytes.load()));
+    const auto live = segment->live_entries.find(space);
+    if (live == segment->live_entries.end()) return;
+    if (--live->second == 0) segment->live_entries.erase(live);
+    core_.live_counts.add(space, -1);
+  }
+
+  std::uint64_t older_copies(const Row& old) const {
+    const std::uint64_t candidate =
+        old.covers == 0 ? old.segment_id : std::min(old.covers, old.segment_id);
+    return core_.segments.may_hold_older(candidate, old.sequence + 1, 0) ? candidate : 0;
+  }
+
+  Core& core_;
+  std::vector<IndexChange> changes_;
+  boost::unordered_flat_map<Mac, std::size_t, MacHash> overlay_;
+};
+
+Result<void> Applier::apply(std::span<LogRecord> records) {
+  Batch batch(core_);
+  for (LogRecord& record : records) {
+    if (auto added = batch.add(record); !added) return added;
+  }
+  if (auto committed = batch.commit(); !committed) return committed;
+  if (!records.empty()) applied_through_ = records.back().summary.sequence;
+  return {};
+}
+
+}  // namespace kachel

@@ -1,0 +1,37 @@
+// Brings the index up to the log, record by record in order of sequence; live appends and
+// recovery go the same way. Log thread only.
+//
+// Besides the rows it keeps the books of the segments: what is live where, and for each put
+// the lowest segment that may still hold an older copy of its key (`covers`): when the put's
+// segment is dropped while that one stays, reclaim leaves a tombstone behind.
+#pragma once
+
+#include <span>
+
+#include "engine/core.h"
+
+namespace kachel {
+
+struct LogRecord {
+  format::RecordSummary summary;
+  SegmentPointer segment;
+};
+
+class Applier {
+ public:
+  explicit Applier(Core& core) : core_(core) {}
+
+  /// Fills in `summary.covers` of puts. kIo when the index can't be written.
+  Result<void> apply(std::span<LogRecord> records);
+
+  /// Sequence through which everything is in the index.
+  std::uint64_t applied_through() const { return applied_through_; }
+  void set_applied_through(std::uint64_t sequence) { applied_through_ = sequence; }
+
+ private:
+  class Batch;
+  Core& core_;
+  std::uint64_t applied_through_ = 0;
+};
+
+}  // namespace kachel

@@ -1,0 +1,182 @@
+#include "engine/cold_read.h"
+
+#include "engine/codec.h"
+
+namespace kachel {
+namespace {
+// Above this, decompressing takes milliseconds: not on a thread that serves others.
+constexpr std::uint64_t kDecodeOnPoolBytes = kMiB;
+
+constexpr std::uint64_t round_down(std::uint64_t n) {
+  return n / io::kBlockBytes * io::kBlockBytes;
+}
+constexpr std::uint64_t round_up(std::uint64_t n) {
+  return round_down(n + io::kBlockBytes - 1);
+}
+}  // namespace
+
+ColdRead::ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac,
+                   std::string_view key)
+    : core_(core), loop_(loop), space_(space), mac_(mac), key_(key) {}
+
+void ColdRead::join(io::Loop& loop, GetHandler handler) {
+  waiters_.emplace_back(&loop, std::move(handler));
+}
+
+bool ColdRead::start(const std::optional<Row>& row) {
+  if (row) return on_lookup({LookupStatus::kFound, *row});
+  return locate(Where::kMemory);
+}
+
+bool ColdRead::locate(Where where) {
+  bump(core_.counters.index_lookups);
+  return on_lookup(core_.index->find({space_, mac_}, where));
+}
+
+void ColdRead::locate_on_pool() {
+  bump(core_.counters.index_pool_lookups);
+  core_.env.pool.run([self = shared_from_this()] {
+    const Lookup lookup = self->core_.index->find({self->space_, self->mac_}, Where::kAnywhere);
+    self->loop_.post([self, lookup] { self->on_lookup(lookup); });
+  });
+}
+
+bool ColdRead::on_lookup(const Lookup& lookup) {
+  if (lookup.status == LookupStatus::kNeedsDisk) {
+    locate_on_pool();
+    return false;
+  }
+  located_.store(true, std::memory_order_release);
+  if (lookup.status != LookupStatus::kFound) {
+    if (lookup.status == LookupStatus::kFailed) bump(core_.counters.io_errors);
+    finish(nullptr);
+    return true;
+  }
+  const Row& row = lookup.row;
+  const bool expired = row.expires_at_ms != 0 && row.expires_at_ms <= core_.clock.now_ms();
+  if (expired) bump(core_.counters.expired);
+  segment_ = core_.segments.find(row.segment_id);
+  if (expired || !segment_ || core_.fences.is_fenced(space_, row.version)) {
+    finish(nullptr);
+    return true;
+  }
+  read(row);
+  return true;
+}
+
+void ColdRead::read(const Row& row) {
+  row_ = row;
+  const std::uint64_t start = round_down(row.offset);
+  const std::uint64_t length = round_up(row.offset + row.size) - start;
+  buffer_ = loop_.io().acquire_buffer(length);
+  request_.op = io::IoOp::kRead;
+  request_.file = segment_->file.get();
+  request_.offset = start;
+  request_.data = buffer_.data();
+  request_.length = length;
+  request_.buffer_index = buffer_.registered_index();
+  request_.context = this;
+  request_.on_complete = [](io::IoRequest& done) {
+    static_cast<ColdRead*>(done.context)->on_read();
+  };
+  self_ = shared_from_this();
+  loop_.io().submit(request_);
+}
+
+void ColdRead::on_read() {
+  const std::shared_ptr<ColdRead> self = std::move(self_);
+  if (request_.error != 0) {
+    bump(core_.counters.io_errors);
+    finish(nullptr);
+    return;
+  }
+  segment_->reads.fetch_add(1, std::memory_order_relaxed);
+  if (row_.raw_bytes <= kDecodeOnPoolBytes) {
+    decode();
+    return;
+  }
+  core_.env.pool.run([self] {
+    auto entry = self->decode_entry();
+    self->loop_.post([self, entry = std::move(entry)]() mutable {
+      self->buffer_.release();
+      self->finish(std::move(entry));
+    });
+  });
+}
+
+void ColdRead::decode() {
+  Entry::Pointer entry = decode_entry();
+  buffer_.release();
+  finish(std::move(entry));
+}
+
+/// nullptr when what was read is not the record that the row promised.
+Entry::Pointer ColdRead::decode_entry() {
+  const std::size_t skip = row_.offset - request_.offset;
+  if (request_.transferred < skip + row_.size) return nullptr;
+  const std::span<const std::byte> bytes(buffer_.data() + skip, row_.size);
+  auto record = format::decode_record(bytes, {core_.store_id, row_.segment_id, row_.offset});
+  if (!record) return nullptr;
+  const format::RecordMeta& meta = record->meta;
+  if (meta.type != format::RecordType::kPut || meta.space != space_ || meta.key != key_ ||
+      meta.version != row_.version || meta.raw_bytes != row_.raw_bytes) {
+    return nullptr;
+  }
+  Entry::Pointer entry = Entry::make(meta.raw_bytes);
+  if (!decompress(meta.codec, record->payload, std::as_writable_bytes(entry->mutable_value()))) {
+    return nullptr;
+  }
+  entry->metadata.kind = meta.kind;
+  entry->metadata.model = meta.model;
+  entry->metadata.subjects.assign(meta.subjects.begin(), meta.subjects.end());
+  entry->metadata.erase_by_ms = meta.erase_by_ms;
+  entry->metadata.tokens_in = meta.tokens_in;
+  entry->metadata.tokens_out = meta.tokens_out;
+  entry->metadata.cost_micro_usd = meta.cost_micro_usd;
+  entry->version = meta.version;
+  entry->created_ms = meta.created_ms;
+  entry->stored_bytes = row_.size;
+  return entry;
+}
+
+void ColdRead::finish(Entry::Pointer entry) {
+  if (segment_ && !entry && row_.size != 0 && request_.error == 0) {
+    bump(core_.counters.damaged_reads);
+  }
+  std::vector<std::pair<io::Loop*, GetHandler>> waiters;
+  Shard& shard = core_.shard(mac_);
+  {
+    const std::lock_guard lock(shard.mutex);
+    const auto found = shard.reads.find(mac_);
+    if (found != shard.reads.end() && found->second.get() == this) shard.reads.erase(found);
+    if (entry && core_.fences.is_fenced(space_, entry->version)) entry = nullptr;
+    if (entry && !stale_) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
+    stale_ = true;
+    waiters = std::move(waiters_);
+  }
+  std::optional<Found> result;
+  if (entry) result = Found{std::move(entry), row_.expires_at_ms, Tier::kFlash};
+  deliver(core_, loop_, std::move(waiters), result);
+}
+
+void ColdRead::deliver(Core& core, io::Loop& here,
+                       std::vector<std::pair<io::Loop*, GetHandler>> waiters,
+                       const std::optional<Found>& found) {
+  Counters& counters = core.counters;
+  if (found) {
+    bump(counters.flash_hits, waiters.size());
+    bump(counters.shared_reads, waiters.size() - 1);
+  } else {
+    bump(counters.misses, waiters.size());
+    bump(counters.flash_misses, waiters.size());
+  }
+  for (auto& [loop, handler] : waiters) {
+    if (loop == &here) {
+      handler(found);
+    } else {
+      loop->post([found, handler = std::move(handler)]() mutable { handler(found); });
+    }
+  }
+}
+
+}  // namespace kachel

@@ -1,0 +1,62 @@
+// One read of an entry that is not in memory: index lookup, one direct read on the reader's
+// own ring, verification, decompression, promotion. Shared by all who ask for the key
+// meanwhile. A small state machine: each step ends by queuing the next.
+//
+// Threads: steps run on the loop that began the read, lookups that need the disk on the
+// blocking pool. `waiters_` and `stale_` are guarded by the shard's lock.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/core.h"
+
+namespace kachel {
+
+class ColdRead : public std::enable_shared_from_this<ColdRead> {
+ public:
+  ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac, std::string_view key);
+
+  // Under the shard's lock.
+  void join(io::Loop& loop, GetHandler handler);
+  /// The key has changed: who joined before is answered, nobody joins, nothing is promoted.
+  void mark_stale() { stale_ = true; }
+  bool stale() const { return stale_; }
+  bool located() const { return located_.load(std::memory_order_acquire); }
+
+  /// Begins; the read is in its shard's table. With `row`, where it lies is known already.
+  /// Whether it is settled which version it will yield.
+  bool start(const std::optional<Row>& row);
+
+ private:
+  bool locate(Where where);
+  void locate_on_pool();
+  bool on_lookup(const Lookup& lookup);
+  void read(const Row& row);
+  void on_read();
+  void decode();
+  Entry::Pointer decode_entry();
+  void finish(Entry::Pointer entry);
+  static void deliver(Core& core, io::Loop& here,
+                      std::vector<std::pair<io::Loop*, GetHandler>> waiters,
+                      const std::optional<Found>& found);
+
+  Core& core_;
+  io::Loop& loop_;
+  const Namespace space_;
+  const Mac mac_;
+  const std::string key_;
+  std::atomic<bool> located_{false};
+  bool stale_ = false;
+  std::vector<std::pair<io::Loop*, GetHandler>> waiters_;
+
+  Row row_;
+  SegmentPointer segment_;  // pinned while reading
+  io::PooledBuffer buffer_;
+  io::IoRequest request_;
+  std::shared_ptr<ColdRead> self_;  // keeps this alive while the kernel has the buffer
+};
+
+}  // namespace kachel

@@ -1,0 +1,88 @@
+#include "engine/core.h"
+
+namespace kachel {
+namespace {
+
+bool is_gone(Core& core, Namespace space, std::uint64_t version, std::int64_t expires_at_ms,
+             std::int64_t now_ms) {
+  if (expires_at_ms != 0 && expires_at_ms <= now_ms) return true;
+  return core.fences.is_fenced(space, version);
+}
+
+Current of_row(Core& core, Namespace space, const Row& row, std::int64_t now_ms) {
+  Current current;
+  current.row = row;
+  if (!core.segments.contains(row.segment_id)) return current;  // evicted with its segment
+  if (is_gone(core, space, row.version, row.expires_at_ms, now_ms)) return current;
+  current.exists = true;
+  current.version = row.version;
+  current.expires_at_ms = row.expires_at_ms;
+  current.raw_bytes = row.raw_bytes;
+  current.tier = Tier::kFlash;
+  return current;
+}
+
+Current of_pending(Core& core, Namespace space, const Pending& pending, std::int64_t now_ms) {
+  Current current;
+  if (pending.erased) return current;
+  if (is_gone(core, space, pending.version, pending.expires_at_ms, now_ms)) return current;
+  if (!pending.entry && pending.row && !core.segments.contains(pending.row->segment_id)) {
+    return current;
+  }
+  current.exists = true;
+  current.version = pending.version;
+  current.expires_at_ms = pending.expires_at_ms;
+  current.raw_bytes = pending.raw_bytes;
+  current.tier = pending.entry ? Tier::kWriteBuffer : Tier::kFlash;
+  current.entry = pending.entry;
+  current.row = pending.row;
+  if (current.row) current.row->expires_at_ms = pending.expires_at_ms;
+  return current;
+}
+
+}  // namespace
+
+MemoryPlan MemoryPlan::of(std::uint64_t memory_bytes) {
+  // A quarter for the index keeps its filters in memory at some ten times as many entries as
+  // the hot tier holds; a tenth buffers writes over a slow sync.
+  MemoryPlan plan;
+  plan.index_bytes = memory_bytes / 4;
+  plan.write_buffer_bytes = std::max<std::uint64_t>(memory_bytes / 8, 8 * kMiB);
+  const std::uint64_t rest = plan.index_bytes + plan.write_buffer_bytes;
+  plan.hot_bytes = memory_bytes > rest ? memory_bytes - rest : memory_bytes / 4;
+  return plan;
+}
+
+Current find_current(Core& core, Shard& shard, Namespace space, const Mac& mac, std::int64_t now_ms,
+                     Where where) {
+  if (const HotItem* item = shard.hot.peek(mac)) {
+    Current current;
+    if (is_gone(core, space, item->entry->version, item->expires_at_ms, now_ms)) return current;
+    current.exists = true;
+    current.version = item->entry->version;
+    current.expires_at_ms = item->expires_at_ms;
+    current.raw_bytes = item->entry->value().size();
+    current.tier = Tier::kHot;
+    current.entry = item->entry;
+    return current;
+  }
+  if (const auto found = shard.pending.find(mac); found != shard.pending.end()) {
+    return of_pending(core, space, found->second, now_ms);
+  }
+  bump(core.counters.index_lookups);
+  const Lookup lookup = core.index->find({space, mac}, where);
+  Current current;
+  switch (lookup.status) {
+    case LookupStatus::kFound:
+      return of_row(core, space, lookup.row, now_ms);
+    case LookupStatus::kNeedsDisk:
+      current.needs_disk = true;
+      return current;
+    case LookupStatus::kAbsent:
+    case LookupStatus::kFailed:
+      break;
+  }
+  return current;
+}
+
+}  // namespace kachel

@@ -1,0 +1,94 @@
+// What the parts of an open store share. Made by Store::open, passed by reference; each part
+// says at its top which thread it runs on.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "engine/counters.h"
+#include "engine/fences.h"
+#include "engine/index.h"
+#include "engine/log_queue.h"
+#include "engine/options.h"
+#include "engine/segment.h"
+#include "engine/shard.h"
+#include "engine/store.h"
+
+namespace kachel {
+
+/// The wall clock as the store sees it: never back, not even across restarts.
+class StoreClock {
+ public:
+  explicit StoreClock(const io::Clock& clock) : clock_(clock) {}
+  std::int64_t now_ms() const {
+    const std::int64_t wall = clock_.wall_ms();
+    std::int64_t highest = highest_.load(std::memory_order_relaxed);
+    while (wall > highest &&
+           !highest_.compare_exchange_weak(highest, wall, std::memory_order_relaxed)) {
+    }
+    return std::max(wall, highest);
+  }
+  void raise(std::int64_t wall_ms) {
+    std::int64_t highest = highest_.load(std::memory_order_relaxed);
+    while (wall_ms > highest &&
+           !highest_.compare_exchange_weak(highest, wall_ms, std::memory_order_relaxed)) {
+    }
+  }
+
+ private:
+  const io::Clock& clock_;
+  mutable std::atomic<std::int64_t> highest_{0};
+};
+
+/// How the one memory number is divided. Pure.
+struct MemoryPlan {
+  std::uint64_t hot_bytes = 0;
+  std::uint64_t index_bytes = 0;         // block cache and memtables
+  std::uint64_t write_buffer_bytes = 0;  // past it puts are dropped; past half, slowed
+
+  static MemoryPlan of(std::uint64_t memory_bytes);
+};
+
+struct Core {
+  Core(Environment environment, const Options& chosen)
+      : env(std::move(environment)), options(chosen), clock(env.clock) {}
+
+  Shard& shard(const Mac& mac) { return shards[shard_of(mac)]; }
+
+  Environment env;
+  Options options;
+  format::StoreId store_id{};
+  MacKey mac_key{};
+  StoreClock clock;
+  SegmentTable segments;
+  FenceTable fences;
+  std::unique_ptr<RowFilter> row_filter;
+  std::unique_ptr<Index> index;
+  LogQueue queue;
+  std::array<Shard, kShards> shards;
+  Counters counters;
+  LiveCounts live_counts;
+  std::atomic<std::uint64_t> memory_bytes{0};
+  std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan
+  std::atomic<std::uint64_t> durable_through{0};
+  std::atomic<bool> writable{true};  // false after a failed sync: see Log
+};
+
+/// What is known of a key right now, from memory. The shard's lock is held.
+struct Current {
+  bool exists = false;  // and is neither expired nor fenced
+  std::uint64_t version = 0;
+  std::int64_t expires_at_ms = 0;
+  std::uint64_t raw_bytes = 0;
+  Tier tier = Tier::kFlash;
+  Entry::Pointer entry;     // when it is in memory
+  std::optional<Row> row;   // when the index, or a pending change, says where it lies
+  bool needs_disk = false;  // the index can't tell without reading: warm it and ask again
+};
+Current find_current(Core& core, Shard& shard, Namespace space, const Mac& mac, std::int64_t now_ms,
+                     Where where = Where::kMemory);
+
+}  // namespace kachel

@@ -1,0 +1,59 @@
+// What the store counts while it works; engine/stats.h says what each means. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <mutex>
+
+#include "engine/entry.h"
+
+namespace kachel {
+
+using Counter = std::atomic<std::uint64_t>;
+
+inline void bump(Counter& counter, std::uint64_t by = 1) {
+  counter.fetch_add(by, std::memory_order_relaxed);
+}
+
+struct Counters {
+  Counter hot_hits{0}, write_buffer_hits{0}, flash_hits{0}, misses{0};
+  Counter hot_misses{0}, flash_misses{0}, shared_reads{0}, damaged_reads{0};
+  Counter sets{0}, sets_not_stored{0}, erases{0}, expired{0};
+  Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
+  Counter raw_bytes{0}, stored_bytes{0};
+  Counter device_writes{0}, device_write_bytes{0}, device_syncs{0}, io_errors{0};
+  Counter index_lookups{0}, index_pool_lookups{0}, index_flushes{0};
+};
+
+/// Live entries by namespace, as the index has them.
+class LiveCounts {
+ public:
+  void add(Namespace space, std::int64_t by) {
+    const std::lock_guard lock(mutex_);
+    counts_[space] += by;
+  }
+  void clear(Namespace space) {
+    const std::lock_guard lock(mutex_);
+    counts_.erase(space);
+  }
+  std::uint64_t of(Namespace space) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = counts_.find(space);
+    return found == counts_.end() || found->second < 0 ? 0
+                                                       : static_cast<std::uint64_t>(found->second);
+  }
+  std::uint64_t total() const {
+    const std::lock_guard lock(mutex_);
+    std::int64_t sum = 0;
+    for (const auto& [space, count] : counts_)
+      sum += count;
+    return sum < 0 ? 0 : static_cast<std::uint64_t>(sum);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<Namespace, std::int64_t> counts_;
+};
+
+}  // namespace kachel

@@ -1,0 +1,201 @@
+#include "engine/identity.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace kachel {
+namespace {
+
+constexpr std::string_view kSuperblockPath = "superblock";
+constexpr std::string_view kKeyPath = "key";
+// How far the limits on disk run ahead, and how close the numbers may come before they are
+// raised: far more than one batch can take.
+constexpr std::uint64_t kSequenceStep = std::uint64_t{1} << 24;
+constexpr std::uint64_t kSequenceMargin = std::uint64_t{1} << 20;
+constexpr std::uint64_t kSegmentIdStep = 1024;
+constexpr std::uint64_t kSegmentIdMargin = 64;
+// What a clock set back could un-expire after a crash.
+constexpr std::int64_t kWallStepMs = 60'000;
+
+Result<void> write_all(io::File& file, std::uint64_t offset, std::vector<std::byte>& bytes) {
+  iovec part{bytes.data(), bytes.size()};
+  return file.write_at(offset, std::span(&part, 1));
+}
+
+Result<std::vector<std::byte>> read_all(io::File& file, std::size_t at_most) {
+  std::vector<std::byte> bytes(at_most);
+  auto got = file.read_at(0, bytes);
+  if (!got) return got.error();
+  bytes.resize(*got);
+  return bytes;
+}
+
+bool is_our_name(const std::string& name) {
+  return name == "LOCK" || name == "lost+found";
+}
+
+}  // namespace
+
+std::array<std::byte, 16> boot_id_bytes(const std::string& boot_id) {
+  std::array<std::byte, 16> bytes{};
+  std::size_t digits = 0;
+  for (const char c : boot_id) {
+    unsigned value = static_cast<unsigned char>(c) & 0xfu;
+    if (c >= 'a' && c <= 'f') value = static_cast<unsigned>(c - 'a') + 10;
+    std::byte& at = bytes[digits / 2 % bytes.size()];
+    at =
+        std::byte{static_cast<unsigned char>((std::to_integer<unsigned>(at) << 4 ^ value) & 0xffu)};
+    ++digits;
+  }
+  return bytes;
+}
+
+Result<std::unique_ptr<Identity>> Identity::open(io::Storage& storage, const io::Clock& clock,
+                                                 io::Random& random, bool create_if_missing) {
+  auto identity = std::unique_ptr<Identity>(new Identity(storage));
+  auto is_store = storage.exists(kSuperblockPath);
+  if (!is_store) return is_store.error();
+  if (!*is_store) {
+    if (!create_if_missing) return Error{ErrorCode::kNotFound, "no store here (no superblock)"};
+    auto names = storage.list("");
+    if (!names) return names.error();
+    const auto foreign = std::find_if_not(names->begin(), names->end(), is_our_name);
+    // A key without a superblock is a creation that was interrupted, or a damaged store; a
+    // store with segments is never made anew over them.
+    if (foreign != names->end() && *foreign != kKeyPath) {
+      return Error{ErrorCode::kForeign,
+                   "the directory is not empty and holds no Kachel store (found '" + *foreign +
+                       "'); choose an empty directory"};
+    }
+  }
+  auto lock = storage.lock("LOCK");
+  if (!lock) return lock.error();
+  identity->lock_ = std::move(*lock);
+  if (!*is_store) {
+    if (auto made = identity->create(clock, random); !made) return made.error();
+  }
+  if (auto loaded = identity->load(); !loaded) return loaded.error();
+  return identity;
+}
+
+Result<void> Identity::create(const io::Clock& clock, io::Random& random) {
+  created_ = true;
+  superblock_ = {};
+  random.fill(superblock_.store_id);
+  superblock_.created_ms = clock.wall_ms();
+  superblock_.state = format::StoreState::kClean;
+  key_.store_id = superblock_.store_id;
+  random.fill(key_.mac_key);
+
+  if (auto removed = storage_.remove(kKeyPath);
+      !removed && removed.error().code != ErrorCode::kNotFound) {
+    return removed;
+  }
+  auto key_file = storage_.open(kKeyPath, io::OpenMode::kCreate);
+  if (!key_file) return key_file.error();
+  std::vector<std::byte> bytes = format::encode_key_file(key_);
+  if (auto written = write_all(**key_file, 0, bytes); !written) return written;
+  if (auto synced = (*key_file)->sync(); !synced) return synced;
+  for (const std::string_view directory : {"segments", "index"}) {
+    if (auto made = storage_.create_directory(directory); !made) return made;
+  }
+  if (auto synced = storage_.sync_directory(""); !synced) return synced;
+
+  // The superblock comes last and appears whole, by rename: with it, the store exists.
+  constexpr std::string_view kNewPath = "superblock.new";
+  if (auto removed = storage_.remove(kNewPath);
+      !removed && removed.error().code != ErrorCode::kNotFound) {
+    return removed;
+  }
+  auto file = storage_.open(kNewPath, io::OpenMode::kCreate);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  if (auto written = write(); !written) return written;
+  file_.reset();
+  if (auto renamed = storage_.rename(kNewPath, kSuperblockPath); !renamed) return renamed;
+  return storage_.sync_directory("");
+}
+
+Result<void> Identity::load() {
+  auto file = storage_.open(kSuperblockPath, io::OpenMode::kReadWrite);
+  if (!file) return file.error();
+  file_ = std::move(*file);
+  auto bytes = read_all(*file_, 2 * format::kSuperblockCopyBytes);
+  if (!bytes) return bytes.error();
+  auto superblock = format::decode_superblock(*bytes);
+  if (!superblock) return superblock.error();
+  superblock_ = *superblock;
+
+  auto key_file = storage_.open(kKeyPath, io::OpenMode::kRead);
+  if (!key_file) {
+    if (key_file.error().code != ErrorCode::kNotFound) return key_file.error();
+    return Error{ErrorCode::kKeyMissing,
+                 "the store's key file ('key') is missing: restore it from a backup; without it "
+                 "no entry can be found"};
+  }
+  auto key_bytes = read_all(**key_file, format::kKeyFileBytes + 1);
+  if (!key_bytes) return key_bytes.error();
+  auto key = format::decode_key_file(*key_bytes, superblock_.store_id);
+  if (!key) return Error{ErrorCode::kKeyMissing, key.error().message};
+  key_ = *key;
+  return {};
+}
+
+std::string Identity::boot_id() const {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : superblock_.boot_id) {
+    text.push_back(kDigits[std::to_integer<unsigned>(byte) >> 4]);
+    text.push_back(kDigits[std::to_integer<unsigned>(byte) & 0xfu]);
+  }
+  return text;
+}
+
+Result<void> Identity::begin(const std::string& boot_id, bool relaxed, std::uint64_t next_sequence,
+                             std::uint64_t next_segment_id, std::int64_t wall_ms) {
+  const std::lock_guard lock(mutex_);
+  superblock_.state = relaxed ? format::StoreState::kOpenRelaxed : format::StoreState::kOpen;
+  superblock_.boot_id = boot_id_bytes(boot_id);
+  superblock_.sequence_limit = next_sequence + kSequenceStep;
+  superblock_.segment_id_limit = next_segment_id + kSegmentIdStep;
+  superblock_.highest_wall_ms = wall_ms;
+  return write();
+}
+
+Result<void> Identity::keep_ahead(std::uint64_t sequence, std::uint64_t segment_id,
+                                  std::int64_t wall_ms) {
+  const std::lock_guard lock(mutex_);
+  if (superblock_.state == format::StoreState::kClean) return {};  // has ended meanwhile
+  const bool enough = wall_ms < superblock_.highest_wall_ms + kWallStepMs &&
+                      sequence + kSequenceMargin < superblock_.sequence_limit &&
+                      segment_id + kSegmentIdMargin < superblock_.segment_id_limit;
+  if (enough) return {};
+  superblock_.sequence_limit = std::max(superblock_.sequence_limit, sequence + kSequenceStep);
+  superblock_.segment_id_limit =
+      std::max(superblock_.segment_id_limit, segment_id + kSegmentIdStep);
+  superblock_.highest_wall_ms = std::max(superblock_.highest_wall_ms, wall_ms);
+  return write();
+}
+
+Result<void> Identity::end(std::uint64_t next_sequence, std::uint64_t next_segment_id,
+                           std::int64_t wall_ms) {
+  const std::lock_guard lock(mutex_);
+  superblock_.state = format::StoreState::kClean;
+  superblock_.sequence_limit = next_sequence;
+  superblock_.segment_id_limit = next_segment_id;
+  superblock_.highest_wall_ms = std::max(superblock_.highest_wall_ms, wall_ms);
+  return write();
+}
+
+Result<void> Identity::write() {
+  ++superblock_.generation;
+  std::vector<std::byte> copy = format::encode_superblock_copy(superblock_);
+  for (const std::uint64_t offset :
+       {std::uint64_t{0}, std::uint64_t{format::kSuperblockCopyBytes}}) {
+    if (auto written = write_all(*file_, offset, copy); !written) return written;
+    if (auto synced = file_->sync(); !synced) return synced;
+  }
+  return {};
+}
+
+}  // namespace kachel

@@ -1,0 +1,153 @@
+// The log thread's work: writes batches, acknowledges, syncs, brings the index up to date,
+// seals segments, flushes the index. Every member on the log loop's thread unless it says
+// otherwise.
+//
+// Order that the invariants rest on:
+//   * records are written in order of sequence, one batch at a time; `written_through` is the
+//     sequence below which the kernel has everything;
+//   * a sync covers what was written before it was submitted; `durable_through` follows it,
+//     and stays where it is for ever after a sync has failed;
+//   * the index is flushed only when everything applied to it is durable: applying waits
+//     while that sync is under way;
+//   * a footer is written only over records that are durable.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "engine/applier.h"
+#include "engine/core.h"
+#include "engine/identity.h"
+#include "engine/open_segments.h"
+#include "engine/segment_allocator.h"
+
+namespace kachel {
+
+class Log {
+ public:
+  Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_segment_id);
+
+  /// Everything through this sequence is written, durable and applied already.
+  void start(std::uint64_t through);
+  /// Any thread: there is something to write.
+  void wake();
+
+  /// Calls back once everything appended so far is durable, in the index, and the index is
+  /// flushed: then a segment whose survivors were appended before may go.
+  using Done = UniqueFunction<void(Result<void>)>;
+  void checkpoint(Done done);
+  /// Calls back once everything appended so far is in the index.
+  void when_applied(io::Task done);
+  /// Writes and syncs all, closes and seals the open segments, flushes the index; then
+  /// nothing is under way any more.
+  void stop(Done done);
+
+  /// A record that says what is durable and what is written by now.
+  Append make_mark() const;
+
+  SegmentAllocator& allocator() { return allocator_; }
+  /// Called when an append found no room: reclaim should hurry.
+  void on_shortage(std::function<void()> hurry) { hurry_ = std::move(hurry); }
+  /// Tries again to place what found no room.
+  void retry_parked();
+
+ private:
+  struct Waiter {
+    std::uint64_t sequence = 0;
+    io::Loop* loop = nullptr;
+    AppendHandler handler;
+    Appended outcome = Appended::kDone;
+  };
+  struct FlushWaiter {
+    std::uint64_t sequence = 0;  // must be applied before the flush begins
+    Done done;
+  };
+  /// One fdatasync of every segment written since its last one.
+  struct SyncRound {
+    Log* log = nullptr;
+    std::vector<std::unique_ptr<io::IoRequest>> requests;
+    std::vector<std::pair<SegmentPointer, std::uint64_t>> ends;
+    std::size_t left = 0;
+    std::uint64_t through = 0;
+    int error = 0;
+  };
+  enum class FlushStage : std::uint8_t { kIdle, kSyncing, kFlushing };
+  using Places = std::vector<SegmentPointer>;
+
+  // log.cc: batches
+  void turn();
+  void write_batch();
+  void place_all(std::vector<Append>& batch, Places& places);
+  bool write_placed(std::vector<Append>& batch, Places& places);
+  void turn_into_erase(Append& append);
+  void turn_into_mark(Append& append);
+  void replace_record(Append& append, format::EncodedRecord record, format::RecordType type);
+  void finish_batch(std::vector<Append>& batch, Places& places);
+  void reject(std::vector<Append>& batch);
+  void wait_or_acknowledge(Append& append, std::vector<Waiter>& written);
+  void apply(std::vector<LogRecord>& records);
+  void apply_unapplied();
+  void tell_applied();
+  void forget_pending(const std::vector<LogRecord>& records);
+  static void acknowledge(std::vector<Waiter> waiters, const Result<void>& result);
+  format::EncodedRecord encode_mark() const;
+  bool wants_mark() const;
+
+  // log_sync.cc: durability
+  void schedule_tick();
+  void tick();
+  void keep_ahead();
+  void note_dirty(const SegmentPointer& segment);
+  void request_sync();
+  void begin_sync();
+  void end_sync();
+  void fail_writes(const Error& error);
+  void seal_ready();
+  void seal(const SegmentPointer& segment);
+  bool wants_flush() const;
+  void advance_flush();
+  void flush_index();
+  Marker make_marker() const;
+  std::vector<SegmentCounts> make_counts() const;
+  void end_flush(Result<void> result);
+  void advance_stop();
+
+  Core& core_;
+  Identity& identity_;
+  Applier& applier_;
+  SegmentAllocator allocator_;
+  OpenSegments open_;
+  std::function<void()> hurry_;
+
+  std::atomic<bool> turn_posted_{false};
+  bool relaxed_timer_set_ = false;
+  std::vector<Append> parked_;  // found no room; tried again first
+  std::uint64_t written_through_ = 0;
+  std::deque<Waiter> sync_waiters_;
+  std::deque<std::vector<LogRecord>> unapplied_;
+  std::vector<std::pair<std::uint64_t, io::Task>> apply_waiters_;  // sequence
+  bool apply_paused_ = false;
+  bool mark_due_ = false;
+
+  std::unique_ptr<SyncRound> sync_;
+  bool sync_again_ = false;
+  std::vector<SegmentPointer> dirty_;    // written since their last sync
+  std::vector<SegmentPointer> sealing_;  // closed, footer not yet written
+  std::int64_t last_sync_ns_ = 0;
+
+  FlushStage flush_stage_ = FlushStage::kIdle;
+  std::uint64_t bytes_since_flush_ = 0;
+  std::uint64_t flushed_through_ = 0;
+  std::deque<FlushWaiter> flush_waiters_;
+  std::vector<Done> flushing_for_;
+
+  bool keeping_ahead_ = false;
+  bool stopping_ = false;
+  bool stopped_ = false;
+  Done stop_done_;
+};
+
+}  // namespace kachel

@@ -1,0 +1,319 @@
+// Log, second half: syncs, footers, index flushes, and the way to a stop.
+#include <algorithm>
+#include <utility>
+
+#include "engine/log.h"
+
+namespace kachel {
+namespace {
+constexpr std::chrono::milliseconds kTick{250};
+// Bounds what a start has to replay.
+constexpr std::uint64_t kFlushEveryBytes = 64 * kMiB;
+}  // namespace
+
+void Log::schedule_tick() {
+  core_.env.log_loop.schedule_after(kTick, [this] { tick(); });
+}
+
+void Log::tick() {
+  if (stopped_) return;
+  schedule_tick();
+  retry_parked();
+  open_.close_aged(core_.clock.now_ms());
+  allocator_.set_index_bytes(core_.index->usage().disk_bytes);
+  allocator_.refill();
+  const auto since_sync = std::chrono::nanoseconds(core_.env.clock.monotonic_ns() - last_sync_ns_);
+  if (!dirty_.empty() && since_sync + kTick >= core_.options.sync_interval) request_sync();
+  keep_ahead();
+  seal_ready();
+  advance_flush();
+}
+
+/// The superblock's limits; two syncs now and then, not on this thread.
+void Log::keep_ahead() {
+  if (keeping_ahead_) return;
+  keeping_ahead_ = true;
+  core_.env.pool.run([this, sequence = core_.queue.last_sequence(), id = allocator_.next_id(),
+                      now_ms = core_.clock.now_ms()] {
+    const bool kept = identity_.keep_ahead(sequence, id, now_ms).has_value();
+    core_.env.log_loop.post([this, kept] {
+      keeping_ahead_ = false;
+      if (!kept) bump(core_.counters.io_errors);
+      if (stopping_) advance_stop();
+    });
+  });
+}
+
+void Log::note_dirty(const SegmentPointer& segment) {
+  if (std::exchange(segment->dirty, true)) return;
+  dirty_.push_back(segment);
+}
+
+void Log::request_sync() {
+  if (sync_) {
+    sync_again_ = true;
+    return;
+  }
+  begin_sync();
+}
+
+void Log::begin_sync() {
+  sync_again_ = false;
+  sync_ = std::make_unique<SyncRound>();
+  sync_->log = this;
+  sync_->through = written_through_;
+  last_sync_ns_ = core_.env.clock.monotonic_ns();
+  for (const SegmentPointer& segment : std::exchange(dirty_, {})) {
+    segment->dirty = false;
+    auto request = std::make_unique<io::IoRequest>();
+    request->op = io::IoOp::kSync;
+    request->file = segment->file.get();
+    request->context = sync_.get();
+    request->on_complete = [](io::IoRequest& done) {
+      auto* round = static_cast<SyncRound*>(done.context);
+      if (done.error != 0) round->error = done.error;
+      if (--round->left == 0) round->log->end_sync();
+    };
+    sync_->ends.emplace_back(segment, segment->data_end);
+    sync_->requests.push_back(std::move(request));
+  }
+  sync_->left = sync_->requests.size();
+  bump(core_.counters.device_syncs, sync_->left);
+  if (sync_->left == 0) {
+    core_.env.log_loop.post([this] { end_sync(); });
+    return;
+  }
+  for (const auto& request : sync_->requests)
+    core_.env.log_loop.io().submit(*request);
+}
+
+void Log::end_sync() {
+  const std::unique_ptr<SyncRound> round = std::move(sync_);
+  if (round->error != 0) {
+    fail_writes(os_error(round->error, "fdatasync of a segment"));
+    if (stopping_) advance_stop();
+    return;
+  }
+  if (core_.writable && round->through > core_.durable_through) {
+    core_.durable_through = round->through;
+    mark_due_ = true;
+  }
+  for (const auto& [segment, end] : round->ends) {
+    // Cold reads bypass the page cache: what is on the device need not stay in it.
+    segment->file->drop_cache(segment->synced_end / io::kBlockBytes * io::kBlockBytes,
+                              end - segment->synced_end / io::kBlockBytes * io::kBlockBytes);
+    segment->synced_end = std::max(segment->synced_end, end);
+  }
+  std::vector<Waiter> durable;
+  for (auto it = sync_waiters_.begin(); it != sync_waiters_.end();) {
+    if (it->sequence > core_.durable_through) {
+      ++it;
+      continue;
+    }
+    durable.push_back(std::move(*it));
+    it = sync_waiters_.erase(it);
+  }
+  acknowledge(std::move(durable), {});
+  seal_ready();
+  advance_flush();
+  if (!sync_ && (sync_again_ || !sync_waiters_.empty()) && parked_.empty()) begin_sync();
+  if (stopping_) advance_stop();
+}
+
+/// The kernel may have dropped the pages that failed: a later success would prove nothing
+/// about them. So no write is promised again until a restart has looked at what is there.
+void Log::fail_writes(const Error& error) {
+  core_.writable = false;
+  bump(core_.counters.io_errors);
+  std::vector<Waiter> waiters(std::make_move_iterator(sync_waiters_.begin()),
+                              std::make_move_iterator(sync_waiters_.end()));
+  sync_waiters_.clear();
+  acknowledge(std::move(waiters), error);
+  flush_stage_ = flush_stage_ == FlushStage::kFlushing ? flush_stage_ : FlushStage::kIdle;
+  apply_paused_ = false;
+  for (FlushWaiter& waiter : std::exchange(flush_waiters_, {}))
+    waiter.done(error);
+}
+
+void Log::seal_ready() {
+  for (SegmentPointer& closed : open_.take_closed())
+    sealing_.push_back(std::move(closed));
+  if (!core_.writable) return;
+  std::erase_if(sealing_, [this](const SegmentPointer& segment) {
+    const bool empty = segment->data_end == format::kSegmentHeaderBytes;
+    if (!empty &&
+        (segment->synced_end < segment->data_end || segment->applied_end < segment->data_end)) {
+      return false;
+    }
+    seal(segment);
+    return true;
+  });
+  const bool unsynced = std::any_of(
+      sealing_.begin(), sealing_.end(),
+      [](const SegmentPointer& segment) { return segment->synced_end < segment->data_end; });
+  if (unsynced) request_sync();
+  // Only sealed segments can be reclaimed, so this is the moment to look.
+  if (hurry_ && allocator_.shortage_bytes() > 0) hurry_();
+}
+
+void Log::seal(const SegmentPointer& segment) {
+  if (segment->data_end == format::kSegmentHeaderBytes) {
+    // Its very first write failed: there is nothing in it, perhaps not even a header.
+    core_.segments.remove(segment->id);
+    (void)core_.env.storage.remove(segment_path(segment->id));  // else set aside at the next start
+    core_.segments.forget(segment->id);
+    return;
+  }
+  format::EncodedFooter footer = format::encode_footer(
+      core_.store_id, segment->header(core_.store_id), segment->data_end, segment->summaries);
+  iovec part{footer.bytes.data(), footer.bytes.size()};
+  const std::uint64_t end = segment->data_end + footer.bytes.size();
+  auto written = segment->file->write_at(segment->data_end, std::span(&part, 1));
+  if (written) {
+    bump(core_.counters.device_writes);
+    bump(core_.counters.device_write_bytes, footer.bytes.size());
+    note_dirty(segment);
+    segment->bytes = end;
+    // Gives back what was reserved beyond the end.
+    if (!segment->file->truncate(end)) bump(core_.counters.io_errors);
+  } else {
+    // Without a footer the records are still there: it will be scanned when needed.
+    bump(core_.counters.io_errors);
+  }
+  segment->highest_sequence = footer.trailer.highest_sequence;
+  segment->highest_deadline_ms = footer.trailer.highest_deadline_ms;
+  segment->summaries = {};
+  segment->state = SegmentState::kSealed;
+}
+
+bool Log::wants_flush() const {
+  if (!core_.writable || !parked_.empty()) return false;
+  const std::uint64_t applied = applier_.applied_through();
+  const bool asked = std::any_of(flush_waiters_.begin(), flush_waiters_.end(),
+                                 [&](const FlushWaiter& w) { return w.sequence <= applied; });
+  if (asked) return true;
+  if (applied <= flushed_through_) return false;
+  if (bytes_since_flush_ >= kFlushEveryBytes) return true;
+  const std::uint64_t memory = MemoryPlan::of(core_.memory_bytes).index_bytes;
+  return core_.index->usage().unflushed_bytes >= memory / 3;
+}
+
+void Log::advance_flush() {
+  if (flush_stage_ == FlushStage::kIdle && wants_flush()) {
+    flush_stage_ = FlushStage::kSyncing;
+    apply_paused_ = true;
+    if (core_.durable_through < applier_.applied_through()) {
+      request_sync();
+      return;
+    }
+  }
+  if (flush_stage_ != FlushStage::kSyncing) return;
+  if (core_.durable_through >= applier_.applied_through()) {
+    flush_index();
+  } else if (!sync_) {
+    begin_sync();
+  }
+}
+
+void Log::flush_index() {
+  flush_stage_ = FlushStage::kFlushing;
+  bytes_since_flush_ = 0;
+  const Marker marker = make_marker();
+  for (auto it = flush_waiters_.begin(); it != flush_waiters_.end();) {
+    if (it->sequence > marker.applied_through) {
+      ++it;
+      continue;
+    }
+    flushing_for_.push_back(std::move(it->done));
+    it = flush_waiters_.erase(it);
+  }
+  bump(core_.counters.index_flushes);
+  core_.index->flush(marker, make_counts(),
+                     [this, through = marker.applied_through](Result<void> result) {
+                       core_.env.log_loop.post([this, through, result] {
+                         if (result) flushed_through_ = through;
+                         end_flush(result);
+                       });
+                     });
+  apply_paused_ = false;
+  apply_unapplied();
+}
+
+Marker Log::make_marker() const {
+  Marker marker;
+  marker.store_id = core_.store_id;
+  marker.applied_through = applier_.applied_through();
+  for (const auto& [slot, segment] : open_.open()) {
+    marker.open_segments.emplace_back(segment->id, segment->applied_end);
+  }
+  for (const SegmentPointer& segment : sealing_) {
+    marker.open_segments.emplace_back(segment->id, segment->applied_end);
+  }
+  return marker;
+}
+
+std::vector<SegmentCounts> Log::make_counts() const {
+  std::vector<SegmentCounts> counts;
+  for (const SegmentPointer& segment : core_.segments.all()) {
+    SegmentCounts count;
+    count.segment_id = segment->id;
+    count.live_bytes = segment->live_bytes;
+    count.has_later_expiries = segment->has_later_expiries;
+    count.entries.assign(segment->live_entries.begin(), segment->live_entries.end());
+    counts.push_back(std::move(count));
+  }
+  return counts;
+}
+
+void Log::end_flush(Result<void> result) {
+  flush_stage_ = FlushStage::kIdle;
+  if (!result) bump(core_.counters.io_errors);
+  for (Done& done : std::exchange(flushing_for_, {}))
+    done(result);
+  advance_flush();
+  if (stopping_) advance_stop();
+}
+
+void Log::checkpoint(Done done) {
+  flush_waiters_.push_back({core_.queue.last_sequence(), std::move(done)});
+  wake();
+  advance_flush();
+}
+
+void Log::stop(Done done) {
+  stopping_ = true;
+  stop_done_ = std::move(done);
+  write_batch();
+  open_.close_all();
+  advance_stop();
+}
+
+/// Called whenever something ended: takes the next step towards a clean stop.
+void Log::advance_stop() {
+  if (stopped_ || sync_ || keeping_ahead_ || flush_stage_ != FlushStage::kIdle ||
+      !allocator_.idle()) {
+    if (!stopped_ && !allocator_.idle()) {
+      core_.env.log_loop.schedule_after(std::chrono::milliseconds(1), [this] { advance_stop(); });
+    }
+    return;
+  }
+  if (core_.writable) {
+    seal_ready();
+    if (!dirty_.empty() || !sealing_.empty()) return request_sync();
+    if (flushed_through_ < applier_.applied_through()) {
+      if (flush_waiters_.empty()) checkpoint([](Result<void>) {});
+      return;
+    }
+  }
+  stopped_ = true;
+  allocator_.discard_spares();
+  Done done = std::move(stop_done_);
+  if (core_.writable) {
+    done(
+        identity_.end(core_.queue.last_sequence() + 1, allocator_.next_id(), core_.clock.now_ms()));
+  } else {
+    done(Error{ErrorCode::kIo, "the store had stopped writing after a device failure"});
+  }
+}
+
+}  // namespace kachel

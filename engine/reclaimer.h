@@ -1,0 +1,60 @@
+// Frees flash: whole segments, expired ones first, then the least valuable while space is
+// short. Entries of a victim that are hot are written anew; what else must outlive it
+// (tombstones that still cover something, fences, expiries put off) is appended again before
+// it goes.
+//
+// One segment at a time, in bounded steps, so that appends go on in between. The file is
+// removed only after a checkpoint: everything it left behind is durable, and the durable
+// index names the new places. Log thread only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/core.h"
+#include "engine/log.h"
+
+namespace kachel {
+
+class Reclaimer {
+ public:
+  Reclaimer(Core& core, Log& log) : core_(core), log_(log) {}
+
+  void start();
+  /// Looks now whether something should go.
+  void hurry();
+  /// No new victims; `done` once none is under way.
+  void stop(io::Task done);
+
+ private:
+  enum class Reason : std::uint8_t { kExpired, kSpace };
+  struct Job;
+
+  void schedule_tick();
+  void look();
+  void begin(std::uint64_t segment_id, Reason reason);
+  void step(const std::shared_ptr<Job>& job);
+  void visit(Job& job, const format::RecordSummary& summary);
+  void visit_put(Job& job, const format::RecordSummary& summary);
+  void visit_erase(Job& job, const format::RecordSummary& summary);
+  void visit_expiry(Job& job, const format::RecordSummary& summary);
+  void visit_fence(Job& job, const format::RecordSummary& summary);
+  bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
+  void keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row);
+  bool is_current(Shard& shard, const format::RecordSummary& summary, Row& row);
+  Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary);
+  void append_again(Job& job, const format::RecordSummary& summary);
+  void append(Job& job, Append append);
+  void drop_when_durable(const std::shared_ptr<Job>& job);
+  void drop(const std::shared_ptr<Job>& job);
+  void finish();
+
+  Core& core_;
+  Log& log_;
+  std::shared_ptr<Job> job_;
+  bool stopping_ = false;
+  io::Task stopped_;
+};
+
+}  // namespace kachel

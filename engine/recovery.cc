@@ -1,0 +1,448 @@
+#include "engine/recovery.h"
+
+#include <algorithm>
+#include <queue>
+#include <utility>
+
+#include "engine/segment_files.h"
+
+namespace kachel {
+namespace {
+constexpr std::size_t kApplyBatch = 4096;
+constexpr std::uint64_t kNoCut = ~std::uint64_t{0};
+constexpr std::string_view kQuarantine = "quarantine";
+}  // namespace
+
+struct Recovery::Source {
+  Loaded* loaded = nullptr;
+  std::vector<format::RecordSummary> records;  // above the marker, by sequence
+  std::size_t next = 0;
+  bool is_read = false;
+
+  /// A lower bound until the table is read.
+  std::uint64_t sequence() const {
+    return is_read ? records[next].sequence : loaded->segment->first_sequence;
+  }
+  bool done() const { return is_read && next == records.size(); }
+};
+
+Result<RecoveryResult> Recovery::run() {
+  result_.stats.created = identity_.created();
+  result_.stats.clean = identity_.state() == format::StoreState::kClean;
+  core_.clock.raise(identity_.highest_wall_ms());
+  if (auto loaded = load_segments(); !loaded) return loaded.error();
+  if (auto opened = open_index(); !opened) return opened.error();
+  if (auto replayed = replay(); !replayed) return replayed.error();
+  return std::move(result_);
+}
+
+// ---- segments ------------------------------------------------------------------------------
+
+Result<void> Recovery::load_segments() {
+  if (auto made = core_.env.storage.create_directory("segments"); !made) return made;
+  auto names = core_.env.storage.list("segments");
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const auto id = parse_segment_name(name);
+    if (!id) continue;  // not ours to touch
+    result_.next_segment_id = std::max(result_.next_segment_id, *id + 1);
+    if (auto loaded = load_segment(*id); !loaded) return loaded;
+  }
+  result_.next_segment_id = std::max(result_.next_segment_id, identity_.segment_id_limit());
+  return {};
+}
+
+Result<void> Recovery::load_segment(std::uint64_t id) {
+  const std::string path = segment_path(id);
+  auto file = core_.env.storage.open(path, io::OpenMode::kReadWrite);
+  if (!file) return file.error();
+  auto size = (*file)->size();
+  if (!size) return size.error();
+  if (*size == 0) {  // a spare that never took a record
+    file->reset();
+    return core_.env.storage.remove(path);
+  }
+  std::vector<std::byte> bytes(format::kSegmentHeaderBytes);
+  auto got = (*file)->read_at(0, bytes);
+  if (!got) return got.error();
+  bytes.resize(*got);
+  auto header = format::decode_segment_header(bytes, core_.store_id, id);
+  const bool has_header = header.has_value();
+  if (!header) {
+    if (header.error().code == ErrorCode::kVersion) return header.error();
+    if (header.error().code == ErrorCode::kForeign) {
+      file->reset();
+      return set_aside(id, header.error().message);
+    }
+    // The header is damaged; its records say for themselves where they belong.
+    format::SegmentHeader guess;
+    guess.store_id = core_.store_id;
+    guess.segment_id = id;
+    guess.created_ms = core_.clock.now_ms();
+    guess.first_sequence = 1;
+    guess.capacity_bytes = *size;
+    header = guess;
+    ++result_.stats.damaged_segments;
+  }
+  core_.clock.raise(header->created_ms);
+  Loaded loaded;
+  loaded.header_damaged = !has_header;
+  loaded.segment = std::make_shared<Segment>(*header, std::move(*file));
+  Segment& segment = *loaded.segment;
+  segment.bytes = *size;
+  auto trailer = read_trailer(core_.store_id, id, *segment.file, *size);
+  if (!trailer && trailer.error().code == ErrorCode::kVersion) return trailer.error();
+  if (!trailer && trailer.error().code == ErrorCode::kIo) return trailer.error();
+  if (trailer && has_header) {
+    loaded.sealed = true;
+    loaded.highest_sequence = trailer->highest_sequence;
+    segment.highest_sequence = trailer->highest_sequence;
+    segment.highest_deadline_ms = trailer->highest_deadline_ms;
+    segment.state = SegmentState::kSealed;
+  } else {
+    segment.state = SegmentState::kSealing;
+    if (auto scanned = scan_unsealed(loaded); !scanned) return scanned;
+  }
+  core_.segments.add(loaded.segment);
+  loaded_.push_back(std::move(loaded));
+  return {};
+}
+
+/// What is not this store's is moved out of the way, never removed.
+Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
+  ++result_.stats.damaged_segments;
+  if (auto made = core_.env.storage.create_directory(kQuarantine); !made) return made;
+  const std::string path = segment_path(id);
+  const std::string aside = std::string(kQuarantine) + path.substr(path.find('/'));
+  auto renamed = core_.env.storage.rename(path, aside);
+  if (!renamed) {
+    return Error{renamed.error().code, path + ": " + why + "; it could not be moved to " + aside +
+                                           ": " + renamed.error().message};
+  }
+  return core_.env.storage.sync_directory("segments");
+}
+
+Result<void> Recovery::scan_unsealed(Loaded& loaded) {
+  Segment& segment = *loaded.segment;
+  auto scan =
+      format::scan_segment(*segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
+                           [&](const format::DecodedRecord& record, std::uint64_t offset) {
+                             loaded.scanned.push_back(format::summarize(
+                                 record.meta, offset, record.size, core_.mac_key));
+                             core_.clock.raise(record.meta.created_ms);
+                           });
+  if (!scan) return scan.error();
+  loaded.scan = *scan;
+  result_.stats.damaged_records += scan->damaged_ranges;
+  result_.stats.damaged_bytes += scan->damaged_bytes;
+  for (const format::RecordSummary& record : loaded.scanned) {
+    loaded.highest_sequence = std::max(loaded.highest_sequence, record.sequence);
+  }
+  return {};
+}
+
+// ---- index ---------------------------------------------------------------------------------
+
+Result<void> Recovery::open_index() {
+  if (auto made = core_.env.storage.create_directory("index"); !made) return made;
+  auto opened = open_index_(false);
+  std::optional<Marker> marker;
+  bool usable = false;
+  if (opened) {
+    core_.index = std::move(*opened);
+    auto found = core_.index->marker();
+    usable = found.has_value();
+    if (usable) marker = *found;
+  } else if (opened.error().code != ErrorCode::kCorrupt &&
+             opened.error().code != ErrorCode::kForeign) {
+    return opened.error();
+  }
+  // An index that knows of bytes which its segments do not have is from another time.
+  for (const auto& [id, offset] :
+       marker ? marker->open_segments : decltype(Marker::open_segments){}) {
+    const SegmentPointer segment = core_.segments.find(id);
+    if (!segment || segment->bytes >= offset) continue;
+    usable = false;
+    ++result_.stats.damaged_records;
+    result_.stats.damaged_bytes += offset - segment->bytes;
+  }
+  if (usable && marker) {
+    auto restored = restore_books(*marker);
+    if (restored) return {};
+    usable = false;
+  }
+  if (usable && loaded_.empty()) return {};  // a new store
+  core_.index.reset();
+  auto wiped = open_index_(true);
+  if (!wiped) return wiped.error();
+  core_.index = std::move(*wiped);
+  rebuilt_ = true;
+  result_.stats.index_rebuilt = true;
+  return {};
+}
+
+Result<void> Recovery::restore_books(const Marker& marker) {
+  auto counts = core_.index->counts();
+  if (!counts) return counts.error();
+  auto fences = core_.index->fences();
+  if (!fences) return fences.error();
+  for (const Fence& fence : *fences)
+    core_.fences.raise(fence.first, fence.second);
+  applied_through_ = marker.applied_through;
+  for (const SegmentCounts& count : *counts) {
+    const SegmentPointer segment = core_.segments.find(count.segment_id);
+    if (!segment) continue;
+    lost_since(marker, *segment, count);
+    segment->live_bytes = count.live_bytes;
+    segment->has_later_expiries = count.has_later_expiries;
+    for (const auto& [space, live] : count.entries) {
+      segment->live_entries[space] = live;
+      core_.live_counts.add(space, static_cast<std::int64_t>(live));
+    }
+  }
+  return {};
+}
+
+/// A segment that was sealed and has no footer any more has lost its end.
+void Recovery::lost_since(const Marker& marker, const Segment& segment,
+                          const SegmentCounts& counts) {
+  const auto loaded = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& candidate) {
+    return candidate.segment.get() == &segment;
+  });
+  if (loaded == loaded_.end() || loaded->sealed) return;
+  for (const auto& [id, offset] : marker.open_segments) {
+    if (id == segment.id) return;
+  }
+  std::uint64_t had = 0;
+  for (const auto& [space, live] : counts.entries)
+    had += live;
+  const auto has = static_cast<std::uint64_t>(
+      std::count_if(loaded->scanned.begin(), loaded->scanned.end(),
+                    [](const auto& record) { return record.type == format::RecordType::kPut; }));
+  if (had > has) result_.stats.damaged_records += had - has;
+}
+
+// ---- replay --------------------------------------------------------------------------------
+
+std::uint64_t Recovery::highest_found() const {
+  std::uint64_t highest = applied_through_;
+  for (const Loaded& loaded : loaded_)
+    highest = std::max(highest, loaded.highest_sequence);
+  return highest;
+}
+
+/// The highest sequence through which everything is known to have been durable.
+std::uint64_t Recovery::known_durable(std::uint64_t marker) const {
+  std::uint64_t durable = marker;
+  for (const Loaded& loaded : loaded_) {
+    // A footer is written once a sync has covered the segment, and every sync covers all that
+    // was written before it, in all segments.
+    if (loaded.sealed) durable = std::max(durable, loaded.highest_sequence);
+    for (const format::RecordSummary& record : loaded.scanned) {
+      durable = std::max(durable, record.durable_through);
+    }
+  }
+  return durable;
+}
+
+/// The first sequence that, with all after it, was never promised: kNoCut when there is none.
+std::uint64_t Recovery::find_cut(std::uint64_t from) const {
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> present;  // ranges
+  for (const Loaded& loaded : loaded_) {
+    for (const format::RecordSummary& record : loaded.scanned) {
+      if (record.sequence <= from) continue;
+      present.emplace_back(record.sequence, record.sequence);
+      if (record.type == format::RecordType::kVoid) {
+        present.emplace_back(record.first_void, record.last_void);
+      }
+    }
+  }
+  std::sort(present.begin(), present.end());
+  std::uint64_t next = from + 1;
+  for (const auto& [first, last] : present) {
+    if (first > next) return next;
+    next = std::max(next, last + 1);
+  }
+  return kNoCut;
+}
+
+Result<void> Recovery::replay() {
+  const bool same_boot = boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
+  const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
+  std::uint64_t cut = kNoCut;
+  if (!result_.stats.clean && (!same_boot || relaxed)) {
+    std::uint64_t promised = known_durable(applied_through_);
+    if (same_boot) {
+      // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
+      for (const Loaded& loaded : loaded_) {
+        for (const format::RecordSummary& record : loaded.scanned) {
+          promised = std::max(promised, record.written_through);
+        }
+      }
+    }
+    cut = find_cut(promised);
+  }
+  for (const Loaded& loaded : loaded_) {
+    // Bytes that are no record at the end: torn by a power cut, or else damaged.
+    if (!same_boot || loaded.scan.tail_bytes == 0) continue;
+    ++result_.stats.damaged_records;
+    result_.stats.damaged_bytes += loaded.scan.tail_bytes;
+  }
+  std::vector<Source> sources;
+  for (Loaded& loaded : loaded_) {
+    if (loaded.highest_sequence <= applied_through_) continue;
+    Source source;
+    source.loaded = &loaded;
+    sources.push_back(std::move(source));
+  }
+  if (auto raised = raise_fences(sources, cut); !raised) return raised;
+  const std::uint64_t highest = highest_found();
+  if (auto replayed = replay_sources(sources, cut); !replayed) return replayed;
+  if (auto sealed = seal_unsealed(cut); !sealed) return sealed;
+
+  // After a crash the numbers go on at the limit: segments that held higher ones than any
+  // that is left may have been dropped.
+  result_.last_sequence = std::max(highest, identity_.sequence_limit() - 1);
+  const std::uint64_t first_void = cut == kNoCut ? highest + 1 : cut;
+  if (first_void <= result_.last_sequence) {
+    format::RecordMeta meta;
+    meta.type = format::RecordType::kVoid;
+    meta.created_ms = core_.clock.now_ms();
+    meta.first_void = first_void;
+    meta.last_void = result_.last_sequence;
+    Append append;
+    append.record = format::encode_record(meta, {});
+    append.summary.type = format::RecordType::kVoid;
+    append.summary.first_void = meta.first_void;
+    append.summary.last_void = meta.last_void;
+    result_.first_records.push_back(std::move(append));
+  }
+  return {};
+}
+
+Result<std::vector<format::RecordSummary>> Recovery::records_of(const Loaded& loaded) const {
+  if (!loaded.sealed) return loaded.scanned;
+  return read_summaries(core_.store_id, core_.mac_key, *loaded.segment);
+}
+
+/// Before anything is applied, so that what a fence covers never enters the books: the fence's
+/// first record may be gone, and its place in the order with it.
+Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uint64_t cut) {
+  for (const Source& source : sources) {
+    auto records = records_of(*source.loaded);
+    if (!records) return records.error();
+    for (const format::RecordSummary& record : *records) {
+      if (record.type != format::RecordType::kFence || record.sequence >= cut) continue;
+      core_.fences.raise(record.space, record.version);
+    }
+  }
+  return {};
+}
+
+Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_t cut) {
+  const auto later = [](const Source* a, const Source* b) { return a->sequence() > b->sequence(); };
+  std::priority_queue<Source*, std::vector<Source*>, decltype(later)> heap(later);
+  for (Source& source : sources)
+    heap.push(&source);
+  std::vector<LogRecord> batch;
+  const auto flush = [&]() -> Result<void> {
+    auto applied = applier_.apply(batch);
+    batch.clear();
+    return applied;
+  };
+  while (!heap.empty()) {
+    Source* source = heap.top();
+    heap.pop();
+    if (!source->is_read) {
+      // Read only when the merge has come this far, and dropped when it has passed.
+      auto records = records_of(*source->loaded);
+      if (!records) return records.error();
+      source->records = std::move(*records);
+      std::erase_if(source->records, [&](const format::RecordSummary& record) {
+        return record.sequence <= applied_through_;
+      });
+      std::sort(source->records.begin(), source->records.end(),
+                [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+      source->is_read = true;
+    } else {
+      const format::RecordSummary& record = source->records[source->next++];
+      if (record.sequence >= cut) {
+        ++result_.stats.voided_records;
+      } else {
+        ++result_.stats.replayed_records;
+        result_.stats.replayed_bytes += record.size;
+        batch.push_back({record, source->loaded->segment});
+      }
+    }
+    if (source->done()) {
+      source->records = {};
+      source->next = 0;
+    } else {
+      heap.push(source);
+    }
+    if (batch.size() >= kApplyBatch) {
+      if (auto applied = flush(); !applied) return applied;
+    }
+  }
+  return flush();
+}
+
+/// Footers for what the last run left open, so that appends always go to new segments.
+Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
+  // All before any: a footer says that everything up to its highest sequence is durable.
+  for (const Loaded& loaded : loaded_) {
+    if (loaded.sealed) continue;
+    if (auto synced = loaded.segment->file->sync(); !synced) return synced;
+  }
+  for (Loaded& loaded : loaded_) {
+    if (loaded.sealed) continue;
+    Segment& segment = *loaded.segment;
+    std::vector<format::RecordSummary> records = std::move(loaded.scanned);
+    std::erase_if(records, [&](const auto& record) { return record.sequence >= cut; });
+    for (format::RecordSummary& record : records) {
+      if (record.type != format::RecordType::kPut) continue;
+      // What a put covers is not in its record: the index has it, for the current ones.
+      const Lookup lookup = core_.index->find({record.space, record.mac}, Where::kAnywhere);
+      const bool current =
+          lookup.status == LookupStatus::kFound && lookup.row.sequence == record.sequence;
+      if (current) record.covers = lookup.row.covers;
+    }
+    if (records.empty() && loaded.scan.tail_bytes != 0) {
+      core_.segments.remove(segment.id);
+      core_.segments.forget(segment.id);
+      if (auto aside = set_aside(segment.id, "no record in it is whole"); !aside) return aside;
+      continue;
+    }
+    if (records.empty()) {
+      core_.segments.remove(segment.id);
+      if (auto removed = core_.env.storage.remove(segment_path(segment.id)); !removed) {
+        return removed;
+      }
+      core_.segments.forget(segment.id);
+      continue;
+    }
+    const std::uint64_t data_end = records.back().offset + records.back().size;
+    format::EncodedFooter footer =
+        format::encode_footer(core_.store_id, segment.header(core_.store_id), data_end, records);
+    iovec part{footer.bytes.data(), footer.bytes.size()};
+    if (loaded.header_damaged) {
+      std::vector<std::byte> header = format::encode_segment_header(segment.header(core_.store_id));
+      iovec head{header.data(), header.size()};
+      if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
+    }
+    if (auto written = segment.file->write_at(data_end, std::span(&part, 1)); !written) {
+      return written;
+    }
+    const std::uint64_t end = data_end + footer.bytes.size();
+    if (auto cut_off = segment.file->truncate(end); !cut_off) return cut_off;
+    if (auto synced = segment.file->sync(); !synced) return synced;
+    segment.bytes = end;
+    segment.data_end = data_end;
+    segment.highest_sequence = footer.trailer.highest_sequence;
+    segment.highest_deadline_ms = footer.trailer.highest_deadline_ms;
+    segment.state = SegmentState::kSealed;
+  }
+  return core_.env.storage.sync_directory("segments");
+}
+
+}  // namespace kachel

@@ -1,0 +1,73 @@
+// From what lies in the directory to a store ready to serve: loads the segments, opens or
+// rebuilds the index, replays what it lacks, seals what was left open. docs/format.md
+// ("Recovery"). Blocking; runs before any other thread has the store.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/applier.h"
+#include "engine/core.h"
+#include "engine/format/scanner.h"
+#include "engine/identity.h"
+
+namespace kachel {
+
+struct RecoveryResult {
+  StartStats stats;
+  std::uint64_t last_sequence = 0;  // highest ever given out
+  std::uint64_t next_segment_id = 1;
+  std::vector<Append> first_records;  // to be logged before anything else: void records
+};
+
+/// Opens the index; wipes and opens it anew when asked.
+using OpenIndex = std::function<Result<std::unique_ptr<Index>>(bool wipe)>;
+
+class Recovery {
+ public:
+  Recovery(Core& core, Identity& identity, Applier& applier, OpenIndex open_index)
+      : core_(core), identity_(identity), applier_(applier), open_index_(std::move(open_index)) {}
+
+  Result<RecoveryResult> run();
+
+ private:
+  struct Loaded {
+    SegmentPointer segment;
+    bool sealed = false;
+    bool header_damaged = false;
+    format::ScanResult scan;                     // of unsealed ones
+    std::uint64_t highest_sequence = 0;          // of sealed ones, from the trailer
+    std::vector<format::RecordSummary> scanned;  // of unsealed ones
+  };
+  /// One segment's records on their way into the merge.
+  struct Source;
+
+  Result<void> load_segments();
+  Result<void> load_segment(std::uint64_t id);
+  Result<void> set_aside(std::uint64_t id, const std::string& why);
+  Result<void> scan_unsealed(Loaded& loaded);
+  Result<void> open_index();
+  Result<void> restore_books(const Marker& marker);
+  void lost_since(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
+  std::uint64_t highest_found() const;
+  std::uint64_t known_durable(std::uint64_t marker) const;
+  Result<void> replay();
+  Result<std::vector<format::RecordSummary>> records_of(const Loaded& loaded) const;
+  Result<void> raise_fences(const std::vector<Source>& sources, std::uint64_t cut);
+  Result<void> replay_sources(std::vector<Source>& sources, std::uint64_t cut);
+  std::uint64_t find_cut(std::uint64_t from) const;
+  Result<void> seal_unsealed(std::uint64_t cut);
+
+  Core& core_;
+  Identity& identity_;
+  Applier& applier_;
+  OpenIndex open_index_;
+  std::vector<Loaded> loaded_;
+  std::uint64_t applied_through_ = 0;
+  bool rebuilt_ = false;
+  RecoveryResult result_;
+};
+
+}  // namespace kachel

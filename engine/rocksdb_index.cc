@@ -1,0 +1,292 @@
+#include "engine/rocksdb_index.h"
+
+#include <algorithm>
+#include <mutex>
+#include <rocksdb/cache.h>
+#include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/write_batch.h>
+#include <utility>
+
+#include "engine/row_coding.h"
+
+namespace kachel {
+namespace {
+
+// Far above what the engine lets gather before it flushes: RocksDB must never flush by
+// itself, since rows would become durable without their marker.
+constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
+constexpr int kBloomBitsPerKey = 10;
+
+std::string_view view(const rocksdb::Slice& slice) {
+  return {slice.data(), slice.size()};
+}
+
+Error to_error(const rocksdb::Status& status, std::string_view doing) {
+  ErrorCode code = ErrorCode::kIo;
+  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
+  if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
+  return {code, "index: " + std::string(doing) + ": " + status.ToString()};
+}
+
+class DeadRowFilter final : public rocksdb::CompactionFilter {
+ public:
+  explicit DeadRowFilter(const RowFilter* filter) : filter_(filter) {}
+  const char* Name() const override { return "kachel.DeadRowFilter"; }
+  bool Filter(int, const rocksdb::Slice& key, const rocksdb::Slice& value, std::string*,
+              bool*) const override {
+    if (filter_ == nullptr || key.empty() || key[0] != kRowPrefix) return false;
+    const auto row_key = decode_row_key(view(key));
+    const auto row = decode_row(view(value));
+    return row_key && row && filter_->is_dead(*row_key, *row);
+  }
+
+ private:
+  const RowFilter* filter_;
+};
+
+/// Reports the end of the one flush under way.
+class FlushListener final : public rocksdb::EventListener {
+ public:
+  void expect(UniqueFunction<void(Result<void>)> done) {
+    const std::lock_guard lock(mutex_);
+    done_ = std::move(done);
+  }
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { finish({}); }
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    finish(to_error(*status, "background work"));
+  }
+  void finish(Result<void> result) {
+    UniqueFunction<void(Result<void>)> done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::move(done_);
+    }
+    if (done) done(std::move(result));
+  }
+
+ private:
+  std::mutex mutex_;
+  UniqueFunction<void(Result<void>)> done_;
+};
+
+class RocksDbIndex final : public Index {
+ public:
+  static Result<std::unique_ptr<Index>> open(const RocksDbIndexOptions& options) {
+    auto index = std::unique_ptr<RocksDbIndex>(new RocksDbIndex(options));
+    rocksdb::Status status = index->open_database(options, true);
+    // tmpfs and some network file systems have no direct I/O.
+    if (status.IsNotSupported() || status.IsInvalidArgument() || status.IsIOError()) {
+      status = index->open_database(options, false);
+    }
+    if (!status.ok()) return to_error(status, "open");
+    auto found = index->marker();
+    if (!found) return found.error();
+    if (*found && (*found)->store_id != options.store_id) {
+      return Error{ErrorCode::kForeign, "index: belongs to another store"};
+    }
+    auto counts = index->counts();
+    if (!counts) return counts.error();
+    for (const SegmentCounts& count : *counts)
+      index->last_counts_.push_back(count.segment_id);
+    return std::unique_ptr<Index>(std::move(index));
+  }
+
+  ~RocksDbIndex() override {
+    // Rows above the marker are the log's to replay; flushing them here would only race
+    // with the engine's own order of things.
+    if (db_) db_->Close();
+  }
+
+  Lookup find(const RowKey& key, Where where) const override {
+    rocksdb::ReadOptions read;
+    read.verify_checksums = true;
+    if (where == Where::kMemory) read.read_tier = rocksdb::kBlockCacheTier;
+    rocksdb::PinnableSlice value;
+    const rocksdb::Status status =
+        db_->Get(read, db_->DefaultColumnFamily(), encode_row_key(key), &value);
+    if (status.IsNotFound()) return {LookupStatus::kAbsent, {}};
+    if (status.IsIncomplete()) return {LookupStatus::kNeedsDisk, {}};
+    if (!status.ok()) return {LookupStatus::kFailed, {}};
+    const auto row = decode_row(view(value));
+    if (!row) return {LookupStatus::kFailed, {}};
+    return {LookupStatus::kFound, *row};
+  }
+
+  Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
+                                                std::size_t limit) const override {
+    std::vector<std::pair<Mac, Row>> rows;
+    const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
+    for (it->Seek(encode_row_key({space, from})); it->Valid() && rows.size() < limit; it->Next()) {
+      const auto key = decode_row_key(view(it->key()));
+      if (!key || key->space != space) break;
+      const auto row = decode_row(view(it->value()));
+      if (row) rows.emplace_back(key->mac, *row);
+    }
+    if (!it->status().ok()) return to_error(it->status(), "scan");
+    return rows;
+  }
+
+  Result<void> apply(std::span<const IndexChange> changes) override {
+    rocksdb::WriteBatch batch;
+    for (const IndexChange& change : changes) {
+      if (change.row) {
+        batch.Put(encode_row_key(change.key), encode_row(*change.row));
+      } else {
+        batch.Delete(encode_row_key(change.key));
+      }
+    }
+    return write(batch);
+  }
+
+  Result<void> put_fence(const Fence& fence) override {
+    rocksdb::WriteBatch batch;
+    batch.Put(encode_fence_key(fence.first), encode_fence(fence.second));
+    return write(batch);
+  }
+
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
+             UniqueFunction<void(Result<void>)> done) override {
+    rocksdb::WriteBatch batch;
+    batch.Put(marker_key(), encode_marker(marker));
+    drop_vanished_counts(batch, counts);
+    for (const SegmentCounts& count : counts) {
+      batch.Put(encode_counts_key(count.segment_id), encode_counts(count));
+    }
+    if (auto written = write(batch); !written) return done(std::move(written));
+    listener_->expect(std::move(done));
+    rocksdb::FlushOptions flush;
+    flush.wait = false;  // the memtable is switched before this returns
+    flush.allow_write_stall = true;
+    const rocksdb::Status status = db_->Flush(flush);
+    if (!status.ok()) listener_->finish(to_error(status, "flush"));
+  }
+
+  Result<std::optional<Marker>> marker() const override {
+    std::string value;
+    const rocksdb::Status status = db_->Get({}, marker_key(), &value);
+    if (status.IsNotFound()) return std::optional<Marker>();
+    if (!status.ok()) return to_error(status, "read the marker");
+    auto marker = decode_marker(value);
+    if (!marker) return Error{ErrorCode::kCorrupt, "index: the marker is damaged"};
+    return std::optional<Marker>(std::move(*marker));
+  }
+
+  Result<std::vector<SegmentCounts>> counts() const override {
+    std::vector<SegmentCounts> all;
+    const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
+    for (it->Seek(encode_counts_key(0)); it->Valid(); it->Next()) {
+      const auto id = decode_counts_key(view(it->key()));
+      if (!id) break;
+      auto counts = decode_counts(*id, view(it->value()));
+      if (!counts) return Error{ErrorCode::kCorrupt, "index: live counts are damaged"};
+      all.push_back(std::move(*counts));
+    }
+    if (!it->status().ok()) return to_error(it->status(), "read live counts");
+    return all;
+  }
+
+  Result<std::vector<Fence>> fences() const override {
+    std::vector<Fence> all;
+    const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
+    for (it->Seek(encode_fence_key({})); it->Valid(); it->Next()) {
+      const auto space = decode_fence_key(view(it->key()));
+      if (!space) break;
+      const auto version = decode_fence(view(it->value()));
+      if (!version) return Error{ErrorCode::kCorrupt, "index: a fence is damaged"};
+      all.emplace_back(*space, *version);
+    }
+    if (!it->status().ok()) return to_error(it->status(), "read fences");
+    return all;
+  }
+
+  void set_memory(std::uint64_t bytes) override { cache_->SetCapacity(cache_share(bytes)); }
+
+  IndexUsage usage() const override {
+    IndexUsage usage;
+    db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &usage.disk_bytes);
+    std::uint64_t memtables = 0;
+    db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &memtables);
+    db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeActiveMemTable, &usage.unflushed_bytes);
+    usage.memory_bytes = memtables + cache_->GetUsage();
+    return usage;
+  }
+
+ private:
+  explicit RocksDbIndex(const RocksDbIndexOptions& options)
+      : filter_(options.filter),
+        cache_(rocksdb::NewLRUCache(cache_share(options.memory_bytes))),
+        listener_(std::make_shared<FlushListener>()) {}
+
+  /// The rest is the memtables': the engine flushes when they have grown to a third.
+  static std::size_t cache_share(std::uint64_t memory_bytes) {
+    return static_cast<std::size_t>(memory_bytes / 3 * 2);
+  }
+
+  rocksdb::Status open_database(const RocksDbIndexOptions& options, bool direct) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = cache_;
+    table.cache_index_and_filter_blocks = true;
+    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
+    table.checksum = rocksdb::kXXH3;  // Debian's build has no hardware CRC32C
+    table.format_version = 5;
+
+    rocksdb::Options db;
+    db.create_if_missing = true;
+    db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+    db.compression = rocksdb::kNoCompression;  // rows are MACs and small numbers
+    db.write_buffer_size = kWriteBufferBytes;
+    db.max_write_buffer_number = 4;
+    db.avoid_flush_during_shutdown = true;
+    db.use_direct_reads = direct;
+    db.use_direct_io_for_flush_and_compaction = direct;
+    db.compaction_filter = &filter_;
+    db.listeners = {listener_};
+    db.info_log_level = rocksdb::WARN_LEVEL;
+    db.keep_log_file_num = 2;
+    db.max_background_jobs = 2;
+    rocksdb::DB* raw = nullptr;
+    const rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
+    db_.reset(raw);
+    return status;
+  }
+
+  Result<void> write(rocksdb::WriteBatch& batch) {
+    rocksdb::WriteOptions write;
+    write.disableWAL = true;
+    const rocksdb::Status status = db_->Write(write, &batch);
+    if (!status.ok()) return to_error(status, "write");
+    return {};
+  }
+
+  /// Counts of segments that are gone are deleted, by the sorted list of those that are not.
+  void drop_vanished_counts(rocksdb::WriteBatch& batch, std::span<const SegmentCounts> counts) {
+    std::vector<std::uint64_t> ids;
+    for (const SegmentCounts& count : counts)
+      ids.push_back(count.segment_id);
+    std::sort(ids.begin(), ids.end());
+    for (const std::uint64_t id : last_counts_) {
+      if (!std::binary_search(ids.begin(), ids.end(), id)) batch.Delete(encode_counts_key(id));
+    }
+    last_counts_ = std::move(ids);
+  }
+
+  DeadRowFilter filter_;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::shared_ptr<FlushListener> listener_;
+  std::vector<std::uint64_t> last_counts_;
+  std::unique_ptr<rocksdb::DB> db_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Index>> open_rocksdb_index(const RocksDbIndexOptions& options) {
+  return RocksDbIndex::open(options);
+}
+
+}  // namespace kachel

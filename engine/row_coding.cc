@@ -1,0 +1,228 @@
+#include "engine/row_coding.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace kachel {
+namespace {
+
+constexpr std::uint64_t kMarkerVersion = 1;
+constexpr std::size_t kRowKeyBytes = 1 + 4 + 1 + 16;
+constexpr std::size_t kFenceKeyBytes = 1 + 4 + 1;
+constexpr std::size_t kCountsKeyBytes = 2 + 8;
+
+void put_varint(std::string& out, std::uint64_t value) {
+  while (value >= 0x80) {
+    out.push_back(static_cast<char>(value | 0x80));
+    value >>= 7;
+  }
+  out.push_back(static_cast<char>(value));
+}
+
+void put_big_endian(std::string& out, std::uint64_t value, int bytes) {
+  for (int shift = (bytes - 1) * 8; shift >= 0; shift -= 8) {
+    out.push_back(static_cast<char>(value >> shift));
+  }
+}
+
+std::uint64_t get_big_endian(std::string_view bytes) {
+  std::uint64_t value = 0;
+  for (const char c : bytes)
+    value = value << 8 | static_cast<unsigned char>(c);
+  return value;
+}
+
+/// Reads varints off the front; `ok` turns false for good at the first that does not fit.
+class Cursor {
+ public:
+  explicit Cursor(std::string_view bytes) : rest_(bytes) {}
+
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(rest_.front());
+      rest_.remove_prefix(1);
+      value |= std::uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    ok_ = false;
+    return 0;
+  }
+  std::string_view bytes(std::size_t count) {
+    if (rest_.size() < count) {
+      ok_ = false;
+      return {};
+    }
+    const std::string_view front = rest_.substr(0, count);
+    rest_.remove_prefix(count);
+    return front;
+  }
+  bool done() const { return ok_ && rest_.empty(); }
+  bool ok() const { return ok_; }
+
+ private:
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+Namespace get_namespace(Cursor& cursor) {
+  Namespace space;
+  space.tenant = static_cast<std::uint32_t>(cursor.varint());
+  space.database = static_cast<std::uint8_t>(cursor.varint());
+  return space;
+}
+
+}  // namespace
+
+std::string encode_row_key(const RowKey& key) {
+  std::string out;
+  out.reserve(kRowKeyBytes);
+  out.push_back(kRowPrefix);
+  put_big_endian(out, key.space.tenant, 4);
+  out.push_back(static_cast<char>(key.space.database));
+  out.append(reinterpret_cast<const char*>(key.mac.bytes.data()), key.mac.bytes.size());
+  return out;
+}
+
+std::optional<RowKey> decode_row_key(std::string_view bytes) {
+  if (bytes.size() != kRowKeyBytes || bytes[0] != kRowPrefix) return std::nullopt;
+  RowKey key;
+  key.space.tenant = static_cast<std::uint32_t>(get_big_endian(bytes.substr(1, 4)));
+  key.space.database = static_cast<std::uint8_t>(bytes[5]);
+  std::memcpy(key.mac.bytes.data(), bytes.data() + 6, key.mac.bytes.size());
+  return key;
+}
+
+std::string encode_row(const Row& row) {
+  std::string out;
+  out.reserve(48);
+  put_varint(out, row.segment_id);
+  put_varint(out, row.offset / format::kRecordAlignment);
+  put_varint(out, row.size / format::kRecordAlignment);
+  put_varint(out, row.sequence);
+  put_varint(out, row.sequence - row.version);
+  put_varint(out, static_cast<std::uint64_t>(row.expires_at_ms));
+  put_varint(out, row.raw_bytes);
+  put_varint(out, row.covers);
+  put_varint(out, row.expiry_sequence);
+  return out;
+}
+
+std::optional<Row> decode_row(std::string_view bytes) {
+  Cursor cursor(bytes);
+  Row row;
+  row.segment_id = cursor.varint();
+  row.offset = cursor.varint() * format::kRecordAlignment;
+  row.size = static_cast<std::uint32_t>(cursor.varint() * format::kRecordAlignment);
+  row.sequence = cursor.varint();
+  row.version = row.sequence - cursor.varint();
+  row.expires_at_ms = static_cast<std::int64_t>(cursor.varint());
+  row.raw_bytes = cursor.varint();
+  row.covers = cursor.varint();
+  row.expiry_sequence = cursor.varint();
+  if (!cursor.done()) return std::nullopt;
+  return row;
+}
+
+std::string encode_fence_key(Namespace space) {
+  std::string out(1, kFencePrefix);
+  put_big_endian(out, space.tenant, 4);
+  out.push_back(static_cast<char>(space.database));
+  return out;
+}
+
+std::optional<Namespace> decode_fence_key(std::string_view bytes) {
+  if (bytes.size() != kFenceKeyBytes || bytes[0] != kFencePrefix) return std::nullopt;
+  return Namespace{static_cast<std::uint32_t>(get_big_endian(bytes.substr(1, 4))),
+                   static_cast<std::uint8_t>(bytes[5])};
+}
+
+std::string encode_fence(std::uint64_t version) {
+  std::string out;
+  put_varint(out, version);
+  return out;
+}
+
+std::optional<std::uint64_t> decode_fence(std::string_view bytes) {
+  Cursor cursor(bytes);
+  const std::uint64_t version = cursor.varint();
+  if (!cursor.done()) return std::nullopt;
+  return version;
+}
+
+std::string marker_key() {
+  return {kMetaPrefix, 'm'};
+}
+
+std::string encode_marker(const Marker& marker) {
+  std::string out;
+  put_varint(out, kMarkerVersion);
+  out.append(reinterpret_cast<const char*>(marker.store_id.data()), marker.store_id.size());
+  put_varint(out, marker.applied_through);
+  put_varint(out, marker.open_segments.size());
+  for (const auto& [id, offset] : marker.open_segments) {
+    put_varint(out, id);
+    put_varint(out, offset);
+  }
+  return out;
+}
+
+std::optional<Marker> decode_marker(std::string_view bytes) {
+  Cursor cursor(bytes);
+  if (cursor.varint() != kMarkerVersion) return std::nullopt;
+  Marker marker;
+  const std::string_view id = cursor.bytes(marker.store_id.size());
+  if (!cursor.ok()) return std::nullopt;
+  std::memcpy(marker.store_id.data(), id.data(), id.size());
+  marker.applied_through = cursor.varint();
+  const std::uint64_t open = cursor.varint();
+  for (std::uint64_t i = 0; i < open && cursor.ok(); ++i) {
+    const std::uint64_t segment = cursor.varint();
+    marker.open_segments.emplace_back(segment, cursor.varint());
+  }
+  if (!cursor.done()) return std::nullopt;
+  return marker;
+}
+
+std::string encode_counts_key(std::uint64_t segment_id) {
+  std::string out{kMetaPrefix, 's'};
+  put_big_endian(out, segment_id, 8);
+  return out;
+}
+
+std::optional<std::uint64_t> decode_counts_key(std::string_view bytes) {
+  if (bytes.size() != kCountsKeyBytes || bytes[0] != kMetaPrefix || bytes[1] != 's') {
+    return std::nullopt;
+  }
+  return get_big_endian(bytes.substr(2));
+}
+
+std::string encode_counts(const SegmentCounts& counts) {
+  std::string out;
+  put_varint(out, counts.live_bytes);
+  put_varint(out, counts.has_later_expiries ? 1 : 0);
+  put_varint(out, counts.entries.size());
+  for (const auto& [space, count] : counts.entries) {
+    put_varint(out, space.tenant);
+    put_varint(out, space.database);
+    put_varint(out, count);
+  }
+  return out;
+}
+
+std::optional<SegmentCounts> decode_counts(std::uint64_t segment_id, std::string_view bytes) {
+  Cursor cursor(bytes);
+  SegmentCounts counts;
+  counts.segment_id = segment_id;
+  counts.live_bytes = cursor.varint();
+  counts.has_later_expiries = cursor.varint() != 0;
+  const std::uint64_t spaces = cursor.varint();
+  for (std::uint64_t i = 0; i < spaces && cursor.ok(); ++i) {
+    const Namespace space = get_namespace(cursor);
+    counts.entries.emplace_back(space, cursor.varint());
+  }
+  if (!cursor.done()) return std::nullopt;
+  return counts;
+}
+
+}  // namespace kachel

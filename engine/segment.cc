@@ -1,0 +1,101 @@
+#include "engine/segment.h"
+
+#include <charconv>
+#include <cstdio>
+#include <mutex>
+
+namespace kachel {
+namespace {
+constexpr std::string_view kSuffix = ".seg";
+constexpr std::size_t kIdDigits = 16;
+}  // namespace
+
+std::string segment_path(std::uint64_t id) {
+  char name[64];
+  std::snprintf(name, sizeof name, "segments/%016llx.seg", static_cast<unsigned long long>(id));
+  return name;
+}
+
+std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
+  if (name.size() != kIdDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;
+  std::uint64_t id = 0;
+  const char* end = name.data() + kIdDigits;
+  const auto [stopped, error] = std::from_chars(name.data(), end, id, 16);
+  if (error != std::errc() || stopped != end || id == 0) return std::nullopt;
+  return id;
+}
+
+void SegmentTable::add(SegmentPointer segment) {
+  const std::unique_lock lock(mutex_);
+  const std::uint64_t id = segment->id;
+  segments_[id] = std::move(segment);
+}
+
+SegmentPointer SegmentTable::find(std::uint64_t id) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = segments_.find(id);
+  return found == segments_.end() ? nullptr : found->second;
+}
+
+bool SegmentTable::contains(std::uint64_t id) const {
+  const std::shared_lock lock(mutex_);
+  return segments_.contains(id);
+}
+
+std::vector<SegmentPointer> SegmentTable::all() const {
+  const std::shared_lock lock(mutex_);
+  std::vector<SegmentPointer> all;
+  all.reserve(segments_.size());
+  for (const auto& [id, segment] : segments_)
+    all.push_back(segment);
+  return all;
+}
+
+std::size_t SegmentTable::size() const {
+  const std::shared_lock lock(mutex_);
+  return segments_.size();
+}
+
+std::uint64_t SegmentTable::total_bytes() const {
+  const std::shared_lock lock(mutex_);
+  std::uint64_t bytes = 0;
+  for (const auto& [id, segment] : segments_) {
+    // An open segment's blocks are reserved up to its capacity.
+    const bool open = segment->state.load() == SegmentState::kOpen;
+    bytes += open ? segment->capacity_bytes : segment->bytes.load();
+  }
+  return bytes;
+}
+
+std::uint64_t SegmentTable::lowest_id() const {
+  const std::shared_lock lock(mutex_);
+  return segments_.empty() ? 0 : segments_.begin()->first;
+}
+
+void SegmentTable::remove(std::uint64_t id) {
+  const std::unique_lock lock(mutex_);
+  const auto found = segments_.find(id);
+  if (found == segments_.end()) return;
+  removed_[id] = found->second->first_sequence;
+  segments_.erase(found);
+}
+
+void SegmentTable::forget(std::uint64_t id) {
+  const std::unique_lock lock(mutex_);
+  removed_.erase(id);
+}
+
+bool SegmentTable::may_hold_older(std::uint64_t covers, std::uint64_t sequence,
+                                  std::uint64_t except) const {
+  if (covers == 0) return false;
+  const std::shared_lock lock(mutex_);
+  for (auto it = segments_.lower_bound(covers); it != segments_.end(); ++it) {
+    if (it->first != except && it->second->first_sequence < sequence) return true;
+  }
+  for (auto it = removed_.lower_bound(covers); it != removed_.end(); ++it) {
+    if (it->first != except && it->second < sequence) return true;
+  }
+  return false;
+}
+
+}  // namespace kachel

@@ -1,0 +1,106 @@
+// A segment in use: its file, what is known of its records, and the table of all of them.
+//
+// Threads: what is atomic or const may be read by any thread; the rest belongs to the log
+// thread. Readers pin a segment by its shared pointer: a file removed while being read stays
+// readable until the last pin is gone.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/format/footer.h"
+#include "engine/index.h"
+#include "io/file.h"
+
+namespace kachel {
+
+enum class SegmentState : std::uint8_t {
+  kOpen,     // takes appends
+  kSealing,  // takes no more; its footer waits for a sync
+  kSealed,
+  kReclaiming,  // being emptied
+};
+
+class Segment {
+ public:
+  Segment(const format::SegmentHeader& header, std::unique_ptr<io::File> opened)
+      : id(header.segment_id),
+        bucket(header.bucket),
+        survivors((header.flags & format::kSegmentFlagSurvivors) != 0),
+        first_sequence(header.first_sequence),
+        created_ms(header.created_ms),
+        capacity_bytes(header.capacity_bytes),
+        file(std::move(opened)) {}
+
+  format::SegmentHeader header(const format::StoreId& store_id) const {
+    return {store_id,       id,     created_ms,
+            first_sequence, bucket, survivors ? format::kSegmentFlagSurvivors : 0,
+            capacity_bytes};
+  }
+
+  const std::uint64_t id;
+  const std::uint32_t bucket;
+  const bool survivors;
+  const std::uint64_t first_sequence;
+  const std::int64_t created_ms;
+  const std::uint64_t capacity_bytes;
+  const std::unique_ptr<io::File> file;
+
+  std::atomic<SegmentState> state{SegmentState::kOpen};
+  std::atomic<std::uint64_t> bytes{format::kSegmentHeaderBytes};  // of the file
+  std::atomic<std::uint64_t> live_bytes{0};
+  std::atomic<std::uint64_t> reads{0};  // flash hits in here
+
+  // Log thread only.
+  std::vector<format::RecordSummary> summaries;  // in order of offset, until sealed
+  std::map<Namespace, std::uint64_t> live_entries;
+  bool has_later_expiries = false;
+  std::uint64_t data_end = format::kSegmentHeaderBytes;
+  std::uint64_t synced_end = 0;
+  std::uint64_t applied_end = format::kSegmentHeaderBytes;
+  std::uint64_t highest_sequence = 0;
+  std::int64_t highest_deadline_ms = 0;  // 0: some entry has none
+  bool has_records = false;
+  bool dirty = false;
+};
+using SegmentPointer = std::shared_ptr<Segment>;
+
+/// "segments/0000000000001234.seg"
+std::string segment_path(std::uint64_t id);
+/// The id in a file name; nothing when it is no segment's name.
+std::optional<std::uint64_t> parse_segment_name(std::string_view name);
+
+/// Thread-safe.
+class SegmentTable {
+ public:
+  void add(SegmentPointer segment);
+  SegmentPointer find(std::uint64_t id) const;
+  bool contains(std::uint64_t id) const;
+  std::vector<SegmentPointer> all() const;  // by id
+  std::size_t size() const;
+  std::uint64_t total_bytes() const;
+  std::uint64_t lowest_id() const;  // 0 when empty
+
+  /// Readers no longer find it; it still counts in may_hold_older until forget().
+  void remove(std::uint64_t id);
+  /// Its removal is durable.
+  void forget(std::uint64_t id);
+
+  /// Whether a segment other than `except`, with an id >= `covers`, took its first append
+  /// before `sequence`: it may then hold what a tombstone of that sequence kills.
+  bool may_hold_older(std::uint64_t covers, std::uint64_t sequence, std::uint64_t except) const;
+
+ private:
+  mutable std::shared_mutex mutex_;
+  std::map<std::uint64_t, SegmentPointer> segments_;
+  std::map<std::uint64_t, std::uint64_t> removed_;  // id -> first sequence
+};
+
+}  // namespace kachel

@@ -1,0 +1,84 @@
+#include "engine/segment_files.h"
+
+#include <utility>
+
+namespace kachel {
+namespace {
+
+Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t offset,
+                                            std::size_t length) {
+  std::vector<std::byte> bytes(length);
+  auto got = file.read_at(offset, bytes);
+  if (!got) return got.error();
+  if (*got != length) return Error{ErrorCode::kCorrupt, "the file ends early"};
+  return bytes;
+}
+
+/// The table has no room for what these say; without it a start would take a gap in the
+/// sequences for something lost.
+void read_statement(const format::StoreId& store_id, const Segment& segment,
+                    format::RecordSummary& summary) {
+  auto bytes = read_exactly(*segment.file, summary.offset, summary.size);
+  if (!bytes) return;
+  auto record = format::decode_record(*bytes, {store_id, segment.id, summary.offset});
+  if (!record) return;
+  summary.first_void = record->meta.first_void;
+  summary.last_void = record->meta.last_void;
+  summary.durable_through = record->meta.durable_through;
+  summary.written_through = record->meta.written_through;
+}
+
+void read_statements(const format::StoreId& store_id, const Segment& segment,
+                     std::vector<format::RecordSummary>& summaries) {
+  bool marked = false;
+  for (auto it = summaries.rbegin(); it != summaries.rend(); ++it) {
+    if (it->type == format::RecordType::kVoid) read_statement(store_id, segment, *it);
+    if (it->type == format::RecordType::kMark && !std::exchange(marked, true)) {
+      read_statement(store_id, segment, *it);
+    }
+  }
+}
+
+Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& store_id,
+                                                      const Segment& segment) {
+  auto size = segment.file->size();
+  if (!size) return size.error();
+  auto trailer = read_trailer(store_id, segment.id, *segment.file, *size);
+  if (!trailer) return trailer.error();
+  auto bytes = read_exactly(*segment.file, trailer->table_offset, trailer->table_bytes);
+  if (!bytes) return bytes.error();
+  auto summaries = format::decode_table(*bytes, segment.header(store_id), *trailer);
+  if (summaries) read_statements(store_id, segment, *summaries);
+  return summaries;
+}
+
+}  // namespace
+
+Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
+                                     const io::File& file, std::uint64_t file_bytes) {
+  if (file_bytes < format::kSegmentHeaderBytes + format::kTrailerBytes) {
+    return Error{ErrorCode::kNotFound, "no trailer"};
+  }
+  auto bytes = read_exactly(file, file_bytes - format::kTrailerBytes, format::kTrailerBytes);
+  if (!bytes) return bytes.error();
+  return format::decode_trailer(*bytes, file_bytes, store_id, segment_id);
+}
+
+Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId& store_id,
+                                                          const MacKey& mac_key,
+                                                          const Segment& segment,
+                                                          format::ScanResult* scanned) {
+  auto table = read_table(store_id, segment);
+  if (table || table.error().code == ErrorCode::kIo) return table;
+  std::vector<format::RecordSummary> summaries;
+  auto scan = format::scan_segment(
+      *segment.file, store_id, segment.id, format::kSegmentHeaderBytes,
+      [&](const format::DecodedRecord& record, std::uint64_t offset) {
+        summaries.push_back(format::summarize(record.meta, offset, record.size, mac_key));
+      });
+  if (!scan) return scan.error();
+  if (scanned != nullptr) *scanned = *scan;
+  return summaries;
+}
+
+}  // namespace kachel

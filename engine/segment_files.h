@@ -1,0 +1,26 @@
+// Reading what segment files say of themselves: headers, trailers, tables, and a scan where
+// there is no table. Blocking; start-up and the blocking pool only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/core.h"
+#include "engine/format/footer.h"
+#include "engine/format/scanner.h"
+
+namespace kachel {
+
+/// All records of a sealed segment, from its table; by scanning when that is missing or
+/// damaged. In order of offset. What void records and the last mark say is read from them.
+Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId& store_id,
+                                                          const MacKey& mac_key,
+                                                          const Segment& segment,
+                                                          format::ScanResult* scanned = nullptr);
+
+/// The trailer; kNotFound for an unsealed segment.
+Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
+                                     const io::File& file, std::uint64_t file_bytes);
+
+}  // namespace kachel

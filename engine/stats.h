@@ -1,0 +1,85 @@
+// The numbers a store gives about itself. Units are in the names; counters count since
+// the store was opened.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace kachel {
+
+struct BucketStats {
+  std::uint32_t bucket = 0;
+  std::uint64_t lifetime_min_s = 0;  // shortest lifetime placed here; 0 in the last: no expiry
+  bool no_expiry = false;
+  std::uint64_t open_segments = 0;
+  std::uint64_t sealed_segments = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct StartStats {
+  bool created = false;  // a new store
+  bool clean = false;    // the last stop was in order
+  bool index_rebuilt = false;
+  std::uint64_t duration_ms = 0;  // until ready to serve
+  std::uint64_t replayed_records = 0;
+  std::uint64_t replayed_bytes = 0;
+  std::uint64_t damaged_records = 0;  // found damaged or missing, and lost
+  std::uint64_t damaged_bytes = 0;
+  std::uint64_t voided_records = 0;    // past a gap after a power cut: never promised
+  std::uint64_t damaged_segments = 0;  // set aside whole: header unreadable or foreign
+};
+
+struct Stats {
+  // Reads by where they were answered.
+  std::uint64_t hot_hits = 0;
+  std::uint64_t write_buffer_hits = 0;
+  std::uint64_t flash_hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t hot_misses = 0;     // asked of the hot tier and not there
+  std::uint64_t flash_misses = 0;   // asked of the index and not there
+  std::uint64_t shared_reads = 0;   // flash hits answered by another's read
+  std::uint64_t damaged_reads = 0;  // a record failed its checksum: answered as a miss
+
+  std::uint64_t sets = 0;             // stored
+  std::uint64_t sets_not_stored = 0;  // accepted and dropped under pressure
+  std::uint64_t erases = 0;
+  std::uint64_t expired = 0;          // entries found expired when read
+  std::uint64_t evicted_entries = 0;  // by capacity, with their segment
+  std::uint64_t reinserted_entries = 0;
+  std::uint64_t evicted_segments = 0;
+  std::uint64_t expired_segments = 0;
+
+  std::uint64_t entries = 0;  // live, expired ones not yet reclaimed included
+  std::uint64_t hot_entries = 0;
+  std::uint64_t hot_bytes = 0;
+  std::uint64_t hot_capacity_bytes = 0;
+  std::uint64_t hot_evictions = 0;
+  std::uint64_t memory_bytes = 0;  // the configured bound
+  std::uint64_t capacity_bytes = 0;
+  std::uint64_t segment_bytes_on_disk = 0;
+  std::uint64_t index_bytes_on_disk = 0;
+  std::uint64_t index_memory_bytes = 0;
+  std::uint64_t write_buffer_bytes = 0;
+
+  std::uint64_t raw_bytes = 0;     // values as given, set since open
+  std::uint64_t stored_bytes = 0;  // their whole records as written
+
+  std::uint64_t device_reads = 0;  // operations
+  std::uint64_t device_read_bytes = 0;
+  std::uint64_t device_writes = 0;
+  std::uint64_t device_write_bytes = 0;
+  std::uint64_t device_syncs = 0;
+  std::uint64_t index_lookups = 0;
+  std::uint64_t index_pool_lookups = 0;  // needed a disk read, sent to the blocking pool
+  std::uint64_t index_flushes = 0;
+  std::uint64_t io_errors = 0;
+  bool io_uring = false;
+  bool writable = true;  // false after a failed sync or with a full disk
+
+  std::uint64_t last_sequence = 0;
+  std::uint64_t durable_through = 0;
+  StartStats start;
+  std::vector<BucketStats> buckets;
+};
+
+}  // namespace kachel

@@ -1,0 +1,250 @@
+// Store: puts the parts together, and takes them apart.
+#include "engine/store.h"
+
+#include <condition_variable>
+#include <mutex>
+
+#include "engine/core.h"
+#include "engine/identity.h"
+#include "engine/lifetime_bucket.h"
+#include "engine/limits.h"
+#include "engine/log.h"
+#include "engine/memory_index.h"
+#include "engine/reclaimer.h"
+#include "engine/recovery.h"
+#include "engine/rocksdb_index.h"
+#include "engine/store_worker.h"
+
+namespace kachel {
+namespace {
+
+class DeadRows final : public RowFilter {
+ public:
+  explicit DeadRows(const Core& core) : core_(core) {}
+  bool is_dead(const RowKey& key, const Row& row) const override {
+    return !core_.segments.contains(row.segment_id) ||
+           core_.fences.is_fenced(key.space, row.version);
+  }
+
+ private:
+  const Core& core_;
+};
+
+/// Runs `begin` on the loop and waits for the result it hands over; right here when this is
+/// the loop's thread already (then the result must come before `begin` returns).
+Result<void> run_on(io::Loop& loop, UniqueFunction<void(DoneHandler)> begin) {
+  struct Shared {
+    std::mutex mutex;
+    std::condition_variable ready;
+    std::optional<Result<void>> result;
+  };
+  auto shared = std::make_shared<Shared>();
+  auto done = [shared](Result<void> result) {
+    const std::lock_guard lock(shared->mutex);
+    shared->result = std::move(result);
+    shared->ready.notify_all();
+  };
+  if (loop.in_loop_thread()) {
+    begin(done);
+  } else {
+    loop.post([&begin, done] { begin(done); });
+  }
+  std::unique_lock lock(shared->mutex);
+  shared->ready.wait(lock, [&] { return shared->result.has_value(); });
+  return *shared->result;
+}
+
+class StoreImpl final : public Store {
+ public:
+  StoreImpl(Environment environment, const Options& options, std::unique_ptr<Identity> identity)
+      : core_(std::move(environment), options), identity_(std::move(identity)), applier_(core_) {
+    core_.store_id = identity_->store_id();
+    core_.mac_key = identity_->mac_key();
+    core_.row_filter = std::make_unique<DeadRows>(core_);
+    divide_memory(options.memory_bytes);
+  }
+
+  Result<void> start() {
+    const std::int64_t began_ns = core_.env.clock.monotonic_ns();
+    Recovery recovery(core_, *identity_, applier_, [this](bool wipe) { return open_index(wipe); });
+    auto recovered = recovery.run();
+    if (!recovered) return recovered.error();
+    start_ = recovered->stats;
+    const bool relaxed = core_.options.durability == Durability::kRelaxed;
+    if (auto begun = identity_->begin(core_.env.boot_id, relaxed, recovered->last_sequence + 1,
+                                      recovered->next_segment_id, core_.clock.now_ms());
+        !begun) {
+      return begun;
+    }
+    core_.queue.set_next(recovered->last_sequence + 1);
+    log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
+    reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
+    auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
+      log_->start(recovered->last_sequence);
+      for (Append& append : recovered->first_records)
+        core_.queue.append(std::move(append));
+      reclaimer_->start();
+      done({});
+    });
+    start_.duration_ms =
+        static_cast<std::uint64_t>((core_.env.clock.monotonic_ns() - began_ns) / 1'000'000);
+    return started;
+  }
+
+  std::unique_ptr<Worker> attach(io::Loop& loop) override {
+    const std::lock_guard lock(queues_mutex_);
+    queues_.push_back(&loop.io());
+    return std::make_unique<StoreWorker>(core_, *log_, loop);
+  }
+
+  std::uint64_t count(Namespace space) const override { return core_.live_counts.of(space); }
+  std::int64_t now_ms() const override { return core_.clock.now_ms(); }
+  Stats stats() const override;
+
+  Result<void> set_memory(std::uint64_t bytes) override {
+    Options wanted = core_.options;
+    wanted.memory_bytes = bytes;
+    if (auto valid = check_options(wanted); !valid) return valid;
+    divide_memory(bytes);
+    core_.index->set_memory(MemoryPlan::of(bytes).index_bytes);
+    return {};
+  }
+
+  Result<void> close() override {
+    return run_on(core_.env.log_loop, [this](DoneHandler done) { close_async(std::move(done)); });
+  }
+
+  void close_async(DoneHandler done) override {
+    reclaimer_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+  }
+
+ private:
+  void divide_memory(std::uint64_t bytes) {
+    const MemoryPlan plan = MemoryPlan::of(bytes);
+    core_.memory_bytes = bytes;
+    core_.write_buffer_bytes = plan.write_buffer_bytes;
+    for (Shard& shard : core_.shards) {
+      const std::lock_guard lock(shard.mutex);
+      shard.hot.set_capacity(plan.hot_bytes / kShards);
+    }
+  }
+
+  Result<std::unique_ptr<Index>> open_index(bool wipe) {
+    if (core_.env.memory_index) {
+      if (wipe) *core_.env.memory_index = {};
+      return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(core_.env.memory_index));
+    }
+    if (wipe) {
+      if (auto removed = core_.env.storage.remove_tree("index"); !removed) return removed.error();
+      if (auto made = core_.env.storage.create_directory("index"); !made) return made.error();
+    }
+    RocksDbIndexOptions options;
+    options.path = core_.env.storage.native_root() + "/index";
+    options.store_id = core_.store_id;
+    options.memory_bytes = MemoryPlan::of(core_.memory_bytes).index_bytes;
+    options.filter = core_.row_filter.get();
+    return open_rocksdb_index(options);
+  }
+
+  Core core_;
+  std::unique_ptr<Identity> identity_;
+  Applier applier_;
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<Reclaimer> reclaimer_;
+  StartStats start_;
+  mutable std::mutex queues_mutex_;
+  std::vector<io::IoQueue*> queues_;
+};
+
+void add_buckets(const SegmentTable& segments, Stats& stats) {
+  std::map<std::uint32_t, BucketStats> buckets;
+  for (const SegmentPointer& segment : segments.all()) {
+    BucketStats& bucket = buckets[segment->bucket];
+    bucket.bucket = segment->bucket;
+    bucket.no_expiry = segment->bucket == kNoExpiryBucket;
+    if (!bucket.no_expiry) {
+      bucket.lifetime_min_s = static_cast<std::uint64_t>(lifetime_min_s(segment->bucket));
+    }
+    ++(segment->state == SegmentState::kOpen ? bucket.open_segments : bucket.sealed_segments);
+    bucket.bytes += segment->bytes;
+    stats.segment_bytes_on_disk += segment->bytes;
+  }
+  for (const auto& [number, bucket] : buckets)
+    stats.buckets.push_back(bucket);
+}
+
+void add_counters(const Counters& counters, Stats& stats) {
+  stats.hot_hits = counters.hot_hits;
+  stats.write_buffer_hits = counters.write_buffer_hits;
+  stats.flash_hits = counters.flash_hits;
+  stats.misses = counters.misses;
+  stats.hot_misses = counters.hot_misses;
+  stats.flash_misses = counters.flash_misses;
+  stats.shared_reads = counters.shared_reads;
+  stats.damaged_reads = counters.damaged_reads;
+  stats.sets = counters.sets;
+  stats.sets_not_stored = counters.sets_not_stored;
+  stats.erases = counters.erases;
+  stats.expired = counters.expired;
+  stats.evicted_entries = counters.evicted_entries;
+  stats.reinserted_entries = counters.reinserted_entries;
+  stats.evicted_segments = counters.evicted_segments;
+  stats.expired_segments = counters.expired_segments;
+  stats.raw_bytes = counters.raw_bytes;
+  stats.stored_bytes = counters.stored_bytes;
+  stats.device_writes = counters.device_writes;
+  stats.device_write_bytes = counters.device_write_bytes;
+  stats.device_syncs = counters.device_syncs;
+  stats.index_lookups = counters.index_lookups;
+  stats.index_pool_lookups = counters.index_pool_lookups;
+  stats.index_flushes = counters.index_flushes;
+  stats.io_errors = counters.io_errors;
+}
+
+Stats StoreImpl::stats() const {
+  Stats stats;
+  add_counters(core_.counters, stats);
+  add_buckets(core_.segments, stats);
+  for (const Shard& shard : core_.shards) {
+    const std::lock_guard lock(shard.mutex);
+    stats.hot_entries += shard.hot.size();
+    stats.hot_bytes += shard.hot.bytes();
+    stats.hot_capacity_bytes += shard.hot.capacity();
+    stats.hot_evictions += shard.hot.evictions();
+  }
+  {
+    const std::lock_guard lock(queues_mutex_);
+    for (const io::IoQueue* queue : queues_) {
+      const io::IoCounters done = queue->counters();
+      stats.device_reads += done.reads;
+      stats.device_read_bytes += done.read_bytes;
+      stats.io_errors += done.errors;
+    }
+  }
+  const IndexUsage index = core_.index->usage();
+  stats.index_bytes_on_disk = index.disk_bytes;
+  stats.index_memory_bytes = index.memory_bytes;
+  stats.entries = core_.live_counts.total();
+  stats.memory_bytes = core_.memory_bytes;
+  stats.capacity_bytes = core_.options.capacity_bytes;
+  stats.write_buffer_bytes = core_.queue.staged_bytes();
+  stats.writable = core_.writable;
+  stats.last_sequence = core_.queue.last_sequence();
+  stats.durable_through = core_.durable_through;
+  stats.start = start_;
+  return stats;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> Store::open(Environment environment, const Options& options) {
+  if (auto valid = check_options(options); !valid) return valid.error();
+  auto identity = Identity::open(environment.storage, environment.clock, environment.random,
+                                 options.create_if_missing);
+  if (!identity) return identity.error();
+  auto store = std::make_unique<StoreImpl>(std::move(environment), options, std::move(*identity));
+  if (auto started = store->start(); !started) return started.error();
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace kachel

@@ -1,0 +1,170 @@
+// A Kachel store: DRAM hot tier, flash tier in segments, RocksDB index.
+//
+// Threads: Store is thread-safe. A Worker belongs to one io::Loop; its calls and its
+// handlers run on that loop's thread. Make one per thread.
+//
+// Handlers run exactly once, possibly before the call returns. Each asynchronous call
+// returns whether its place in the order of effects is settled: true means that commands
+// issued later from the same client may run at once and still see the store as if this one
+// had come first; false means that they must wait for the handler.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/entry.h"
+#include "engine/options.h"
+#include "engine/stats.h"
+#include "io/clock.h"
+#include "io/error.h"
+#include "io/loop.h"
+#include "io/random.h"
+#include "io/storage.h"
+
+namespace kachel {
+
+struct MemoryIndexImage;
+
+/// All that a store touches of the outside. The members outlive the store.
+struct Environment {
+  io::Storage& storage;
+  io::Clock& clock;
+  io::Random& random;
+  io::Loop& log_loop;  // the log's own thread: appends, syncs, seals, reclaim
+  io::BlockingPool& pool;
+  std::string boot_id;  // changes when the host reboots; 32 hexadecimal digits
+  /// Keeps the index in memory, with this as its disk, instead of in RocksDB (tests).
+  std::shared_ptr<MemoryIndexImage> memory_index;
+};
+
+struct Found {
+  Entry::Pointer entry;
+  std::int64_t expires_at_ms = 0;  // 0: never
+  Tier tier = Tier::kHot;
+};
+
+/// What the index knows without reading the value.
+struct Glimpse {
+  std::int64_t expires_at_ms = 0;  // 0: never
+  std::uint64_t raw_bytes = 0;
+  std::uint64_t version = 0;
+  Tier tier = Tier::kHot;
+};
+
+using GetHandler = UniqueFunction<void(Result<std::optional<Found>>)>;
+using GlimpseHandler = UniqueFunction<void(Result<std::optional<Glimpse>>)>;
+
+enum class Condition : std::uint8_t { kAlways, kIfAbsent, kIfPresent };
+
+struct PutOptions {
+  Metadata metadata;
+  std::int64_t expires_at_ms = 0;  // 0: never
+  bool keep_ttl = false;           // take over the expiry of the entry replaced
+  Condition condition = Condition::kAlways;
+  /// Only if the current version is this one (0: only if there is none): the second half
+  /// of a read-modify-write.
+  std::optional<std::uint64_t> if_version;
+};
+
+enum class PutOutcome : std::uint8_t {
+  kStored,           // durable as the mode promises
+  kNotStored,        // accepted and dropped under pressure; no older value is left
+  kConditionFailed,  // NX or XX said no
+  kVersionChanged,   // if_version said no
+};
+using PutHandler = UniqueFunction<void(Result<PutOutcome>)>;
+
+enum class EraseOutcome : std::uint8_t { kErased, kAbsent, kVersionChanged };
+using EraseHandler = UniqueFunction<void(Result<EraseOutcome>)>;
+
+enum class ExpiryCondition : std::uint8_t {
+  kAlways,
+  kIfNone,    // NX
+  kIfSome,    // XX
+  kIfLater,   // GT: no expiry counts as infinitely late
+  kIfSooner,  // LT
+};
+struct ExpiryChange {
+  std::int64_t expires_at_ms = 0;  // 0: persist. At or before now: erases.
+  ExpiryCondition condition = ExpiryCondition::kAlways;
+  std::optional<std::uint64_t> if_version;
+};
+enum class ExpiryOutcome : std::uint8_t {
+  kChanged,
+  kErased,  // the new expiry had passed
+  kAbsent,
+  kConditionFailed,  // NX, XX, GT, LT; or persist without an expiry
+  kVersionChanged,
+};
+using ExpiryHandler = UniqueFunction<void(Result<ExpiryOutcome>)>;
+
+struct ScanPage {
+  std::uint64_t cursor = 0;  // 0: done
+  std::vector<std::string> keys;
+};
+using ScanHandler = UniqueFunction<void(Result<ScanPage>)>;
+using DoneHandler = UniqueFunction<void(Result<void>)>;
+
+/// One loop's door to the store.
+class Worker {
+ public:
+  virtual ~Worker() = default;
+
+  /// A hit of the hot tier, answered in place; nothing when it takes more. Counts the hit
+  /// but not the miss: call get() next.
+  virtual std::optional<Found> get_hot(Namespace space, std::string_view key) = 0;
+  virtual bool get(Namespace space, std::string_view key, GetHandler handler) = 0;
+  /// Existence, expiry and size, without reading the value. Not counted as a hit or miss.
+  virtual bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) = 0;
+  virtual bool put(Namespace space, std::string_view key, std::string_view value,
+                   PutOptions options, PutHandler handler) = 0;
+  /// Durable before the handler runs, whatever the durability mode.
+  virtual bool erase(Namespace space, std::string_view key, std::optional<std::uint64_t> if_version,
+                     EraseHandler handler) = 0;
+  virtual bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
+                             ExpiryHandler handler) = 0;
+  /// Keys of the namespace in no useful order. Every entry there from start to end of a
+  /// full iteration is returned at least once.
+  virtual void scan(Namespace space, std::uint64_t cursor, std::size_t count,
+                    ScanHandler handler) = 0;
+  /// Erases all of the namespace; durable before the handler runs.
+  virtual bool erase_all(Namespace space, DoneHandler handler) = 0;
+
+  /// True while writes should not be taken from clients (the write buffers are past their
+  /// soft bound); `resume` runs once they have drained.
+  virtual bool throttled() const = 0;
+  virtual void when_unthrottled(UniqueFunction<void()> resume) = 0;
+};
+
+class Store {
+ public:
+  /// Opens or creates. Blocks until recovery is done (call it off the log loop's thread,
+  /// while that loop runs). Errors: kLocked, kForeign, kVersion, kKeyMissing, kPermission,
+  /// kNotFound, kCorrupt, kNoSpace, kInvalidArgument.
+  static Result<std::unique_ptr<Store>> open(Environment environment, const Options& options);
+
+  virtual ~Store() = default;
+
+  /// On the loop's thread. The loop outlives the worker; the worker is destroyed before the
+  /// store.
+  virtual std::unique_ptr<Worker> attach(io::Loop& loop) = 0;
+
+  virtual std::uint64_t count(Namespace space) const = 0;
+  virtual Stats stats() const = 0;
+  /// The wall clock as the store sees it: never goes back, across restarts too.
+  virtual std::int64_t now_ms() const = 0;
+  /// Moves the memory bound while running; entries leave the hot tier as needed.
+  virtual Result<void> set_memory(std::uint64_t bytes) = 0;
+  /// Syncs all, flushes the index, marks the store clean. Blocks; no worker call may be
+  /// under way. To leave the store as kill -9 would, stop the loops and destroy it without.
+  virtual Result<void> close() = 0;
+  /// As close(), calling back on the log loop's thread: for loops that this thread drives.
+  virtual void close_async(DoneHandler done) = 0;
+};
+
+}  // namespace kachel

@@ -1,0 +1,520 @@
+#include "engine/store_worker.h"
+
+#include <utility>
+
+#include "engine/codec.h"
+#include "engine/cold_read.h"
+#include "engine/lifetime_bucket.h"
+#include "engine/limits.h"
+
+namespace kachel {
+namespace {
+
+// After so many rounds of warming, the blocks are evidently evicted as fast as they are read
+// in: then the decision blocks.
+constexpr int kMaxWarmups = 4;
+
+void mark_read_stale(Shard& shard, const Mac& mac) {
+  const auto found = shard.reads.find(mac);
+  if (found == shard.reads.end()) return;
+  found->second->mark_stale();
+  shard.reads.erase(found);
+}
+
+std::uint32_t bucket_of(std::int64_t expires_at_ms, std::int64_t erase_by_ms, std::int64_t now_ms) {
+  std::int64_t death_ms = expires_at_ms;
+  if (erase_by_ms != 0 && (death_ms == 0 || erase_by_ms < death_ms)) death_ms = erase_by_ms;
+  return death_ms == 0 ? kNoExpiryBucket : lifetime_bucket(death_ms - now_ms);
+}
+
+}  // namespace
+
+// ---- reads ---------------------------------------------------------------------------------
+
+StoreWorker::Key StoreWorker::key_of(Namespace space, std::string_view text) const {
+  return {space, key_mac(core_.mac_key, space, text)};
+}
+
+std::optional<Found> StoreWorker::get_hot(Namespace space, std::string_view text) {
+  const Mac mac = key_of(space, text).mac;
+  Shard& shard = core_.shard(mac);
+  std::optional<Found> found;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const HotItem* item = shard.hot.find(mac);
+    if (item == nullptr) return std::nullopt;
+    const bool expired = item->expires_at_ms != 0 && item->expires_at_ms <= core_.clock.now_ms();
+    if (expired || core_.fences.is_fenced(space, item->entry->version)) {
+      shard.hot.erase(mac);
+      return std::nullopt;
+    }
+    found = Found{item->entry, item->expires_at_ms, Tier::kHot};
+  }
+  bump(core_.counters.hot_hits);
+  return found;
+}
+
+bool StoreWorker::get(Namespace space, std::string_view text, GetHandler handler) {
+  if (auto found = get_hot(space, text)) {
+    handler(std::move(found));
+    return true;
+  }
+  bump(core_.counters.hot_misses);
+  const Key key = key_of(space, text);
+  Shard& shard = core_.shard(key.mac);
+  std::shared_ptr<ColdRead> read;
+  std::optional<Row> row;
+  std::optional<Found> buffered;
+  bool absent = false;
+  {
+    const std::lock_guard lock(shard.mutex);
+    if (const auto pending = shard.pending.find(key.mac); pending != shard.pending.end()) {
+      const Current current =
+          find_current(core_, shard, space, key.mac, core_.clock.now_ms(), Where::kMemory);
+      absent = !current.exists;
+      if (current.entry) buffered = Found{current.entry, current.expires_at_ms, current.tier};
+      row = current.row;
+    }
+    if (!absent && !buffered) {
+      if (const auto found = shard.reads.find(key.mac);
+          found != shard.reads.end() && !found->second->stale()) {
+        found->second->join(loop_, std::move(handler));
+        return found->second->located();
+      }
+      read = std::make_shared<ColdRead>(core_, loop_, space, key.mac, text);
+      read->join(loop_, std::move(handler));
+      shard.reads[key.mac] = read;
+    }
+  }
+  if (read) return read->start(row);
+  bump(absent ? core_.counters.misses : core_.counters.write_buffer_hits);
+  if (absent) bump(core_.counters.flash_misses);
+  handler(std::move(buffered));
+  return true;
+}
+
+bool StoreWorker::decide(const Key& key, Decision decision, int warmed) {
+  Shard& shard = core_.shard(key.mac);
+  const Where where = warmed < kMaxWarmups ? Where::kMemory : Where::kAnywhere;
+  io::Task after;
+  {
+    const std::lock_guard lock(shard.mutex);
+    const Current current =
+        find_current(core_, shard, key.space, key.mac, core_.clock.now_ms(), where);
+    if (!current.needs_disk) after = decision(shard, current);
+    if (current.needs_disk) {
+      warm(key, std::move(decision), warmed + 1);
+      return false;
+    }
+  }
+  if (after) after();
+  return true;
+}
+
+void StoreWorker::warm(const Key& key, Decision decision, int warmed) {
+  bump(core_.counters.index_pool_lookups);
+  auto kept = std::make_shared<Decision>(std::move(decision));
+  core_.env.pool.run([this, key, kept, warmed] {
+    (void)core_.index->find({key.space, key.mac}, Where::kAnywhere);
+    loop_.post([this, key, kept, warmed] { decide(key, std::move(*kept), warmed); });
+  });
+}
+
+bool StoreWorker::glimpse(Namespace space, std::string_view text, GlimpseHandler handler) {
+  return decide(key_of(space, text),
+                [handler = std::move(handler)](Shard&, const Current& current) mutable -> io::Task {
+                  std::optional<Glimpse> glimpse;
+                  if (current.exists) {
+                    glimpse = Glimpse{current.expires_at_ms, current.raw_bytes, current.version,
+                                      current.tier};
+                  }
+                  return [handler = std::move(handler), glimpse]() mutable { handler(glimpse); };
+                });
+}
+
+// ---- puts ----------------------------------------------------------------------------------
+
+struct StoreWorker::PutOperation {
+  Key key;
+  std::string text;  // the key's
+  Entry::Pointer entry;
+  PutOptions options;
+  PutHandler handler;
+  format::EncodedRecord record;
+  std::int64_t now_ms = 0;
+};
+
+AckLevel StoreWorker::ack_level() const {
+  switch (core_.options.durability) {
+    case Durability::kRelaxed:
+      return AckLevel::kNone;
+    case Durability::kGroup:
+      return AckLevel::kWritten;
+    case Durability::kStrict:
+      return AckLevel::kDurable;
+  }
+  return AckLevel::kDurable;
+}
+
+bool StoreWorker::put(Namespace space, std::string_view text, std::string_view value,
+                      PutOptions options, PutHandler handler) {
+  if (auto valid = check_put(core_.options, text, value, options.metadata); !valid) {
+    handler(valid.error());
+    return true;
+  }
+  auto operation = std::make_shared<PutOperation>();
+  operation->key = key_of(space, text);
+  operation->text = text;
+  operation->now_ms = core_.clock.now_ms();
+  operation->entry = Entry::make(value);
+  operation->entry->metadata = options.metadata;
+  operation->entry->created_ms = operation->now_ms;
+  operation->options = std::move(options);
+  operation->handler = std::move(handler);
+  const PutOptions& chosen = operation->options;
+  if (!chosen.keep_ttl) encode(*operation, core_.options, operation->now_ms);
+  const bool plain = !chosen.keep_ttl && chosen.condition == Condition::kAlways &&
+                     !chosen.if_version &&
+                     !(chosen.expires_at_ms != 0 && chosen.expires_at_ms <= operation->now_ms);
+  return plain ? put_now(operation) : put_conditionally(operation);
+}
+
+/// Compresses, and lays out the record, all but its place in the log.
+void StoreWorker::encode(PutOperation& operation, const Options& options, std::int64_t now_ms) {
+  const std::string_view value = operation.entry->value();
+  const Compressed stored =
+      compress(std::as_bytes(std::span(value.data(), value.size())), options.compression_level);
+  const Metadata& metadata = operation.entry->metadata;
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kPut;
+  meta.codec = stored.codec;
+  meta.kind = metadata.kind;
+  meta.space = operation.key.space;
+  meta.created_ms = now_ms;
+  meta.expires_at_ms = operation.options.expires_at_ms;
+  meta.erase_by_ms = metadata.erase_by_ms;
+  meta.raw_bytes = value.size();
+  meta.tokens_in = metadata.tokens_in;
+  meta.tokens_out = metadata.tokens_out;
+  meta.cost_micro_usd = metadata.cost_micro_usd;
+  meta.model = metadata.model;
+  meta.subjects.assign(metadata.subjects.begin(), metadata.subjects.end());
+  meta.key = operation.text;
+  operation.record = format::encode_record(meta, stored.bytes);
+  operation.entry->stored_bytes = static_cast<std::uint32_t>(operation.record.size());
+}
+
+bool StoreWorker::put_now(const std::shared_ptr<PutOperation>& operation) {
+  Shard& shard = core_.shard(operation->key.mac);
+  io::Task after;
+  {
+    const std::lock_guard lock(shard.mutex);
+    after = commit(shard, operation);
+  }
+  if (after) after();
+  return true;
+}
+
+bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operation) {
+  return decide(
+      operation->key, [this, operation](Shard& shard, const Current& current) -> io::Task {
+        PutOptions& options = operation->options;
+        const auto answer = [&operation](PutOutcome outcome) {
+          return [operation, outcome] { operation->handler(outcome); };
+        };
+        if (options.if_version && *options.if_version != (current.exists ? current.version : 0)) {
+          return answer(PutOutcome::kVersionChanged);
+        }
+        if ((options.condition == Condition::kIfAbsent && current.exists) ||
+            (options.condition == Condition::kIfPresent && !current.exists)) {
+          return answer(PutOutcome::kConditionFailed);
+        }
+        if (options.keep_ttl) {
+          // Only here is the expiry known; such puts are rare enough to compress under the lock.
+          options.expires_at_ms = current.exists ? current.expires_at_ms : options.expires_at_ms;
+          encode(*operation, core_.options, operation->now_ms);
+        }
+        if (options.expires_at_ms != 0 && options.expires_at_ms <= operation->now_ms) {
+          if (!current.exists) return answer(PutOutcome::kStored);
+          return commit_erase(shard, operation->key, current, ack_level(),
+                              [operation](Result<Appended> done) {
+                                if (done) return operation->handler(PutOutcome::kStored);
+                                operation->handler(done.error());
+                              });
+        }
+        return commit(shard, operation);
+      });
+}
+
+/// Under the shard's lock: the entry takes its place in the log and becomes what is read.
+io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& operation) {
+  const Key& key = operation->key;
+  const std::uint64_t bound = core_.write_buffer_bytes.load(std::memory_order_relaxed);
+  const std::uint64_t staged = core_.queue.staged_bytes();
+  // A single value above the bound may pass when nothing else waits.
+  if (!core_.writable || (staged != 0 && staged + operation->record.size() > bound)) {
+    drop_put(shard, key);
+    bump(core_.counters.sets_not_stored);
+    return [operation] { operation->handler(PutOutcome::kNotStored); };
+  }
+  const std::uint64_t raw_bytes = operation->entry->value().size();
+  const std::int64_t expires_at_ms = operation->options.expires_at_ms;
+  bump(core_.counters.sets);
+  bump(core_.counters.raw_bytes, raw_bytes);
+  bump(core_.counters.stored_bytes, operation->record.size());
+
+  Append record;
+  record.summary.type = format::RecordType::kPut;
+  record.summary.space = key.space;
+  record.summary.mac = key.mac;
+  record.summary.expires_at_ms = expires_at_ms;
+  record.summary.erase_by_ms = operation->entry->metadata.erase_by_ms;
+  record.summary.raw_bytes = raw_bytes;
+  record.bucket =
+      bucket_of(expires_at_ms, operation->entry->metadata.erase_by_ms, operation->now_ms);
+  record.record = std::move(operation->record);
+  std::uint64_t sequence = 0;
+  io::Task after;
+  append(
+      std::move(record), ack_level(),
+      [operation, counters = &core_.counters](Result<Appended> done) {
+        if (!done) return operation->handler(done.error());
+        if (*done == Appended::kDone) return operation->handler(PutOutcome::kStored);
+        bump(counters->sets_not_stored);
+        operation->handler(PutOutcome::kNotStored);
+      },
+      &sequence, &after);
+  operation->entry->version = sequence;
+  Pending& pending = shard.pending[key.mac];
+  pending = {sequence, sequence, expires_at_ms, raw_bytes, false, operation->entry, {}};
+  shard.hot.insert(key.mac, {operation->entry, expires_at_ms, key.space});
+  mark_read_stale(shard, key.mac);
+  return after;
+}
+
+/// A put that is dropped leaves nothing behind, the older value neither.
+void StoreWorker::drop_put(Shard& shard, const Key& key) {
+  shard.hot.erase(key.mac);
+  mark_read_stale(shard, key.mac);
+  if (core_.writable) {
+    commit_erase(shard, key, {}, AckLevel::kNone, nullptr);
+    return;
+  }
+  Pending& pending = shard.pending[key.mac];
+  pending = {};
+  pending.erased = true;
+}
+
+/// With kNone, `after` is what the caller runs once the lock is gone.
+void StoreWorker::append(Append append, AckLevel ack, AppendHandler handler,
+                         std::uint64_t* sequence, io::Task* after) {
+  append.ack = ack;
+  append.loop = &loop_;
+  if (ack == AckLevel::kNone) {
+    if (handler) {
+      *after = [handler = std::move(handler)]() mutable { handler(Appended::kDone); };
+    }
+  } else {
+    append.handler = std::move(handler);
+  }
+  *sequence = core_.queue.append(std::move(append));
+}
+
+// ---- erases and expiries -------------------------------------------------------------------
+
+io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& current,
+                                   AckLevel ack, AppendHandler handler) {
+  // Which segments may hold what this kills: known from the row; else all there are.
+  std::uint64_t covers = std::max<std::uint64_t>(1, core_.segments.lowest_id());
+  std::optional<Row> row = current.row;
+  const bool pending_before = shard.pending.contains(key.mac);
+  if (!row && !pending_before) {
+    const Lookup lookup = core_.index->find({key.space, key.mac}, Where::kMemory);
+    if (lookup.status == LookupStatus::kFound) row = lookup.row;
+  }
+  if (row && !pending_before) {
+    covers = row->segment_id;
+    if (row->covers != 0) covers = std::min(covers, row->covers);
+  }
+  const std::int64_t now_ms = core_.clock.now_ms();
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kErase;
+  meta.space = key.space;
+  meta.mac = key.mac;
+  meta.created_ms = now_ms;
+  meta.covers = covers;
+  Append record;
+  record.record = format::encode_record(meta, {});
+  record.summary.type = format::RecordType::kErase;
+  record.summary.space = key.space;
+  record.summary.mac = key.mac;
+  record.summary.covers = covers;
+  record.bucket = bucket_of(current.expires_at_ms, 0, now_ms);
+  std::uint64_t sequence = 0;
+  io::Task after;
+  append(std::move(record), ack, std::move(handler), &sequence, &after);
+  Pending& pending = shard.pending[key.mac];
+  pending = {};
+  pending.last_sequence = sequence;
+  pending.version = sequence;
+  pending.erased = true;
+  shard.hot.erase(key.mac);
+  mark_read_stale(shard, key.mac);
+  return after;
+}
+
+bool StoreWorker::erase(Namespace space, std::string_view text,
+                        std::optional<std::uint64_t> if_version, EraseHandler handler) {
+  const Key key = key_of(space, text);
+  auto answer = std::make_shared<EraseHandler>(std::move(handler));
+  return decide(key,
+                [this, key, if_version, answer](Shard& shard, const Current& current) -> io::Task {
+                  if (if_version && *if_version != (current.exists ? current.version : 0)) {
+                    return [answer] { (*answer)(EraseOutcome::kVersionChanged); };
+                  }
+                  if (!current.exists) return [answer] { (*answer)(EraseOutcome::kAbsent); };
+                  if (!core_.writable) {
+                    return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
+                  }
+                  bump(core_.counters.erases);
+                  return commit_erase(shard, key, current, AckLevel::kDurable,
+                                      [answer](Result<Appended> done) {
+                                        if (done) return (*answer)(EraseOutcome::kErased);
+                                        (*answer)(done.error());
+                                      });
+                });
+}
+
+namespace {
+
+bool allows(ExpiryCondition condition, std::int64_t now_has, std::int64_t wanted) {
+  switch (condition) {
+    case ExpiryCondition::kAlways:
+      return true;
+    case ExpiryCondition::kIfNone:
+      return now_has == 0;
+    case ExpiryCondition::kIfSome:
+      return now_has != 0;
+    case ExpiryCondition::kIfLater:
+      return now_has != 0 && wanted > now_has;
+    case ExpiryCondition::kIfSooner:
+      return now_has == 0 || wanted < now_has;
+  }
+  return false;
+}
+
+}  // namespace
+
+bool StoreWorker::change_expiry(Namespace space, std::string_view text, ExpiryChange change,
+                                ExpiryHandler handler) {
+  const Key key = key_of(space, text);
+  auto answer = std::make_shared<ExpiryHandler>(std::move(handler));
+  return decide(key, [this, key, change, answer](Shard& shard, const Current& current) -> io::Task {
+    const auto say = [&answer](ExpiryOutcome outcome) {
+      return [answer, outcome] { (*answer)(outcome); };
+    };
+    if (change.if_version && *change.if_version != (current.exists ? current.version : 0)) {
+      return say(ExpiryOutcome::kVersionChanged);
+    }
+    if (!current.exists) return say(ExpiryOutcome::kAbsent);
+    const bool persist = change.expires_at_ms == 0;
+    if ((persist && current.expires_at_ms == 0) ||
+        !allows(change.condition, current.expires_at_ms, change.expires_at_ms)) {
+      return say(ExpiryOutcome::kConditionFailed);
+    }
+    if (!core_.writable) {
+      return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
+    }
+    if (!persist && change.expires_at_ms <= core_.clock.now_ms()) {
+      bump(core_.counters.erases);
+      return commit_erase(shard, key, current, AckLevel::kDurable, [answer](Result<Appended> done) {
+        if (done) return (*answer)(ExpiryOutcome::kErased);
+        (*answer)(done.error());
+      });
+    }
+    return commit_expiry(shard, key, current, change.expires_at_ms,
+                         [answer](Result<ExpiryOutcome> done) { (*answer)(std::move(done)); });
+  });
+}
+
+io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current& current,
+                                    std::int64_t expires_at_ms, ExpiryHandler handler) {
+  const std::int64_t now_ms = core_.clock.now_ms();
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kExpiry;
+  meta.space = key.space;
+  meta.mac = key.mac;
+  meta.version = current.version;
+  meta.created_ms = now_ms;
+  meta.expires_at_ms = expires_at_ms;
+  Append record;
+  record.record = format::encode_record(meta, {});
+  record.summary.type = format::RecordType::kExpiry;
+  record.summary.space = key.space;
+  record.summary.mac = key.mac;
+  record.summary.version = current.version;
+  record.summary.expires_at_ms = expires_at_ms;
+  record.bucket = bucket_of(expires_at_ms, 0, now_ms);
+  std::uint64_t sequence = 0;
+  io::Task after;
+  append(
+      std::move(record), ack_level(),
+      [handler = std::move(handler)](Result<Appended> done) mutable {
+        if (done) return handler(ExpiryOutcome::kChanged);
+        handler(done.error());
+      },
+      &sequence, &after);
+  Pending& pending = shard.pending[key.mac];
+  pending.version = current.version;
+  pending.raw_bytes = current.raw_bytes;
+  pending.entry = current.entry ? current.entry : pending.entry;
+  pending.row = current.row ? current.row : pending.row;
+  pending.last_sequence = sequence;
+  pending.expires_at_ms = expires_at_ms;
+  shard.hot.set_expiry(key.mac, expires_at_ms);
+  mark_read_stale(shard, key.mac);
+  return after;
+}
+
+bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
+  if (!core_.writable) {
+    handler(Error{ErrorCode::kIo, "the store can't write"});
+    return true;
+  }
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kFence;
+  meta.space = space;
+  meta.created_ms = core_.clock.now_ms();
+  Append record;
+  record.record = format::encode_record(meta, {});
+  record.summary.type = format::RecordType::kFence;
+  record.summary.space = space;
+  record.bucket = kNoExpiryBucket;
+  std::uint64_t sequence = 0;
+  io::Task after;
+  append(
+      std::move(record), AckLevel::kDurable,
+      [handler = std::move(handler)](Result<Appended> done) mutable {
+        if (done) return handler({});
+        handler(done.error());
+      },
+      &sequence, &after);
+  bump(core_.counters.erases);
+  core_.fences.raise(space, sequence);
+  // What the fence covers is refused from here on; this only gives the memory back.
+  for (Shard& shard : core_.shards) {
+    const std::lock_guard lock(shard.mutex);
+    shard.hot.erase_namespace(space);
+  }
+  return true;
+}
+
+bool StoreWorker::throttled() const {
+  return core_.queue.staged_bytes() > core_.write_buffer_bytes.load(std::memory_order_relaxed) / 2;
+}
+
+void StoreWorker::when_unthrottled(UniqueFunction<void()> resume) {
+  core_.queue.when_drained(loop_, core_.write_buffer_bytes, std::move(resume));
+}
+
+}  // namespace kachel

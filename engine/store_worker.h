@@ -1,0 +1,63 @@
+// Worker: the operations of one loop. Decisions are made under the key's shard lock from what
+// memory knows; where the index can't tell without the disk, its blocks are read in on the
+// pool and the decision is taken again. Loop thread only.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "engine/core.h"
+#include "engine/log.h"
+
+namespace kachel {
+
+class StoreWorker final : public Worker {
+ public:
+  StoreWorker(Core& core, Log& log, io::Loop& loop) : core_(core), log_(log), loop_(loop) {}
+
+  std::optional<Found> get_hot(Namespace space, std::string_view key) override;
+  bool get(Namespace space, std::string_view key, GetHandler handler) override;
+  bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) override;
+  bool put(Namespace space, std::string_view key, std::string_view value, PutOptions options,
+           PutHandler handler) override;
+  bool erase(Namespace space, std::string_view key, std::optional<std::uint64_t> if_version,
+             EraseHandler handler) override;
+  bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
+                     ExpiryHandler handler) override;
+  void scan(Namespace space, std::uint64_t cursor, std::size_t count, ScanHandler handler) override;
+  bool erase_all(Namespace space, DoneHandler handler) override;
+  bool throttled() const override;
+  void when_unthrottled(UniqueFunction<void()> resume) override;
+
+ private:
+  struct Key {
+    Namespace space;
+    Mac mac;
+  };
+  struct PutOperation;
+  /// Runs under the shard's lock; what it returns runs after, without it.
+  using Decision = UniqueFunction<io::Task(Shard&, const Current&)>;
+
+  Key key_of(Namespace space, std::string_view text) const;
+  bool decide(const Key& key, Decision decision, int warmed = 0);
+  void warm(const Key& key, Decision decision, int warmed);
+
+  bool put_now(const std::shared_ptr<PutOperation>& operation);
+  bool put_conditionally(const std::shared_ptr<PutOperation>& operation);
+  static void encode(PutOperation& operation, const Options& options, std::int64_t now_ms);
+  io::Task commit(Shard& shard, const std::shared_ptr<PutOperation>& operation);
+  void drop_put(Shard& shard, const Key& key);
+  io::Task commit_erase(Shard& shard, const Key& key, const Current& current, AckLevel ack,
+                        AppendHandler handler);
+  io::Task commit_expiry(Shard& shard, const Key& key, const Current& current,
+                         std::int64_t expires_at_ms, ExpiryHandler handler);
+  AckLevel ack_level() const;
+  void append(Append append, AckLevel ack, AppendHandler handler, std::uint64_t* sequence,
+              io::Task* after);
+
+  Core& core_;
+  Log& log_;
+  io::Loop& loop_;
+};
+
+}  // namespace kachel
