@@ -164,6 +164,7 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   }
   core_.queue.written(bytes);
   bytes_since_flush_ += bytes;
+  records_since_flush_ += records.size();
   if (!sync_waiters_.empty()) request_sync();
   if (apply_paused_) {
     unapplied_.push_back(std::move(records));
@@ -219,7 +220,7 @@ void Log::apply(std::vector<LogRecord>& records) {
     Segment& segment = *record.segment;
     segment.applied_end = record.summary.offset + record.summary.size;
     segment.highest_sequence = std::max(segment.highest_sequence, record.summary.sequence);
-    segment.summaries.push_back(record.summary);
+    segment.footer.add(segment.header(core_.store_id), record.summary);
   }
   forget_pending(records);
   tell_applied();

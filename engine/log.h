@@ -140,6 +140,7 @@ class Log {
 
   FlushStage flush_stage_ = FlushStage::kIdle;
   std::uint64_t bytes_since_flush_ = 0;
+  std::uint64_t records_since_flush_ = 0;
   std::uint64_t flushed_through_ = 0;
   std::deque<FlushWaiter> flush_waiters_;
   std::vector<Done> flushing_for_;

@@ -7,8 +7,10 @@
 namespace kachel {
 namespace {
 constexpr std::chrono::milliseconds kTick{250};
-// Bounds what a start has to replay.
+// Bound what a start has to replay: the bytes by how fast they are scanned, the records by how
+// fast they are applied.
 constexpr std::uint64_t kFlushEveryBytes = 64 * kMiB;
+constexpr std::uint64_t kFlushEveryRecords = 64 * 1024;
 }  // namespace
 
 void Log::schedule_tick() {
@@ -164,8 +166,8 @@ void Log::seal(const SegmentPointer& segment) {
     core_.segments.forget(segment->id);
     return;
   }
-  format::EncodedFooter footer = format::encode_footer(
-      core_.store_id, segment->header(core_.store_id), segment->data_end, segment->summaries);
+  format::EncodedFooter footer =
+      segment->footer.finish(core_.store_id, segment->header(core_.store_id), segment->data_end);
   iovec part{footer.bytes.data(), footer.bytes.size()};
   const std::uint64_t end = segment->data_end + footer.bytes.size();
   auto written = segment->file->write_at(segment->data_end, std::span(&part, 1));
@@ -182,7 +184,6 @@ void Log::seal(const SegmentPointer& segment) {
   }
   segment->highest_sequence = footer.trailer.highest_sequence;
   segment->highest_deadline_ms = footer.trailer.highest_deadline_ms;
-  segment->summaries = {};
   segment->state = SegmentState::kSealed;
 }
 
@@ -193,7 +194,9 @@ bool Log::wants_flush() const {
                                  [&](const FlushWaiter& w) { return w.sequence <= applied; });
   if (asked) return true;
   if (applied <= flushed_through_) return false;
-  if (bytes_since_flush_ >= kFlushEveryBytes) return true;
+  if (bytes_since_flush_ >= kFlushEveryBytes || records_since_flush_ >= kFlushEveryRecords) {
+    return true;
+  }
   const std::uint64_t memory = MemoryPlan::of(core_.memory_bytes).index_bytes;
   return core_.index->usage().unflushed_bytes >= memory / 3;
 }
@@ -218,6 +221,7 @@ void Log::advance_flush() {
 void Log::flush_index() {
   flush_stage_ = FlushStage::kFlushing;
   bytes_since_flush_ = 0;
+  records_since_flush_ = 0;
   const Marker marker = make_marker();
   for (auto it = flush_waiters_.begin(); it != flush_waiters_.end();) {
     if (it->sequence > marker.applied_through) {
@@ -255,12 +259,7 @@ Marker Log::make_marker() const {
 std::vector<SegmentCounts> Log::make_counts() const {
   std::vector<SegmentCounts> counts;
   for (const SegmentPointer& segment : core_.segments.all()) {
-    SegmentCounts count;
-    count.segment_id = segment->id;
-    count.live_bytes = segment->live_bytes;
-    count.has_later_expiries = segment->has_later_expiries;
-    count.entries.assign(segment->live_entries.begin(), segment->live_entries.end());
-    counts.push_back(std::move(count));
+    counts.push_back(counts_of(*segment));
   }
   return counts;
 }

@@ -1,6 +1,7 @@
 #include "engine/recovery.h"
 
 #include <algorithm>
+#include <future>
 #include <queue>
 #include <utility>
 
@@ -9,6 +10,7 @@
 namespace kachel {
 namespace {
 constexpr std::size_t kApplyBatch = 4096;
+constexpr std::size_t kFlushEvery = 128 * 1024;
 constexpr std::uint64_t kNoCut = ~std::uint64_t{0};
 constexpr std::string_view kQuarantine = "quarantine";
 }  // namespace
@@ -295,6 +297,7 @@ Result<void> Recovery::replay() {
     source.loaded = &loaded;
     sources.push_back(std::move(source));
   }
+  if (auto synced = sync_unsealed(); !synced) return synced;
   if (auto raised = raise_fences(sources, cut); !raised) return raised;
   const std::uint64_t highest = highest_found();
   if (auto replayed = replay_sources(sources, cut); !replayed) return replayed;
@@ -339,16 +342,50 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
   return {};
 }
 
+/// Before a footer says that everything up to its highest sequence is durable, and before the
+/// index is flushed with rows that rely on it.
+Result<void> Recovery::sync_unsealed() {
+  for (const Loaded& loaded : loaded_) {
+    if (loaded.sealed) continue;
+    if (auto synced = loaded.segment->file->sync(); !synced) return synced;
+  }
+  return {};
+}
+
+/// A rebuild of millions of rows neither gathers in memory nor begins anew when interrupted.
+Result<void> Recovery::flush_index() {
+  Marker marker;
+  marker.store_id = core_.store_id;
+  marker.applied_through = applier_.applied_through();
+  std::vector<SegmentCounts> counts;
+  for (const SegmentPointer& segment : core_.segments.all()) {
+    counts.push_back(counts_of(*segment));
+  }
+  auto flushed = std::make_shared<std::promise<Result<void>>>();
+  core_.index->flush(marker, counts, [flushed](Result<void> done) { flushed->set_value(done); });
+  return flushed->get_future().get();
+}
+
 Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_t cut) {
   const auto later = [](const Source* a, const Source* b) { return a->sequence() > b->sequence(); };
   std::priority_queue<Source*, std::vector<Source*>, decltype(later)> heap(later);
   for (Source& source : sources)
     heap.push(&source);
   std::vector<LogRecord> batch;
+  std::size_t unflushed = 0;
   const auto flush = [&]() -> Result<void> {
+    unflushed += batch.size();
     auto applied = applier_.apply(batch);
+    for (const LogRecord& record : batch) {
+      if (record.summary.covers != 0 && record.summary.type == format::RecordType::kPut &&
+          record.segment->state == SegmentState::kSealing) {
+        covers_[record.summary.sequence] = record.summary.covers;
+      }
+    }
     batch.clear();
-    return applied;
+    if (!applied || unflushed < kFlushEvery) return applied;
+    unflushed = 0;
+    return flush_index();
   };
   while (!heap.empty()) {
     Source* source = heap.top();
@@ -387,25 +424,24 @@ Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_
   return flush();
 }
 
+/// What a put covers is not in its record. Of those replayed just now it is known; of the others
+/// the index would know, at the price of a lookup each: so they may cover anything, and reclaim
+/// leaves a few tombstones too many behind.
+std::uint64_t Recovery::covers_of(std::uint64_t sequence) const {
+  if (sequence <= applied_through_) return 1;
+  const auto found = covers_.find(sequence);
+  return found == covers_.end() ? 0 : found->second;
+}
+
 /// Footers for what the last run left open, so that appends always go to new segments.
 Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
-  // All before any: a footer says that everything up to its highest sequence is durable.
-  for (const Loaded& loaded : loaded_) {
-    if (loaded.sealed) continue;
-    if (auto synced = loaded.segment->file->sync(); !synced) return synced;
-  }
   for (Loaded& loaded : loaded_) {
     if (loaded.sealed) continue;
     Segment& segment = *loaded.segment;
     std::vector<format::RecordSummary> records = std::move(loaded.scanned);
     std::erase_if(records, [&](const auto& record) { return record.sequence >= cut; });
     for (format::RecordSummary& record : records) {
-      if (record.type != format::RecordType::kPut) continue;
-      // What a put covers is not in its record: the index has it, for the current ones.
-      const Lookup lookup = core_.index->find({record.space, record.mac}, Where::kAnywhere);
-      const bool current =
-          lookup.status == LookupStatus::kFound && lookup.row.sequence == record.sequence;
-      if (current) record.covers = lookup.row.covers;
+      if (record.type == format::RecordType::kPut) record.covers = covers_of(record.sequence);
     }
     if (records.empty() && loaded.scan.tail_bytes != 0) {
       core_.segments.remove(segment.id);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/applier.h"
@@ -58,6 +59,9 @@ class Recovery {
   Result<void> raise_fences(const std::vector<Source>& sources, std::uint64_t cut);
   Result<void> replay_sources(std::vector<Source>& sources, std::uint64_t cut);
   std::uint64_t find_cut(std::uint64_t from) const;
+  std::uint64_t covers_of(std::uint64_t sequence) const;
+  Result<void> sync_unsealed();
+  Result<void> flush_index();
   Result<void> seal_unsealed(std::uint64_t cut);
 
   Core& core_;
@@ -67,6 +71,7 @@ class Recovery {
   std::vector<Loaded> loaded_;
   std::uint64_t applied_through_ = 0;
   bool rebuilt_ = false;
+  std::unordered_map<std::uint64_t, std::uint64_t> covers_;  // of puts replayed, by sequence
   RecoveryResult result_;
 };
 

@@ -10,6 +10,15 @@ constexpr std::string_view kSuffix = ".seg";
 constexpr std::size_t kIdDigits = 16;
 }  // namespace
 
+SegmentCounts counts_of(const Segment& segment) {
+  SegmentCounts counts;
+  counts.segment_id = segment.id;
+  counts.live_bytes = segment.live_bytes;
+  counts.has_later_expiries = segment.has_later_expiries;
+  counts.entries.assign(segment.live_entries.begin(), segment.live_entries.end());
+  return counts;
+}
+
 std::string segment_path(std::uint64_t id) {
   char name[64];
   std::snprintf(name, sizeof name, "segments/%016llx.seg", static_cast<unsigned long long>(id));

@@ -59,7 +59,7 @@ class Segment {
   std::atomic<std::uint64_t> reads{0};  // flash hits in here
 
   // Log thread only.
-  std::vector<format::RecordSummary> summaries;  // in order of offset, until sealed
+  format::FooterBuilder footer;  // until sealed
   std::map<Namespace, std::uint64_t> live_entries;
   bool has_later_expiries = false;
   std::uint64_t data_end = format::kSegmentHeaderBytes;
@@ -71,6 +71,9 @@ class Segment {
   bool dirty = false;
 };
 using SegmentPointer = std::shared_ptr<Segment>;
+
+/// For the index's books. Log thread only.
+SegmentCounts counts_of(const Segment& segment);
 
 /// "segments/0000000000001234.seg"
 std::string segment_path(std::uint64_t id);

@@ -55,7 +55,7 @@ Result<std::size_t> FaultyFile::read_at(std::uint64_t offset, std::span<std::byt
     // At least a byte: nothing at all would be the end of the file.
     return base_->read_at(offset, out.first((out.size() + 1) / 2));
   }
-  const auto got = base_->read_at(offset, out);
+  auto got = base_->read_at(offset, out);
   if (got) flip_a_bit(out.first(*got));
   return got;
 }

@@ -26,6 +26,7 @@ class UniqueFunction<R(Args...)> {
            std::is_invocable_r_v<R, std::decay_t<F>&, Args...>) UniqueFunction(F&& function) {
     // NOLINTEND
     using Target = std::decay_t<F>;
+    // NOLINTNEXTLINE(misc-redundant-expression): only for some targets
     if constexpr (sizeof(Target) <= kInlineBytes && alignof(Target) <= alignof(std::max_align_t) &&
                   std::is_nothrow_move_constructible_v<Target>) {
       ::new (storage()) Target(std::forward<F>(function));

@@ -117,28 +117,42 @@ RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_
   return summary;
 }
 
-EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header,
-                            std::uint64_t data_end, std::span<const RecordSummary> records) {
-  EncodedFooter footer;
-  std::vector<std::byte>& bytes = footer.bytes;
-  VectorSink sink(bytes);
-  Before before{kSegmentHeaderBytes, header.first_sequence};
-  for (const RecordSummary& record : records)
-    write_entry(sink, record, before);
+void FooterBuilder::add(const SegmentHeader& header, const RecordSummary& record) {
+  Before before{end_, sequence_};
+  if (end_ == 0) before = {kSegmentHeaderBytes, header.first_sequence};
+  VectorSink sink(table_);
+  write_entry(sink, record, before);
+  end_ = before.end;
+  sequence_ = before.sequence;
+  totals_.add(record, trailer_);
+}
 
+EncodedFooter FooterBuilder::finish(const StoreId& store_id, const SegmentHeader& header,
+                                    std::uint64_t data_end) {
+  FooterBuilder built;
+  std::swap(built, *this);
+  EncodedFooter footer{std::move(built.table_), built.trailer_};
+  std::vector<std::byte>& bytes = footer.bytes;
   Trailer& trailer = footer.trailer;
   trailer.store_id = store_id;
   trailer.segment_id = header.segment_id;
   trailer.table_offset = data_end;
   trailer.table_bytes = bytes.size();
   trailer.table_checksum = checksum(bytes, checksum_seed({store_id, header.segment_id, data_end}));
-  total_up(records, trailer);
 
   const std::uint64_t file_bytes =
       align_up(data_end + bytes.size() + kTrailerBytes, kFooterAlignment);
   bytes.resize(file_bytes - data_end);
   encode_trailer(trailer, std::span(bytes).last<kTrailerBytes>(), file_bytes - kTrailerBytes);
   return footer;
+}
+
+EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header,
+                            std::uint64_t data_end, std::span<const RecordSummary> records) {
+  FooterBuilder builder;
+  for (const RecordSummary& record : records)
+    builder.add(header, record);
+  return builder.finish(store_id, header, data_end);
 }
 
 Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
@@ -171,7 +185,9 @@ Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes
   }
   if (!reader.finished()) return corrupt("an entry is not as its type says");
   Trailer totals;
-  total_up(records, totals);
+  Totals sums;
+  for (const RecordSummary& record : records)
+    sums.add(record, totals);
   if (!same_totals(totals, trailer)) return corrupt("the trailer's totals do not fit");
   return records;
 }

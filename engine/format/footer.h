@@ -68,11 +68,35 @@ struct Trailer {
   std::uint64_t table_checksum = 0;
 };
 
+/// Counts, sequences and deadlines of records, into the trailer's fields.
+struct Totals {
+  bool timeless = false;  // some put has no deadline
+  std::int64_t highest_deadline_ms = 0;
+  void add(const RecordSummary& record, Trailer& trailer);
+};
+
 /// Table, padding and trailer, to be appended at `data_end` (a multiple of 8). `records` in
 /// order of offset. Fills in everything of the trailer.
 struct EncodedFooter {
   std::vector<std::byte> bytes;
   Trailer trailer;
+};
+/// Builds the table as the records come, some 30 bytes each, instead of keeping them.
+class FooterBuilder {
+ public:
+  /// `records` in order of offset.
+  void add(const SegmentHeader& header, const RecordSummary& record);
+  /// The builder is empty afterwards.
+  EncodedFooter finish(const StoreId& store_id, const SegmentHeader& header,
+                       std::uint64_t data_end);
+  std::uint64_t entries() const { return trailer_.entries; }
+
+ private:
+  std::vector<std::byte> table_;
+  std::uint64_t end_ = 0;       // of the record before; 0: none yet
+  std::uint64_t sequence_ = 0;  // of the record before
+  Trailer trailer_;
+  Totals totals_;
 };
 EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header,
                             std::uint64_t data_end, std::span<const RecordSummary> records);

@@ -85,29 +85,24 @@ void encode_trailer(const Trailer& trailer, std::span<std::byte, kTrailerBytes> 
   seal_structure(to, checksum_seed({trailer.store_id, trailer.segment_id, offset}));
 }
 
-void total_up(std::span<const RecordSummary> records, Trailer& trailer) {
-  bool timeless = false;
-  trailer.entries = records.size();
-  for (const RecordSummary& record : records) {
-    if (trailer.lowest_sequence == 0 || record.sequence < trailer.lowest_sequence) {
-      trailer.lowest_sequence = record.sequence;
-    }
-    trailer.highest_sequence = std::max(trailer.highest_sequence, record.sequence);
-    // Only puts have deadlines: what else must outlive the segment is appended again by
-    // reclaim, and must not keep the segment.
-    if (record.type != RecordType::kPut) continue;
-    trailer.raw_bytes += record.raw_bytes;
-    const std::int64_t deadline = deadline_ms(record);
-    if (deadline == 0) {
-      timeless = true;
-      continue;
-    }
-    if (trailer.lowest_deadline_ms == 0 || deadline < trailer.lowest_deadline_ms) {
-      trailer.lowest_deadline_ms = deadline;
-    }
-    trailer.highest_deadline_ms = std::max(trailer.highest_deadline_ms, deadline);
+void Totals::add(const RecordSummary& record, Trailer& trailer) {
+  ++trailer.entries;
+  if (trailer.lowest_sequence == 0 || record.sequence < trailer.lowest_sequence) {
+    trailer.lowest_sequence = record.sequence;
   }
-  if (timeless) trailer.highest_deadline_ms = 0;
+  trailer.highest_sequence = std::max(trailer.highest_sequence, record.sequence);
+  // Only puts have deadlines: what else must outlive the segment is appended again by
+  // reclaim, and must not keep the segment.
+  if (record.type != RecordType::kPut) return;
+  trailer.raw_bytes += record.raw_bytes;
+  const std::int64_t deadline = deadline_ms(record);
+  if (deadline == 0) {
+    timeless = true;
+  } else if (trailer.lowest_deadline_ms == 0 || deadline < trailer.lowest_deadline_ms) {
+    trailer.lowest_deadline_ms = deadline;
+  }
+  highest_deadline_ms = std::max(highest_deadline_ms, deadline);
+  trailer.highest_deadline_ms = timeless ? 0 : highest_deadline_ms;
 }
 
 Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t file_bytes,

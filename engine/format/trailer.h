@@ -16,7 +16,4 @@ inline constexpr std::size_t kMinTableEntryBytes = 11;
 void encode_trailer(const Trailer& trailer, std::span<std::byte, kTrailerBytes> to,
                     std::uint64_t offset);
 
-/// Counts, sequences and deadlines of the records, into the trailer's fields.
-void total_up(std::span<const RecordSummary> records, Trailer& trailer);
-
 }  // namespace kachel::format
