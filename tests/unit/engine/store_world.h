@@ -1,0 +1,178 @@
+// A whole store on simulated storage, clock and loop: everything happens on the test's
+// thread, when told. Restarts keep what a kill or a power cut would keep.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/memory_index.h"
+#include "engine/store.h"
+#include "io/clock.h"
+#include "io/manual_loop.h"
+#include "io/memory_storage.h"
+#include "io/random.h"
+
+namespace kachel {
+
+class StoreWorld {
+ public:
+  explicit StoreWorld(Options chosen = small_options(), std::optional<std::uint64_t> seed = {})
+      : options(chosen), seed_(seed) {
+    open();
+  }
+  ~StoreWorld() { drop(); }
+
+  static Options small_options() {
+    Options options;
+    options.memory_bytes = 16 * kMiB;
+    options.capacity_bytes = 64 * kMiB;
+    options.segment_bytes = 256 * 1024;
+    return options;
+  }
+
+  void open() {
+    const Result<void> opened = try_open();
+    if (!opened) FAIL() << opened.error().message;
+  }
+  Result<void> try_open() {
+    loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed_});
+    pool_ = std::make_unique<io::InlinePool>(*loop_);
+    auto opened = Store::open({storage, clock, random, *loop_, *pool_, boot_id, index}, options);
+    if (!opened) return opened.error();
+    store = std::move(*opened);
+    worker = store->attach(*loop_);
+    loop_->run_until_idle();
+    return {};
+  }
+  /// As kill -9: what the kernel has stays, the index's unflushed rows do not.
+  void kill() {
+    drop();
+    open();
+  }
+  void power_cut() {
+    drop();
+    storage.crash();
+    boot_id[0] = boot_id[0] == '1' ? '2' : '1';
+    open();
+  }
+  void lose_index() { *index = {}; }
+  Result<void> close() {
+    std::optional<Result<void>> closed;
+    worker.reset();
+    store->close_async([&](Result<void> result) { closed = std::move(result); });
+    for (int i = 0; i < 100 && !closed; ++i) advance(10);
+    EXPECT_TRUE(closed.has_value());
+    drop();
+    return closed.value_or(Result<void>(Error{}));
+  }
+  void drop() {
+    worker.reset();
+    loop_.reset();  // forgets what was under way
+    store.reset();
+    pool_.reset();
+  }
+
+  void run() { loop_->run_until_idle(); }
+  void advance(std::int64_t ms) { loop_->advance_ms(ms); }
+
+  PutOutcome put(std::string_view key, std::string_view value, PutOptions put_options = {}) {
+    return wait<PutOutcome>([&](auto done) {
+      worker->put(space, key, value, std::move(put_options), std::move(done));
+    });
+  }
+  std::optional<Found> find(std::string_view key) {
+    return wait<std::optional<Found>>([&](auto done) { worker->get(space, key, std::move(done)); });
+  }
+  std::optional<std::string> get(std::string_view key) {
+    auto found = find(key);
+    if (!found) return std::nullopt;
+    return std::string(found->entry->value());
+  }
+  EraseOutcome erase(std::string_view key, std::optional<std::uint64_t> if_version = {}) {
+    return wait<EraseOutcome>(
+        [&](auto done) { worker->erase(space, key, if_version, std::move(done)); });
+  }
+  ExpiryOutcome expire(std::string_view key, ExpiryChange change) {
+    return wait<ExpiryOutcome>(
+        [&](auto done) { worker->change_expiry(space, key, change, std::move(done)); });
+  }
+  std::optional<Glimpse> glimpse(std::string_view key) {
+    return wait<std::optional<Glimpse>>(
+        [&](auto done) { worker->glimpse(space, key, std::move(done)); });
+  }
+  bool erase_all() {
+    std::optional<Result<void>> result;
+    worker->erase_all(space, [&](Result<void> done) { result = std::move(done); });
+    settle([&] { return result.has_value(); });
+    return result && result->has_value();
+  }
+  std::vector<std::string> scan_all(std::size_t page) {
+    std::vector<std::string> keys;
+    std::uint64_t cursor = 0;
+    do {
+      const auto got = wait<ScanPage>(
+          [&](auto done) { worker->scan(space, cursor, page, std::move(done)); });
+      keys.insert(keys.end(), got.keys.begin(), got.keys.end());
+      cursor = got.cursor;
+    } while (cursor != 0);
+    return keys;
+  }
+
+  template <typename Condition>
+  void settle(Condition done) {
+    run();
+    for (int i = 0; i < 200 && !done(); ++i) advance(50);
+  }
+
+  Options options;
+  io::MemoryStorage storage;
+  io::ManualClock clock;
+  io::SeededRandom random{7};
+  std::shared_ptr<MemoryIndexImage> index = std::make_shared<MemoryIndexImage>();
+  std::string boot_id = "10000000000000000000000000000000";
+  Namespace space{};
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Worker> worker;
+
+ private:
+  template <typename T, typename Begin>
+  T wait(Begin begin) {
+    T answer{};
+    Result<void> result = Error{ErrorCode::kIo, "no answer"};
+    bool answered = false;
+    begin([&](Result<T> done) {
+      answered = true;
+      if (done) {
+        answer = std::move(*done);
+        result = Result<void>();
+      } else {
+        result = done.error();
+      }
+    });
+    settle([&] { return answered; });
+    if (!result) ADD_FAILURE() << result.error().message;
+    return answer;
+  }
+
+  std::optional<std::uint64_t> seed_;
+  std::unique_ptr<io::ManualLoop> loop_;
+  std::unique_ptr<io::InlinePool> pool_;
+};
+
+/// Text that compresses about as completions do, different for each seed.
+inline std::string some_text(std::uint64_t seed, std::size_t bytes) {
+  static constexpr std::string_view kWords[] = {"the ",  "cache ", "model ", "answers ", "with ",
+                                                "heat ", "tile ",  "and ",   "keeps ",   "it "};
+  io::SeededRandom random(seed);
+  std::string text;
+  while (text.size() < bytes) text += kWords[random.next() % std::size(kWords)];
+  text.resize(bytes);
+  return text;
+}
+
+}  // namespace kachel
