@@ -1,0 +1,64 @@
+// The table of commands: name, arity, flags, keys, handler.
+//
+// A handler answers at once (session.reply()), or takes a reply slot (session.defer()) and
+// fills it from the engine's handler. Arguments are views into the client's input and valid
+// only until the handler returns.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace kachel::server {
+
+class Session;
+
+using Arguments = std::span<const std::string_view>;
+
+namespace command_flag {
+inline constexpr std::uint32_t kReadOnly = 1u << 0;
+inline constexpr std::uint32_t kWrite = 1u << 1;
+inline constexpr std::uint32_t kFast = 1u << 2;
+inline constexpr std::uint32_t kAdmin = 1u << 3;
+inline constexpr std::uint32_t kDenyOom = 1u << 4;
+inline constexpr std::uint32_t kLoading = 1u << 5;
+inline constexpr std::uint32_t kStale = 1u << 6;
+inline constexpr std::uint32_t kNoAuth = 1u << 7;
+}  // namespace command_flag
+
+struct KeyPositions {
+  int first = 0;  // 0: none
+  int last = 0;   // negative: from the end
+  int step = 0;
+};
+
+struct CommandSpec {
+  std::string_view name;  // lower case; "client|id" for a subcommand
+  int arity;              // with the name; negative: at least
+  std::uint32_t flags;
+  KeyPositions keys;
+  void (*handler)(Session& session, Arguments arguments);
+  std::string_view group;
+  std::string_view summary;
+};
+
+// One table a file commands_*.cc. Static storage.
+std::span<const CommandSpec> string_commands();
+std::span<const CommandSpec> key_commands();
+std::span<const CommandSpec> keyspace_commands();
+std::span<const CommandSpec> connection_commands();
+std::span<const CommandSpec> server_commands();
+std::span<const CommandSpec> command_commands();
+std::span<const CommandSpec> kachel_commands();
+
+/// By name, in any case; nullptr when there is none. A subcommand as "parent|name".
+const CommandSpec* find_command(std::string_view name);
+/// Whether commands named "name|..." exist.
+bool has_subcommands(const CommandSpec& spec);
+/// Top-level commands in table order.
+std::span<const CommandSpec* const> all_commands();
+bool arity_fits(const CommandSpec& spec, std::size_t arguments);
+
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+
+}  // namespace kachel::server

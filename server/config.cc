@@ -1,0 +1,218 @@
+#include "server/config.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <iostream>
+#include <map>
+
+#include "io/units.h"
+#include "server/listener.h"
+
+namespace kachel::server {
+namespace {
+
+Error invalid(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
+Result<std::uint64_t> parse_count(std::string_view text, std::uint64_t low, std::uint64_t high) {
+  std::uint64_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = code == std::errc{} && end == text.data() + text.size();
+  if (whole && value >= low && value <= high) return value;
+  return invalid("write a whole number from " + std::to_string(low) + " to " +
+                 std::to_string(high));
+}
+
+Result<void> set_size(std::uint64_t& target, std::string_view text, std::uint64_t low,
+                      std::uint64_t high) {
+  const auto size = parse_size(text);
+  if (!size) return size.error();
+  if (*size < low || *size > high) {
+    return invalid("write a size from " + format_size(low) + " to " + format_size(high));
+  }
+  target = *size;
+  return {};
+}
+
+Result<void> set_text(std::string& target, std::string_view text) {
+  if (text.empty()) return invalid("must not be empty");
+  target = text;
+  return {};
+}
+
+struct HostAndPort {
+  std::string_view host;
+  std::string_view port;
+};
+
+std::optional<HostAndPort> split_endpoint(std::string_view text) {
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  HostAndPort parts{text.substr(0, colon), text.substr(colon + 1)};
+  if (parts.host.starts_with('[') && parts.host.ends_with(']')) {
+    parts.host = parts.host.substr(1, parts.host.size() - 2);
+  } else if (parts.host.find(':') != std::string_view::npos) {
+    return std::nullopt;
+  }
+  return parts;
+}
+
+Result<void> set_listen(Config& config, std::string_view text) {
+  const auto parts = split_endpoint(text);
+  const auto port = parts ? parse_count(parts->port, 0, 65535) : Result<std::uint64_t>(0);
+  if (!parts || parts->host.empty() || !port) {
+    return invalid("write HOST:PORT, for instance 127.0.0.1:6380 or [::1]:6380");
+  }
+  const std::string host(parts->host == "localhost" ? "127.0.0.1" : parts->host);
+  if (!is_loopback(host)) {
+    return invalid("\"" + std::string(text) +
+                   "\" is refused: there is no authentication yet, so only this machine may "
+                   "connect; listen on 127.0.0.1 or [::1]");
+  }
+  config.listen_host = host;
+  config.listen_port = static_cast<std::uint16_t>(*port);
+  return {};
+}
+
+Result<void> set_durability(Config& config, std::string_view text) {
+  for (const auto mode : {Durability::kRelaxed, Durability::kGroup, Durability::kStrict}) {
+    if (text != durability_name(mode)) continue;
+    config.options.durability = mode;
+    return {};
+  }
+  return invalid("write relaxed, group or strict");
+}
+
+Result<void> set_log_level(Config& config, std::string_view text) {
+  static constexpr std::array<std::string_view, 6> kLevels{"trace",   "debug", "info",
+                                                           "warning", "error", "off"};
+  if (std::find(kLevels.begin(), kLevels.end(), text) == kLevels.end()) {
+    return invalid("write trace, debug, info, warning, error or off");
+  }
+  config.log_level = text;
+  return {};
+}
+
+Result<void> set_threads(Config& config, std::string_view text) {
+  const auto threads = parse_count(text, 1, 256);
+  if (!threads) return threads.error();
+  config.threads = static_cast<unsigned>(*threads);
+  return {};
+}
+
+Result<void> set_max_clients(Config& config, std::string_view text) {
+  const auto clients = parse_count(text, 1, 1'000'000);
+  if (!clients) return clients.error();
+  config.max_clients = static_cast<std::size_t>(*clients);
+  return {};
+}
+
+Result<void> set_idle_timeout(Config& config, std::string_view text) {
+  const auto timeout = parse_duration_ms(text);
+  if (!timeout) return timeout.error();
+  if (*timeout != 0 && *timeout < 1000) return invalid("write 0 (never), or at least 1s");
+  config.idle_timeout_ms = *timeout;
+  return {};
+}
+
+Result<void> set_no_io_uring(Config& config, std::string_view text) {
+  if (text != "true" && text != "false") return invalid("write true or false");
+  config.io_uring = text == "false";
+  return {};
+}
+
+constexpr std::uint64_t kMaxSizeBytes = std::uint64_t{1} << 50;
+
+constexpr std::array kSettings = std::to_array<Setting>({
+    {"data", "DIR", "directory of the store; made if its parent exists",
+     [](Config& config, std::string_view text) { return set_text(config.data, text); }},
+    {"listen", "HOST:PORT", "where to serve (127.0.0.1:6380); port 0: any free one", set_listen},
+    {"memory", "SIZE", "bound of all memory (256MiB)",
+     [](Config& config, std::string_view text) {
+       return set_size(config.options.memory_bytes, text, kMinMemoryBytes, kMaxSizeBytes);
+     }},
+    {"capacity", "SIZE", "bound of the bytes on disk (10GiB)",
+     [](Config& config, std::string_view text) {
+       return set_size(config.options.capacity_bytes, text, kMinCapacityBytes, kMaxSizeBytes);
+     }},
+    {"durability", "MODE", "relaxed, group or strict (group)", set_durability},
+    {"threads", "N", "threads that serve clients (by the machine)", set_threads},
+    {"max-clients", "N", "clients at once (10000)", set_max_clients},
+    {"idle-timeout", "TIME", "close clients idle for so long (0: never)", set_idle_timeout},
+    {"max-value", "SIZE", "largest value (64MiB)",
+     [](Config& config, std::string_view text) {
+       return set_size(config.options.max_value_bytes, text, 1024, 512 * kMiB);
+     }},
+    {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
+    {"port-file", "FILE", "write the port there once serving",
+     [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},
+    {"no-io-uring", "", "read with a pool of threads even where io_uring works", set_no_io_uring},
+});
+
+using Given = std::map<std::string, std::string, std::less<>>;
+
+/// Flags as given, in text. True when help or version was printed instead.
+bool read_flags(std::vector<std::string> arguments, Given& given, std::string& file) {
+  CLI::App app("Kachel: a persistent tiered cache that speaks the Redis protocol.", "kacheld");
+  app.set_version_flag("--version", std::string("kacheld ") + KACHEL_VERSION);
+  app.add_option("--config", file, "TOML file with the same names; flags win")->type_name("FILE");
+  std::map<std::string, bool> switches;
+  for (const Setting& setting : kSettings) {
+    const std::string flag = "--" + std::string(setting.name);
+    const std::string name(setting.name);
+    if (setting.value.empty()) {
+      app.add_flag(flag, switches[name], std::string(setting.help));
+    } else {
+      app.add_option_function<std::string>(
+             flag, [&given, name](const std::string& text) { given[name] = text; },
+             std::string(setting.help))
+          ->type_name(std::string(setting.value));
+    }
+  }
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::Success& success) {
+    app.exit(success, std::cout, std::cerr);
+    return true;
+  } catch (const CLI::ParseError& error) {
+    throw ConfigError(std::string(error.what()) + " (see kacheld --help)");
+  }
+  for (const auto& [name, on] : switches) {
+    if (on) given[name] = "true";
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const Setting> settings() {
+  return kSettings;
+}
+
+const Setting* find_setting(std::string_view name) {
+  const auto found = std::find_if(kSettings.begin(), kSettings.end(),
+                                  [&](const Setting& setting) { return setting.name == name; });
+  return found == kSettings.end() ? nullptr : &*found;
+}
+
+std::optional<Config> parse_command_line(std::vector<std::string> arguments) {
+  Config config;
+  Given given;
+  if (read_flags(std::move(arguments), given, config.config_file)) return std::nullopt;
+  if (!config.config_file.empty()) apply_config_file(config, config.config_file);
+  for (const auto& [name, text] : given) {
+    if (const auto applied = find_setting(name)->apply(config, text); !applied) {
+      throw ConfigError("--" + name + ": " + applied.error().message);
+    }
+  }
+  if (config.data.empty()) {
+    throw ConfigError("--data is missing: name the directory of the store (see kacheld --help)");
+  }
+  return config;
+}
+
+}  // namespace kachel::server

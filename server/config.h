@@ -1,0 +1,56 @@
+// What kacheld is told: flags, and a TOML file with the same names. Flags win.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/options.h"
+#include "io/error.h"
+
+namespace kachel::server {
+
+struct Config {
+  std::string data;
+  std::string listen_host = "127.0.0.1";
+  std::uint16_t listen_port = 6380;
+  Options options;
+  unsigned threads = 0;  // 0: chosen from the machine
+  std::size_t max_clients = 10'000;
+  std::int64_t idle_timeout_ms = 0;  // 0: never
+  std::string log_level = "info";
+  std::string port_file;
+  std::string config_file;
+  bool io_uring = true;
+};
+
+/// One thing that can be set, by `--name` or by `name = ` in the file.
+struct Setting {
+  std::string_view name;
+  std::string_view value;  // what to write, for the help; empty: a switch
+  std::string_view help;
+  /// The error's message names the remedy, not the setting.
+  Result<void> (*apply)(Config& config, std::string_view text);
+};
+std::span<const Setting> settings();
+const Setting* find_setting(std::string_view name);
+
+/// What is wrong with flags or file, in one line with the remedy.
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Applies the file's settings. Throws ConfigError: "FILE:LINE: KEY: ...".
+void apply_config_file(Config& config, const std::string& file);
+/// The same from text; `file` is for messages.
+void apply_config_text(Config& config, std::string_view text, const std::string& file);
+
+/// Nothing: help or version was asked for and has been printed to stdout. Throws ConfigError.
+std::optional<Config> parse_command_line(std::vector<std::string> arguments);
+
+}  // namespace kachel::server

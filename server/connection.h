@@ -1,0 +1,68 @@
+// The socket of one session: reads when the session wants input, writes what it has to say.
+// Loop thread only.
+#pragma once
+
+#include <cstdint>
+
+#include "server/poller.h"
+#include "server/session.h"
+
+namespace kachel::server {
+
+/// What a connection needs of its worker thread.
+class ConnectionOwner {
+ public:
+  virtual ~ConnectionOwner() = default;
+  virtual Poller& poller() = 0;
+  /// For reading; its content is nobody's between two events.
+  virtual std::span<char> scratch() = 0;
+  /// flush() this connection at the end of the turn.
+  virtual void flush_later(class Connection& connection) = 0;
+  virtual void resume_later(SessionPointer session) = 0;
+  /// The connection is closed: destroy it once this turn is over.
+  virtual void closed(class Connection& connection) = 0;
+};
+
+class Connection final : public Poller::Target, public SessionHost {
+ public:
+  /// Owns `descriptor`. `services.host` is replaced by the connection itself.
+  Connection(ConnectionOwner& owner, int descriptor, const SessionServices& services,
+             ClientRegistry::Pointer client);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  Result<void> start();
+  /// Sends what there is; closes when the session has ended.
+  void flush();
+  void close();
+  /// Answer what has been asked, then close.
+  void begin_shutdown();
+
+  ClientRecord& client() { return *client_; }
+  const SessionPointer& session() const { return session_; }
+  bool is_open() const { return descriptor_ >= 0; }
+
+  std::size_t index = 0;  // the owner's: its place in the list
+  bool flush_queued = false;
+
+ private:
+  void on_events(std::uint32_t events) override;
+  void output_ready(Session& session) override;
+  void resume_later(Session& session) override;
+  void input_changed(Session& session) override;
+
+  void read();
+  void finish_turn();
+  bool write_some();
+  void set_interest(std::uint32_t events);
+
+  ConnectionOwner& owner_;
+  int descriptor_;
+  ClientRegistry::Pointer client_;
+  SessionPointer session_;
+  std::uint32_t interest_ = 0;
+  bool started_ = false;
+};
+
+}  // namespace kachel::server

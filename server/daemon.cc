@@ -1,0 +1,304 @@
+#include "server/daemon.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fmt/format.h>
+#include <fstream>
+#include <malloc.h>
+#include <memory>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <thread>
+
+#include "engine/store.h"
+#include "io/asio_loop.h"
+#include "io/clock.h"
+#include "io/posix_storage.h"
+#include "io/random.h"
+#include "io/thread_pool.h"
+#include "io/units.h"
+#include "server/listener.h"
+#include "server/server_state.h"
+#include "server/worker_thread.h"
+
+namespace kachel::server {
+namespace {
+
+constexpr std::size_t kPoolThreads = 2;
+constexpr unsigned kMaxDefaultThreads = 8;
+// Clients get this long to take their last replies; operations as long again to complete.
+constexpr std::chrono::milliseconds kStopPatience{5000};
+// What one request may hold beside its largest value: keys, options, further values.
+constexpr std::size_t kRequestSlackBytes = std::size_t{32} << 20;
+
+int report(const Error& error, std::string_view what) {
+  fmt::print(stderr, "kacheld: {}{}\n", what, error.message);
+  return exit_code_of(error.code);
+}
+
+unsigned default_threads() {
+  // The log thread takes a core of its own under writes.
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  return std::clamp(cores - 1, 1u, kMaxDefaultThreads);
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void set_up_log(const std::string& level) {
+  auto log = spdlog::stderr_color_mt("kacheld");
+  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
+  log->set_level(spdlog::level::from_str(level));
+  log->flush_on(spdlog::level::info);
+  spdlog::set_default_logger(std::move(log));
+}
+
+/// SIGTERM and SIGINT wait for the main thread, whichever thread they hit.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+std::string boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  file >> id;
+  std::erase(id, '-');
+  // Without one every start counts as after a reboot: the cautious reading of the log.
+  return id.size() == 32 ? id : std::string(32, '0');
+}
+
+std::string make_run_id(io::Random& random) {
+  std::array<std::byte, 20> bytes{};
+  random.fill(bytes);
+  std::string id;
+  for (const std::byte byte : bytes)
+    id += fmt::format("{:02x}", static_cast<unsigned>(byte));
+  return id;
+}
+
+/// A loop on a thread of its own.
+class LoopThread {
+ public:
+  explicit LoopThread(const io::AsioLoopOptions& options)
+      : loop_(options), thread_([this] { loop_.run(); }) {}
+  ~LoopThread() {
+    loop_.stop();
+    thread_.join();
+  }
+  io::AsioLoop& loop() { return loop_; }
+
+ private:
+  io::AsioLoop loop_;
+  std::thread thread_;
+};
+
+void fill_state(ServerState& state, const Config& config, unsigned threads, std::uint16_t port,
+                io::Random& random) {
+  state.run_id = make_run_id(random);
+  state.listen_host = config.listen_host;
+  state.listen_port = port;
+  state.data_directory = config.data;
+  state.config_file = config.config_file;
+  state.durability = config.options.durability;
+  state.threads = threads;
+  state.max_clients = config.max_clients;
+  state.idle_timeout_s = config.idle_timeout_ms / 1000;
+  state.started_ms = monotonic_ms();
+  state.memory_bytes = config.options.memory_bytes;
+  ParserLimits& parser = state.limits.parser;
+  // A value beyond the engine's bound gets the engine's clear refusal, not a broken
+  // connection, as long as it is not absurd.
+  parser.max_bulk_bytes = config.options.max_value_bytes + kRequestSlackBytes;
+  parser.max_request_bytes = 2 * config.options.max_value_bytes + 2 * kRequestSlackBytes;
+  state.limits.output_hard_bytes =
+      std::max(state.limits.output_hard_bytes, 2 * config.options.max_value_bytes);
+  for (unsigned i = 0; i < threads; ++i) {
+    state.counters.push_back(std::make_unique<WorkerCounters>());
+  }
+}
+
+void log_start(const Config& config, const Store& store, const WorkerThread& worker,
+               unsigned threads) {
+  const StartStats start = store.stats().start;
+  spdlog::info("kacheld {} data={} durability={} memory={} capacity={} threads={}", KACHEL_VERSION,
+               config.data, durability_name(config.options.durability),
+               format_size(config.options.memory_bytes), format_size(config.options.capacity_bytes),
+               threads);
+  if (worker.uses_io_uring()) {
+    spdlog::info("reads go through io_uring");
+  } else {
+    spdlog::warn("reads go through a pool of threads: {}", worker.fallback_reason());
+  }
+  if (start.created) {
+    spdlog::info("a new store was made");
+    return;
+  }
+  spdlog::info("store opened in {} ms: last stop {}, {} records ({}) replayed{}", start.duration_ms,
+               start.clean ? "in order" : "not in order", start.replayed_records,
+               format_size(start.replayed_bytes), start.index_rebuilt ? ", index rebuilt" : "");
+  const bool damaged = start.damaged_records + start.damaged_segments + start.damaged_bytes > 0;
+  if (damaged) {
+    spdlog::warn("{} damaged records ({}) and {} damaged segments were found and are lost",
+                 start.damaged_records, format_size(start.damaged_bytes), start.damaged_segments);
+  }
+  if (start.voided_records > 0) {
+    spdlog::warn("{} records past a gap were never promised and are void", start.voided_records);
+  }
+}
+
+Result<void> write_port_file(const std::string& path, std::uint16_t port) {
+  if (path.empty()) return {};
+  // Renamed into place: who waits for the file never reads half of it.
+  const std::string temporary = path + ".new";
+  std::ofstream file(temporary, std::ios::trunc);
+  file << port << '\n';
+  file.close();
+  if (!file || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    return Error{ErrorCode::kPermission, "cannot write the port file " + path};
+  }
+  return {};
+}
+
+/// False when operations would not come to an end.
+bool stop_workers(std::vector<std::unique_ptr<WorkerThread>>& workers) {
+  for (const auto& worker : workers)
+    worker->begin_shutdown(false);
+  const auto deadline = std::chrono::steady_clock::now() + kStopPatience;
+  const auto left = [&] {
+    const auto now = std::chrono::steady_clock::now();
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::max(deadline - now, std::chrono::steady_clock::duration::zero()));
+  };
+  for (const auto& worker : workers) {
+    if (worker->wait_stopped(left())) continue;
+    worker->begin_shutdown(true);
+    if (!worker->wait_stopped(kStopPatience)) return false;
+  }
+  return true;
+}
+
+class Daemon {
+ public:
+  Daemon(const Config& config, const sigset_t& signals) : config_(config), signals_(signals) {}
+
+  int run(io::Storage& storage, BoundSocket socket) {
+    LoopThread log({.allow_io_uring = config_.io_uring});
+    io::ThreadPool pool(kPoolThreads);
+    const Environment environment{.storage = storage,
+                                  .clock = clock_,
+                                  .random = random_,
+                                  .log_loop = log.loop(),
+                                  .pool = pool,
+                                  .boot_id = boot_id(),
+                                  .memory_index = nullptr};
+    auto opened = Store::open(environment, config_.options);
+    if (!opened) return report(opened.error(), config_.data + ": ");
+    const std::unique_ptr<Store> store = std::move(*opened);
+    return serve(*store, std::move(socket));
+  }
+
+ private:
+  int serve(Store& store, BoundSocket socket) {
+    const unsigned threads = config_.threads > 0 ? config_.threads : default_threads();
+    const std::uint16_t port = socket.port();
+    ServerState state;
+    fill_state(state, config_, threads, port, random_);
+    std::vector<std::unique_ptr<WorkerThread>> workers;
+    for (unsigned i = 0; i < threads; ++i) {
+      workers.push_back(
+          std::make_unique<WorkerThread>(store, state, *state.counters[i],
+                                         io::AsioLoopOptions{.allow_io_uring = config_.io_uring}));
+      workers.back()->start();
+    }
+    log_start(config_, store, *workers.front(), threads);
+    int exit_code = kExitOk;
+    {
+      Listener listener(std::move(socket), state, workers);
+      auto started = listener.start();
+      if (started) started = write_port_file(config_.port_file, port);
+      if (started) {
+        spdlog::info("ready to accept connections on {}",
+                     format_endpoint(config_.listen_host, port));
+        int received = 0;
+        sigwait(&signals_, &received);
+        spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
+      } else {
+        exit_code = report(started.error(), "");
+      }
+      listener.stop();
+    }
+    return stop(store, workers, exit_code);
+  }
+
+  int stop(Store& store, std::vector<std::unique_ptr<WorkerThread>>& workers, int exit_code) {
+    if (!stop_workers(workers)) {
+      spdlog::error("operations did not end; leaving as after a crash: the next start replays");
+      spdlog::shutdown();
+      std::_Exit(kExitFailure);
+    }
+    workers.clear();
+    if (const auto closed = store.close(); !closed) {
+      spdlog::error("the store could not be closed in order: {}", closed.error().message);
+      spdlog::shutdown();
+      std::_Exit(kExitFailure);
+    }
+    spdlog::info("stopped");
+    return exit_code;
+  }
+
+  const Config& config_;
+  const sigset_t& signals_;
+  io::SystemClock clock_;
+  io::SystemRandom random_;
+};
+
+}  // namespace
+
+int exit_code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNotFound:
+    case ErrorCode::kForeign:
+      return kExitNoStore;
+    case ErrorCode::kLocked:
+      return kExitLocked;
+    case ErrorCode::kKeyMissing:
+      return kExitKeyMissing;
+    case ErrorCode::kInvalidArgument:
+      return kExitUsage;
+    default:
+      return kExitFailure;
+  }
+}
+
+int run_daemon(const Config& config) {
+  // Few arenas: memory freed by one thread is used again by the others.
+  mallopt(M_ARENA_MAX, 2);
+  raise_descriptor_limit();
+  const sigset_t signals = block_signals();
+  set_up_log(config.log_level);
+  auto socket = BoundSocket::bind(config.listen_host, config.listen_port);
+  if (!socket) return report(socket.error(), "");
+  auto storage = io::open_posix_storage(config.data, {.create = true});
+  if (!storage) {
+    const int exit_code = report(storage.error(), "--data: ");
+    // A file in its place: no store there.
+    return storage.error().code == ErrorCode::kInvalidArgument ? kExitNoStore : exit_code;
+  }
+  return Daemon(config, signals).run(**storage, std::move(*socket));
+}
+
+}  // namespace kachel::server

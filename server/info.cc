@@ -1,0 +1,286 @@
+#include "server/info.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <fmt/format.h>
+#include <iterator>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "io/units.h"
+#include "server/command.h"
+
+namespace kachel::server {
+namespace {
+
+struct InfoSource {
+  const ServerState& state;
+  const Store& store;
+  Stats stats;    // since the store was opened
+  Stats current;  // since CONFIG RESETSTAT
+  CounterTotals totals;
+};
+
+class Section {
+ public:
+  Section(std::string& out, std::string_view title) : out_(out) {
+    if (!out_.empty()) out_ += "\r\n";
+    fmt::format_to(std::back_inserter(out_), "# {}\r\n", title);
+  }
+  template <typename Value>
+  void field(std::string_view name, const Value& value) {
+    fmt::format_to(std::back_inserter(out_), "{}:{}\r\n", name, value);
+  }
+  void flag(std::string_view name, bool value) { field(name, value ? 1 : 0); }
+  void ratio(std::string_view name, std::uint64_t part, std::uint64_t whole) {
+    const double value = whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+    fmt::format_to(std::back_inserter(out_), "{}:{:.4f}\r\n", name, value);
+  }
+
+ private:
+  std::string& out_;
+};
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+std::string system_name() {
+  utsname name{};
+  if (uname(&name) != 0) return "unknown";
+  return fmt::format("{} {} {}", name.sysname, name.release, name.machine);
+}
+
+std::uint64_t hits(const Stats& stats) {
+  return stats.hot_hits + stats.write_buffer_hits + stats.flash_hits;
+}
+
+void server(std::string& out, const InfoSource& from) {
+  Section section(out, "Server");
+  const std::int64_t uptime_s = (monotonic_ms() - from.state.started_ms) / 1000;
+  section.field("redis_version", kRedisVersion);
+  section.field("kachel_version", KACHEL_VERSION);
+  section.field("redis_mode", "standalone");
+  section.field("os", system_name());
+  section.field("arch_bits", 64);
+  section.field("multiplexing_api", "epoll");
+  section.field("process_id", getpid());
+  section.field("run_id", from.state.run_id);
+  section.field("tcp_port", from.state.listen_port);
+  section.field("server_time_usec", from.store.now_ms() * 1000);
+  section.field("uptime_in_seconds", uptime_s);
+  section.field("uptime_in_days", uptime_s / 86400);
+  section.field("config_file", from.state.config_file);
+  section.field("io_threads_active", from.state.threads);
+}
+
+void clients(std::string& out, const InfoSource& from) {
+  Section section(out, "Clients");
+  section.field("connected_clients", from.state.clients.count());
+  section.field("maxclients", from.state.max_clients);
+  section.field("blocked_clients", 0);
+}
+
+void memory(std::string& out, const InfoSource& from) {
+  Section section(out, "Memory");
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const std::uint64_t resident = resident_bytes();
+  section.field("used_memory", resident);
+  section.field("used_memory_human", format_size(resident));
+  section.field("used_memory_rss", resident);
+  section.field("used_memory_peak", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
+  section.field("maxmemory", from.state.memory_bytes.load());
+  section.field("maxmemory_human", format_size(from.state.memory_bytes.load()));
+  section.field("maxmemory_policy", "allkeys-lfu");
+  section.field("hot_bytes", from.stats.hot_bytes);
+  section.field("hot_capacity_bytes", from.stats.hot_capacity_bytes);
+  section.field("write_buffer_bytes", from.stats.write_buffer_bytes);
+  section.field("index_memory_bytes", from.stats.index_memory_bytes);
+}
+
+void persistence(std::string& out, const InfoSource& from) {
+  Section section(out, "Persistence");
+  section.field("loading", 0);
+  section.field("durability", durability_name(from.state.durability));
+  section.flag("writable", from.stats.writable);
+  section.field("last_sequence", from.stats.last_sequence);
+  section.field("durable_through", from.stats.durable_through);
+  // What monitors ask of Redis; there is no dump and no rewrite that could fail.
+  section.field("rdb_changes_since_last_save", 0);
+  section.field("rdb_bgsave_in_progress", 0);
+  section.field("rdb_last_bgsave_status", "ok");
+  section.field("aof_enabled", 0);
+  section.field("aof_rewrite_in_progress", 0);
+  section.field("aof_last_write_status", from.stats.writable ? "ok" : "err");
+}
+
+void stats(std::string& out, const InfoSource& from) {
+  Section section(out, "Stats");
+  section.field("total_connections_received", from.totals.connections);
+  section.field("total_commands_processed", from.totals.commands);
+  section.field("total_net_input_bytes", from.totals.input_bytes);
+  section.field("total_net_output_bytes", from.totals.output_bytes);
+  section.field("rejected_connections", from.totals.rejected);
+  section.field("rejected_requests", from.totals.errors);
+  section.field("expired_keys", from.current.expired);
+  section.field("evicted_keys", from.current.evicted_entries);
+  section.field("keyspace_hits", hits(from.current));
+  section.field("keyspace_misses", from.current.misses);
+  section.field("sets", from.stats.sets);
+  section.field("sets_not_stored", from.stats.sets_not_stored);
+  section.field("erases", from.stats.erases);
+}
+
+void replication(std::string& out, const InfoSource&) {
+  Section section(out, "Replication");
+  section.field("role", "master");
+  section.field("connected_slaves", 0);
+}
+
+void cpu(std::string& out, const InfoSource&) {
+  Section section(out, "CPU");
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  section.field("used_cpu_sys", fmt::format("{:.6f}", seconds(usage.ru_stime)));
+  section.field("used_cpu_user", fmt::format("{:.6f}", seconds(usage.ru_utime)));
+}
+
+void keyspace(std::string& out, const InfoSource& from) {
+  Section section(out, "Keyspace");
+  for (std::uint8_t database = 0; database < kDatabases; ++database) {
+    const std::uint64_t keys = from.store.count({0, database});
+    if (keys == 0) continue;
+    section.field(fmt::format("db{}", database), fmt::format("keys={},expires=0,avg_ttl=0", keys));
+  }
+}
+
+void tiers(std::string& out, const InfoSource& from) {
+  const Stats& s = from.current;
+  Section section(out, "Tiers");
+  section.field("hot_hits", s.hot_hits);
+  section.field("hot_misses", s.hot_misses);
+  section.ratio("hot_hit_ratio", s.hot_hits, s.hot_hits + s.hot_misses);
+  section.field("hot_entries", s.hot_entries);
+  section.field("hot_evictions", s.hot_evictions);
+  section.field("write_buffer_hits", s.write_buffer_hits);
+  section.field("flash_hits", s.flash_hits);
+  section.field("flash_misses", s.flash_misses);
+  section.field("misses", s.misses);
+  section.ratio("hit_ratio", hits(s), hits(s) + s.misses);
+  section.field("shared_reads", s.shared_reads);
+  section.field("damaged_reads", s.damaged_reads);
+  section.field("entries", s.entries);
+}
+
+void compression(std::string& out, const InfoSource& from) {
+  Section section(out, "Compression");
+  section.field("raw_bytes", from.stats.raw_bytes);
+  section.field("stored_bytes", from.stats.stored_bytes);
+  section.ratio("stored_ratio", from.stats.stored_bytes, from.stats.raw_bytes);
+  section.ratio("compression_ratio", from.stats.raw_bytes, from.stats.stored_bytes);
+}
+
+void device(std::string& out, const InfoSource& from) {
+  const Stats& s = from.stats;
+  Section section(out, "Device");
+  section.flag("io_uring", s.io_uring);
+  section.field("capacity_bytes", s.capacity_bytes);
+  section.field("segment_bytes_on_disk", s.segment_bytes_on_disk);
+  section.field("index_bytes_on_disk", s.index_bytes_on_disk);
+  section.field("device_reads", s.device_reads);
+  section.field("device_read_bytes", s.device_read_bytes);
+  section.field("device_writes", s.device_writes);
+  section.field("device_write_bytes", s.device_write_bytes);
+  section.ratio("device_writes_per_stored_byte", s.device_write_bytes, s.stored_bytes);
+  section.field("device_syncs", s.device_syncs);
+  section.field("io_errors", s.io_errors);
+  section.field("index_lookups", s.index_lookups);
+  section.field("index_pool_lookups", s.index_pool_lookups);
+  section.field("index_flushes", s.index_flushes);
+}
+
+void segments(std::string& out, const InfoSource& from) {
+  Section section(out, "Segments");
+  section.field("evicted_segments", from.stats.evicted_segments);
+  section.field("expired_segments", from.stats.expired_segments);
+  section.field("evicted_entries", from.stats.evicted_entries);
+  section.field("reinserted_entries", from.stats.reinserted_entries);
+  for (const BucketStats& bucket : from.stats.buckets) {
+    const std::string lifetime =
+        bucket.no_expiry ? "none" : fmt::format("{}", bucket.lifetime_min_s);
+    section.field(fmt::format("bucket{}", bucket.bucket),
+                  fmt::format("lifetime_min_s={},open={},sealed={},bytes={}", lifetime,
+                              bucket.open_segments, bucket.sealed_segments, bucket.bytes));
+  }
+}
+
+void start(std::string& out, const InfoSource& from) {
+  const StartStats& s = from.stats.start;
+  Section section(out, "Start");
+  section.flag("start_created", s.created);
+  section.flag("start_clean", s.clean);
+  section.flag("start_index_rebuilt", s.index_rebuilt);
+  section.field("start_duration_ms", s.duration_ms);
+  section.field("start_replayed_records", s.replayed_records);
+  section.field("start_replayed_bytes", s.replayed_bytes);
+  section.field("start_damaged_records", s.damaged_records);
+  section.field("start_damaged_bytes", s.damaged_bytes);
+  section.field("start_voided_records", s.voided_records);
+  section.field("start_damaged_segments", s.damaged_segments);
+}
+
+struct SectionWriter {
+  std::string_view name;
+  void (*write)(std::string& out, const InfoSource& from);
+};
+constexpr std::array<SectionWriter, 13> kSections{{
+    {"server", server},
+    {"clients", clients},
+    {"memory", memory},
+    {"persistence", persistence},
+    {"stats", stats},
+    {"replication", replication},
+    {"cpu", cpu},
+    {"tiers", tiers},
+    {"compression", compression},
+    {"device", device},
+    {"segments", segments},
+    {"start", start},
+    {"keyspace", keyspace},
+}};
+
+bool is_wanted(std::string_view section, const std::vector<std::string_view>& wanted) {
+  if (wanted.empty()) return true;
+  return std::any_of(wanted.begin(), wanted.end(), [&](std::string_view name) {
+    return equals_ignoring_case(name, section) || equals_ignoring_case(name, "default") ||
+           equals_ignoring_case(name, "all") || equals_ignoring_case(name, "everything");
+  });
+}
+
+}  // namespace
+
+std::uint64_t resident_bytes() {
+  std::FILE* const file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long long total_pages = 0;
+  unsigned long long resident_pages = 0;
+  const int read = std::fscanf(file, "%llu %llu", &total_pages, &resident_pages);
+  std::fclose(file);
+  return read == 2 ? resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+std::string render_info(const ServerState& state, const Store& store,
+                        const std::vector<std::string_view>& sections) {
+  const Stats stats = store.stats();
+  const InfoSource from{state, store, stats, state.since_reset(stats), state.totals()};
+  std::string out;
+  for (const SectionWriter& section : kSections) {
+    if (is_wanted(section.name, sections)) section.write(out, from);
+  }
+  return out;
+}
+
+}  // namespace kachel::server

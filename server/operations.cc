@@ -1,0 +1,96 @@
+#include "server/operations.h"
+
+#include <utility>
+
+namespace kachel::server {
+
+void FanOut::start(Session& session, Arguments arguments, std::size_t elements) {
+  const boost::intrusive_ptr<FanOut> keep = self();
+  reply_ = session.defer();
+  const std::uint64_t slot = reply_.slot();
+  space_ = session.space();
+  arguments_ = arguments;
+  elements_ = elements;
+  pump();
+  if (finished_) return;
+  if (!all_issued()) own_arguments();
+  if (!all_issued() || unsettled_) session.hold_for(slot);
+}
+
+void FanOut::own_arguments() {
+  owned_.assign(arguments_.begin(), arguments_.end());
+  owned_views_.assign(owned_.begin(), owned_.end());
+  arguments_ = owned_views_;
+}
+
+void FanOut::issue_next() {
+  ++in_flight_;
+  const std::size_t before = completions_;
+  if (issue(next_++) || completions_ != before) return;
+  unsettled_ = true;
+  stalled_ = order_ == Order::kInOrder;
+}
+
+void FanOut::pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  while (!all_issued() && !stalled_ && in_flight_ < kMaxInFlight)
+    issue_next();
+  pumping_ = false;
+  if (!all_issued() || in_flight_ > 0 || finished_) return;
+  finished_ = true;
+  if (error_.empty()) {
+    write(reply_.writer());
+  } else {
+    reply_.writer().error(error_);
+  }
+  reply_.finish();
+}
+
+void FanOut::completed() {
+  const boost::intrusive_ptr<FanOut> keep = self();
+  --in_flight_;
+  ++completions_;
+  if (in_flight_ == 0) stalled_ = false;
+  pump();
+}
+
+void FanOut::fail(std::string error) {
+  if (error_.empty()) error_ = std::move(error);
+}
+
+void ReadModifyWrite::start(Session& session, std::string_view key) {
+  reply_ = session.defer();
+  space_ = session.space();
+  key_ = key;
+  session.hold_for(reply_.slot());
+  retry();
+}
+
+void ReadModifyWrite::retry() {
+  if (attempts_++ == kMaxAttempts) {
+    reply_.writer().error("ERR the key is being changed by other clients; try again");
+    reply_.finish();
+    return;
+  }
+  worker().get(space_, key_, [keep = self()](Result<std::optional<Found>> found) {
+    if (!found) return keep->finish_with_error(found.error());
+    keep->decide(*found);
+  });
+}
+
+void ReadModifyWrite::finish_with_error(const Error& error) {
+  reply_.writer().error(error);
+  reply_.finish();
+}
+
+void ReadModifyWrite::finish_with_value(const std::optional<Found>& found) {
+  if (found) {
+    reply_.writer().value(found->entry);
+  } else {
+    reply_.writer().null();
+  }
+  reply_.finish();
+}
+
+}  // namespace kachel::server

@@ -1,0 +1,61 @@
+#include "server/server_state.h"
+
+namespace kachel::server {
+
+CounterTotals ServerState::sum() const {
+  CounterTotals all;
+  for (const auto& worker : counters) {
+    all.commands += worker->commands.load(std::memory_order_relaxed);
+    all.errors += worker->errors.load(std::memory_order_relaxed);
+    all.connections += worker->connections.load(std::memory_order_relaxed);
+    all.input_bytes += worker->input_bytes.load(std::memory_order_relaxed);
+    all.output_bytes += worker->output_bytes.load(std::memory_order_relaxed);
+  }
+  all.rejected = rejected_connections.load(std::memory_order_relaxed);
+  return all;
+}
+
+CounterTotals ServerState::totals() const {
+  const std::lock_guard lock(reset_mutex_);
+  CounterTotals all = sum();
+  all.commands -= reset_totals_.commands;
+  all.errors -= reset_totals_.errors;
+  all.connections -= reset_totals_.connections;
+  all.rejected -= reset_totals_.rejected;
+  all.input_bytes -= reset_totals_.input_bytes;
+  all.output_bytes -= reset_totals_.output_bytes;
+  return all;
+}
+
+Stats ServerState::since_reset(Stats stats) const {
+  const std::lock_guard lock(reset_mutex_);
+  stats.hot_hits -= reset_stats_.hot_hits;
+  stats.write_buffer_hits -= reset_stats_.write_buffer_hits;
+  stats.flash_hits -= reset_stats_.flash_hits;
+  stats.misses -= reset_stats_.misses;
+  stats.hot_misses -= reset_stats_.hot_misses;
+  stats.flash_misses -= reset_stats_.flash_misses;
+  stats.expired -= reset_stats_.expired;
+  stats.evicted_entries -= reset_stats_.evicted_entries;
+  return stats;
+}
+
+void ServerState::reset_counters(const Stats& stats) {
+  const std::lock_guard lock(reset_mutex_);
+  reset_totals_ = sum();
+  reset_stats_ = stats;
+}
+
+std::string_view durability_name(Durability durability) {
+  switch (durability) {
+    case Durability::kRelaxed:
+      return "relaxed";
+    case Durability::kGroup:
+      return "group";
+    case Durability::kStrict:
+      return "strict";
+  }
+  return "group";
+}
+
+}  // namespace kachel::server

@@ -1,0 +1,92 @@
+// What all workers of one server share: facts for INFO and HELLO, counters, the clients.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "engine/options.h"
+#include "engine/stats.h"
+#include "server/client_registry.h"
+#include "server/resp_parser.h"
+
+namespace kachel::server {
+
+/// The Redis whose replies and fields we give, as clients ask before using a feature.
+inline constexpr std::string_view kRedisVersion = "7.2.0";
+
+/// Bounds of what one client may take.
+struct SessionLimits {
+  ParserLimits parser;
+  /// Replies not yet sent: past the soft bound no command is started and nothing read until
+  /// half of it has drained; past the hard one the client is cut off.
+  std::size_t output_soft_bytes = std::size_t{1} << 20;
+  std::size_t output_hard_bytes = std::size_t{256} << 20;
+  /// Commands started and not yet answered.
+  std::size_t max_pending = 256;
+  /// Work done for one client before the others get their turn.
+  std::size_t turn_commands = 1024;
+  std::size_t turn_input_bytes = std::size_t{1} << 20;
+};
+
+/// Written by one worker, read by all.
+struct WorkerCounters {
+  std::atomic<std::uint64_t> commands{0};
+  std::atomic<std::uint64_t> errors{0};
+  std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> input_bytes{0};
+  std::atomic<std::uint64_t> output_bytes{0};
+
+  static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+};
+
+struct CounterTotals {
+  std::uint64_t commands = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t connections = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t input_bytes = 0;
+  std::uint64_t output_bytes = 0;
+};
+
+struct ServerState {
+  // Set before the first worker starts.
+  std::string run_id;  // 40 hexadecimal digits
+  std::string listen_host = "127.0.0.1";
+  std::uint16_t listen_port = 0;
+  std::string data_directory;
+  std::string config_file;
+  Durability durability = Durability::kGroup;
+  unsigned threads = 1;
+  std::size_t max_clients = 10'000;
+  std::int64_t idle_timeout_s = 0;  // 0: never
+  std::int64_t started_ms = 0;      // monotonic
+  SessionLimits limits;
+  std::vector<std::unique_ptr<WorkerCounters>> counters;  // one a worker
+
+  std::atomic<std::uint64_t> rejected_connections{0};
+  std::atomic<std::uint64_t> memory_bytes{0};  // the bound, as CONFIG GET maxmemory shows it
+  ClientRegistry clients;
+
+  /// Since the start, or the last CONFIG RESETSTAT.
+  CounterTotals totals() const;
+  /// `stats` less what CONFIG RESETSTAT has put aside (hits, misses).
+  Stats since_reset(Stats stats) const;
+  void reset_counters(const Stats& stats);
+
+ private:
+  CounterTotals sum() const;
+
+  mutable std::mutex reset_mutex_;
+  CounterTotals reset_totals_;  // guarded by reset_mutex_
+  Stats reset_stats_;           // guarded by reset_mutex_
+};
+
+std::string_view durability_name(Durability durability);
+
+}  // namespace kachel::server

@@ -1,0 +1,295 @@
+#include "server/session.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <utility>
+
+namespace kachel::server {
+namespace {
+
+constexpr std::size_t kMaxQuotedBytes = 128;
+
+/// As C's %.*s prints it: at most `limit` bytes, up to the first zero byte.
+std::string_view quoted(std::string_view text, std::size_t limit = kMaxQuotedBytes) {
+  text = text.substr(0, limit);
+  return text.substr(0, text.find('\0'));
+}
+
+/// A web page may make a browser post to a port of this machine. Redis hangs up on these
+/// two words for the same reason.
+bool looks_like_http(std::string_view name) {
+  return equals_ignoring_case(name, "post") || equals_ignoring_case(name, "host:");
+}
+
+}  // namespace
+
+PendingReply::~PendingReply() {
+  if (!session_) return;
+  writer().error("ERR the operation was abandoned");
+  finish();
+}
+
+ReplyWriter PendingReply::writer() const {
+  Session::Slot& slot = session_->slot(slot_);
+  return {slot.reply, slot.protocol};
+}
+
+void PendingReply::finish() {
+  const SessionPointer session = std::exchange(session_, nullptr);
+  session->finish(slot_);
+}
+
+Session::Session(const SessionServices& services, ClientRegistry::Pointer client)
+    : services_(services),
+      client_(std::move(client)),
+      limits_(services.state.limits),
+      parser_(services.state.limits.parser),
+      output_(&services.chunks) {}
+
+Session::~Session() = default;
+
+void Session::receive(std::string_view bytes) {
+  WorkerCounters::add(services_.counters.input_bytes, bytes.size());
+  if (closing_) return;
+  if (input_.empty()) {
+    external_ = bytes;
+  } else {
+    input_.append(bytes);
+  }
+  turn_commands_ = turn_bytes_ = 0;
+  run();
+  keep_unread();
+}
+
+std::span<char> Session::input_space() {
+  if (input_.empty()) return {};
+  return input_.space(parser_.wanted());
+}
+
+void Session::receive_in_place(std::size_t bytes) {
+  WorkerCounters::add(services_.counters.input_bytes, bytes);
+  input_.commit(bytes);
+  turn_commands_ = turn_bytes_ = 0;
+  run();
+}
+
+void Session::keep_unread() {
+  if (external_.empty()) return;
+  const std::string_view rest = std::exchange(external_, {});
+  if (!closing_) input_.append(rest);
+}
+
+void Session::end_of_input() {
+  eof_ = true;
+  run();
+}
+
+bool Session::may_start() const {
+  return !closing_ && !yielded_ && !throttled_ && !full_ && holding_ == 0 &&
+         slots_.size() < limits_.max_pending;
+}
+
+bool Session::wants_input() const {
+  return !eof_ && may_start();
+}
+
+void Session::consume(std::size_t bytes) {
+  turn_bytes_ += bytes;
+  if (external_.empty()) {
+    input_.consume(bytes);
+  } else {
+    external_.remove_prefix(bytes);
+  }
+}
+
+void Session::run() {
+  if (running_ || abandoned_) return;
+  running_ = true;
+  while (may_start() && step()) {
+    if (turn_commands_ >= limits_.turn_commands || turn_bytes_ >= limits_.turn_input_bytes) {
+      yielded_ = true;
+      services_.host.resume_later(*this);
+    }
+  }
+  running_ = false;
+  // A client that sends no more has been heard out once what it sent is no whole request.
+  if (eof_ && may_start()) closing_ = true;
+  if (closing_) input_.release();
+  if (!output_.empty() || ended() || aborted_) services_.host.output_ready(*this);
+  services_.host.input_changed(*this);
+}
+
+// One request; false when there is none to start now.
+bool Session::step() {
+  const std::string_view bytes = unread();
+  switch (parser_.parse(bytes)) {
+    case RequestParser::Status::kNeedMore:
+      return false;
+    case RequestParser::Status::kError:
+      protocol_error();
+      return false;
+    case RequestParser::Status::kRequest:
+      break;
+  }
+  const Arguments arguments = parser_.arguments(bytes);
+  if (!arguments.empty()) {
+    const CommandSpec* const spec = look_up(arguments);
+    if (spec != nullptr && wait_while_throttled(*spec)) return false;
+    execute(spec, arguments);
+  }
+  consume(parser_.length());
+  parser_.next();
+  return true;
+}
+
+bool Session::wait_while_throttled(const CommandSpec& spec) {
+  if ((spec.flags & command_flag::kWrite) == 0 || !worker().throttled()) return false;
+  throttled_ = true;
+  worker().when_unthrottled([self = SessionPointer(this)] {
+    self->throttled_ = false;
+    self->run();
+  });
+  return throttled_;
+}
+
+const CommandSpec* Session::look_up(Arguments arguments) const {
+  const CommandSpec* const spec = find_command(arguments[0]);
+  if (spec == nullptr || arguments.size() < 2 || !has_subcommands(*spec)) return spec;
+  return find_command(fmt::format("{}|{}", spec->name, quoted(arguments[1])));
+}
+
+void Session::execute(const CommandSpec* spec, Arguments arguments) {
+  ++turn_commands_;
+  WorkerCounters::add(services_.counters.commands, 1);
+  if (spec == nullptr) return reject_unknown(arguments);
+  client_->last_command.store(spec, std::memory_order_relaxed);
+  if (!arity_fits(*spec, arguments.size())) {
+    return reply().error(fmt::format("ERR wrong number of arguments for '{}' command", spec->name));
+  }
+  spec_ = spec;
+  spec->handler(*this, arguments);
+  if (!slots_.empty() && slots_.back().done) count_finished(slots_.back());
+  check_output();
+}
+
+void Session::reject_unknown(Arguments arguments) {
+  WorkerCounters::add(services_.counters.errors, 1);
+  if (looks_like_http(arguments[0])) return abort();
+  if (const CommandSpec* const parent = find_command(arguments[0])) {
+    return reject_subcommand(parent->name, arguments[1]);
+  }
+  std::string rest;
+  for (std::size_t i = 1; i < arguments.size() && rest.size() < kMaxQuotedBytes; ++i) {
+    rest += fmt::format("'{}' ", quoted(arguments[i], kMaxQuotedBytes - rest.size()));
+  }
+  reply().error(fmt::format("ERR unknown command '{}', with args beginning with: {}",
+                            quoted(arguments[0]), rest));
+}
+
+void Session::reject_subcommand(std::string_view parent, std::string_view name) {
+  std::string shown(parent);
+  std::transform(shown.begin(), shown.end(), shown.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  reply().error(fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", quoted(name), shown));
+}
+
+void Session::protocol_error() {
+  WorkerCounters::add(services_.counters.errors, 1);
+  reply().error("ERR " + parser_.error());
+  closing_ = true;
+}
+
+ReplyWriter Session::reply() {
+  if (slots_.empty()) return {output_, protocol_};
+  slots_.push_back({OutputChain(), protocol_, true, false, 0});
+  return {slots_.back().reply, protocol_};
+}
+
+PendingReply Session::defer() {
+  slots_.push_back({OutputChain(), protocol_, false, false, 0});
+  return {SessionPointer(this), first_slot_ + slots_.size() - 1};
+}
+
+void Session::hold_for(std::uint64_t id) {
+  if (id < first_slot_) return;
+  Slot& held = slot(id);
+  if (held.done || held.holds) return;
+  held.holds = true;
+  ++holding_;
+}
+
+void Session::finish(std::uint64_t id) {
+  Slot& finished = slot(id);
+  finished.done = true;
+  count_finished(finished);
+  if (finished.holds) --holding_;
+  release_finished();
+  if (aborted_ || running_) return;
+  check_output();
+  turn_commands_ = turn_bytes_ = 0;
+  run();
+}
+
+void Session::count_finished(Slot& slot) {
+  finished_bytes_ += slot.reply.bytes() - slot.counted_bytes;
+  slot.counted_bytes = slot.reply.bytes();
+}
+
+// Replies leave from the front; one filled at once while another was pending waits here too.
+void Session::release_finished() {
+  while (!slots_.empty() && slots_.front().done) {
+    finished_bytes_ -= slots_.front().counted_bytes;
+    output_.splice(std::move(slots_.front().reply));
+    slots_.pop_front();
+    ++first_slot_;
+  }
+}
+
+void Session::check_output() {
+  const std::size_t bytes = output_.bytes() + finished_bytes_;
+  client_->output_bytes.store(bytes, std::memory_order_relaxed);
+  if (bytes > limits_.output_hard_bytes) abort();
+  if (bytes > limits_.output_soft_bytes) full_ = true;
+}
+
+void Session::sent(std::size_t bytes) {
+  WorkerCounters::add(services_.counters.output_bytes, bytes);
+  output_.consume(bytes);
+  check_output();
+  if (full_ && output_.bytes() + finished_bytes_ <= limits_.output_soft_bytes / 2) {
+    full_ = false;
+    turn_commands_ = turn_bytes_ = 0;
+    run();
+  }
+}
+
+void Session::resume() {
+  yielded_ = false;
+  turn_commands_ = turn_bytes_ = 0;
+  run();
+}
+
+void Session::close_after_reply() {
+  closing_ = true;
+}
+
+void Session::abort() {
+  closing_ = aborted_ = true;
+}
+
+void Session::abandon() {
+  abandoned_ = closing_ = aborted_ = eof_ = true;
+  input_.release();
+}
+
+void Session::select(std::uint8_t database) {
+  database_ = database;
+  client_->database.store(database, std::memory_order_relaxed);
+}
+
+void Session::set_protocol(Protocol protocol) {
+  protocol_ = protocol;
+  client_->protocol.store(static_cast<std::uint8_t>(protocol), std::memory_order_relaxed);
+}
+
+}  // namespace kachel::server

@@ -1,0 +1,193 @@
+// One client's conversation, without the socket: bytes in, replies out.
+//
+// Invariants:
+//   * commands start in the order they arrived, and replies leave in that order;
+//   * a command whose effect is not settled (see engine/store.h) keeps the following ones
+//     from starting until its handler has run;
+//   * a reply known at once, with nothing pending before it, goes straight to the output;
+//   * input, output, pending commands and work per turn are bounded (SessionLimits).
+//
+// Worker thread only. Reference-counted, because an engine handler may outlive the socket.
+#pragma once
+
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/store.h"
+#include "server/command.h"
+#include "server/input_buffer.h"
+#include "server/output_chain.h"
+#include "server/resp_parser.h"
+#include "server/resp_writer.h"
+#include "server/server_state.h"
+
+namespace kachel::server {
+
+class Session;
+using SessionPointer = boost::intrusive_ptr<Session>;
+
+/// What a session asks of its surroundings: the worker's thread, or a test.
+class SessionHost {
+ public:
+  virtual ~SessionHost() = default;
+  /// There is output, or the session has ended: flush at the end of this turn.
+  virtual void output_ready(Session& session) = 0;
+  /// Call session.resume() in a later turn.
+  virtual void resume_later(Session& session) = 0;
+  /// wants_input() has changed.
+  virtual void input_changed(Session& session) = 0;
+};
+
+/// What the sessions of one worker share. The members outlive them.
+struct SessionServices {
+  Store& store;
+  Worker& worker;
+  ServerState& state;
+  WorkerCounters& counters;
+  ChunkPool& chunks;
+  SessionHost& host;
+};
+
+/// A reply's place in the order of replies, to be filled later. Finish it exactly once; one
+/// dropped without that answers with an error, so that the client is never left waiting.
+class PendingReply {
+ public:
+  PendingReply() = default;
+  PendingReply(SessionPointer session, std::uint64_t slot) noexcept
+      : session_(std::move(session)), slot_(slot) {}
+  PendingReply(PendingReply&&) noexcept = default;
+  PendingReply& operator=(PendingReply&&) noexcept = default;
+  PendingReply(const PendingReply&) = delete;
+  PendingReply& operator=(const PendingReply&) = delete;
+  ~PendingReply();
+
+  std::uint64_t slot() const { return slot_; }
+  Session& session() const { return *session_; }
+  ReplyWriter writer() const;
+  void finish();
+
+ private:
+  SessionPointer session_;
+  std::uint64_t slot_ = 0;
+};
+
+class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsafe_counter> {
+ public:
+  Session(const SessionServices& services, ClientRegistry::Pointer client);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // The socket's side.
+  /// Bytes that arrived. Only while wants_input().
+  void receive(std::string_view bytes);
+  /// Room to read into directly, while part of a request is held; empty otherwise: read
+  /// elsewhere and call receive().
+  std::span<char> input_space();
+  void receive_in_place(std::size_t bytes);
+  /// The client sends no more: answer what it has asked, then end.
+  void end_of_input();
+  bool wants_input() const;
+  OutputChain& output() { return output_; }
+  /// `bytes` of the output have been sent.
+  void sent(std::size_t bytes);
+  /// All has been said: close once the output is empty.
+  bool ended() const { return closing_ && slots_.empty() && output_.empty(); }
+  /// Close at once, unsent output or not.
+  bool aborted() const { return aborted_; }
+  /// The socket is gone: nothing will be sent or started any more.
+  void abandon();
+  /// Goes on after resume_later().
+  void resume();
+  bool idle() const { return slots_.empty() && output_.empty(); }
+  std::size_t pending() const { return slots_.size(); }
+
+  // The commands' side.
+  ReplyWriter reply();
+  /// Takes a reply slot. Then make the engine's calls and report each with settled().
+  PendingReply defer();
+  /// An engine call for this slot returned `settled`. The slot may have finished by now.
+  void settled(std::uint64_t slot, bool settled) {
+    if (!settled) hold_for(slot);
+  }
+  /// No command starts until this slot is finished.
+  void hold_for(std::uint64_t slot);
+  /// Reply and close.
+  void close_after_reply();
+  /// Close at once, without a reply.
+  void abort();
+
+  Worker& worker() const { return services_.worker; }
+  Store& store() const { return services_.store; }
+  ServerState& state() const { return services_.state; }
+  ClientRecord& client() const { return *client_; }
+  /// Command being executed; while a handler is on the stack.
+  const CommandSpec& spec() const { return *spec_; }
+
+  Namespace space() const { return {0, database_}; }
+  void select(std::uint8_t database);
+  Protocol protocol() const { return protocol_; }
+  void set_protocol(Protocol protocol);
+
+ private:
+  friend class PendingReply;
+  struct Slot {
+    OutputChain reply;
+    Protocol protocol = Protocol::kResp2;
+    bool done = false;
+    bool holds = false;             // later commands wait for it
+    std::size_t counted_bytes = 0;  // of its reply, in finished_bytes_
+  };
+
+  std::string_view unread() const { return external_.empty() ? input_.view() : external_; }
+  void consume(std::size_t bytes);
+  void keep_unread();
+  bool may_start() const;
+  void run();
+  bool step();
+  bool wait_while_throttled(const CommandSpec& spec);
+  void execute(const CommandSpec* spec, Arguments arguments);
+  void protocol_error();
+  const CommandSpec* look_up(Arguments arguments) const;
+  void reject_unknown(Arguments arguments);
+  void reject_subcommand(std::string_view parent, std::string_view name);
+  Slot& slot(std::uint64_t id) { return slots_[static_cast<std::size_t>(id - first_slot_)]; }
+  void finish(std::uint64_t id);
+  void count_finished(Slot& slot);
+  void release_finished();
+  void check_output();
+
+  SessionServices services_;
+  ClientRegistry::Pointer client_;
+  const SessionLimits& limits_;
+  RequestParser parser_;
+  InputBuffer input_;
+  std::string_view external_;  // bytes being received, not (yet) in input_
+  OutputChain output_;
+  std::deque<Slot> slots_;  // replies not yet in the output, oldest first
+  std::uint64_t first_slot_ = 0;
+  std::size_t holding_ = 0;         // slots that hold later commands
+  std::size_t finished_bytes_ = 0;  // in slots that wait for an earlier one
+  std::size_t turn_commands_ = 0;
+  std::size_t turn_bytes_ = 0;
+  const CommandSpec* spec_ = nullptr;
+  std::uint8_t database_ = 0;
+  Protocol protocol_ = Protocol::kResp2;
+  bool running_ = false;
+  bool yielded_ = false;    // resume_later() asked for
+  bool throttled_ = false;  // waits for the store
+  bool full_ = false;       // output past its soft bound and not drained
+  bool eof_ = false;
+  bool closing_ = false;  // no command starts any more
+  bool aborted_ = false;
+  bool abandoned_ = false;  // no socket
+};
+
+}  // namespace kachel::server

@@ -1,0 +1,251 @@
+// A store in a map, for sessions tested alone. Calls are answered at once, or kept until the
+// test says which to complete: in any order, settled or not.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/store.h"
+#include "io/clock.h"
+
+namespace kachel::server {
+
+class FakeStore final : public Store, public Worker {
+ public:
+  enum class Mode {
+    kAtOnce,     // handlers run inside the call
+    kSettled,    // effects at once, handlers when the test says so
+    kUnsettled,  // effects and handlers when the test says so
+  };
+  Mode mode = Mode::kAtOnce;
+  bool hot = false;  // whether get_hot() finds anything
+  bool throttle = false;
+  std::optional<Error> failure;              // the next calls answer this
+  std::optional<PutOutcome> forced_outcome;  // of puts
+  unsigned version_conflicts = 0;            // conditional writes that fail first
+  io::ManualClock clock;
+  std::uint64_t memory = 0;
+  Stats numbers;
+
+  struct Row {
+    Entry::Pointer entry;
+    std::int64_t expires_at_ms = 0;
+  };
+  std::map<std::pair<unsigned, std::string>, Row> rows;
+  std::vector<std::string> calls;  // as they were made
+  std::deque<std::function<void()>> waiting;
+  std::deque<UniqueFunction<void()>> throttled_clients;
+
+  /// Completes the call kept at `index`.
+  void complete(std::size_t index) {
+    const std::function<void()> call = std::move(waiting.at(index));
+    waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(index));
+    call();
+  }
+  void complete_all() {
+    while (!waiting.empty())
+      complete(0);
+  }
+  void unthrottle() {
+    throttle = false;
+    std::deque<UniqueFunction<void()>> resumed;
+    resumed.swap(throttled_clients);
+    for (auto& resume : resumed)
+      resume();
+  }
+  const Row* row(std::string_view key, unsigned database = 0) {
+    return find({0, static_cast<std::uint8_t>(database)}, key);
+  }
+
+  // Worker
+  std::optional<Found> get_hot(Namespace space, std::string_view key) override {
+    const Row* found = hot && !failure ? find(space, key) : nullptr;
+    if (found == nullptr) return std::nullopt;
+    return Found{found->entry, found->expires_at_ms, Tier::kHot};
+  }
+  bool get(Namespace space, std::string_view key, GetHandler handler) override {
+    return answer("get", key, std::move(handler),
+                  [=, this, key = std::string(key)]() -> std::optional<Found> {
+                    const Row* found = find(space, key);
+                    if (found == nullptr) return std::nullopt;
+                    return Found{found->entry, found->expires_at_ms, Tier::kFlash};
+                  });
+  }
+  bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) override {
+    return answer("glimpse", key, std::move(handler),
+                  [=, this, key = std::string(key)]() -> std::optional<Glimpse> {
+                    const Row* found = find(space, key);
+                    if (found == nullptr) return std::nullopt;
+                    return Glimpse{found->expires_at_ms, found->entry->value().size(),
+                                   found->entry->version, Tier::kFlash};
+                  });
+  }
+  bool put(Namespace space, std::string_view key, std::string_view value, PutOptions options,
+           PutHandler handler) override {
+    return answer("put", key, std::move(handler),
+                  [=, this, key = std::string(key), value = std::string(value)] {
+                    return apply_put(space, key, value, options);
+                  });
+  }
+  bool erase(Namespace space, std::string_view key, std::optional<std::uint64_t> if_version,
+             EraseHandler handler) override {
+    return answer("erase", key, std::move(handler), [=, this, key = std::string(key)] {
+      const Row* found = find(space, key);
+      if (conflict(if_version, found)) return EraseOutcome::kVersionChanged;
+      if (found == nullptr) return EraseOutcome::kAbsent;
+      rows.erase({space.database, key});
+      return EraseOutcome::kErased;
+    });
+  }
+  bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
+                     ExpiryHandler handler) override {
+    return answer("expiry", key, std::move(handler),
+                  [=, this, key = std::string(key)] { return apply_expiry(space, key, change); });
+  }
+  void scan(Namespace space, std::uint64_t cursor, std::size_t count,
+            ScanHandler handler) override {
+    answer("scan", "", std::move(handler), [=, this] {
+      ScanPage page;
+      std::uint64_t at = 0;
+      for (const auto& [key, row] : rows) {
+        if (key.first != space.database || at++ < cursor) continue;
+        if (page.keys.size() == count) {
+          page.cursor = at - 1;
+          break;
+        }
+        page.keys.push_back(key.second);
+      }
+      return page;
+    });
+  }
+  bool erase_all(Namespace space, DoneHandler handler) override {
+    calls.push_back("erase_all");
+    std::erase_if(rows, [&](const auto& row) { return row.first.first == space.database; });
+    handler(failure ? Result<void>(*failure) : Result<void>());
+    return true;
+  }
+  bool throttled() const override { return throttle; }
+  void when_unthrottled(UniqueFunction<void()> resume) override {
+    throttled_clients.push_back(std::move(resume));
+  }
+
+  // Store
+  std::unique_ptr<Worker> attach(io::Loop&) override { return nullptr; }
+  std::uint64_t count(Namespace space) const override {
+    std::uint64_t total = 0;
+    for (const auto& [key, row] : rows)
+      total += key.first == space.database ? 1 : 0;
+    return total;
+  }
+  Stats stats() const override { return numbers; }
+  std::int64_t now_ms() const override { return clock.wall_ms(); }
+  Result<void> set_memory(std::uint64_t bytes) override {
+    if (bytes < kMinMemoryBytes) {
+      return Error{ErrorCode::kInvalidArgument, "memory must be at least 16 MiB"};
+    }
+    memory = bytes;
+    return {};
+  }
+  Result<void> close() override { return {}; }
+  void close_async(DoneHandler done) override { done({}); }
+
+ private:
+  template <typename Handler, typename Effect>
+  bool answer(const std::string& call, std::string_view key, Handler handler, Effect effect) {
+    calls.push_back(call + (key.empty() ? "" : " ") + std::string(key));
+    using Value = Result<decltype(effect())>;
+    if (failure) {
+      handler(Value(*failure));
+      return true;
+    }
+    if (mode == Mode::kAtOnce) {
+      handler(Value(effect()));
+      return true;
+    }
+    const auto shared = std::make_shared<Handler>(std::move(handler));
+    if (mode == Mode::kSettled) {
+      const auto result = std::make_shared<Value>(effect());
+      waiting.push_back([shared, result] { (*shared)(std::move(*result)); });
+      return true;
+    }
+    waiting.push_back([shared, effect] { (*shared)(Value(effect())); });
+    return false;
+  }
+
+  const Row* find(Namespace space, std::string_view key) {
+    const auto found = rows.find({space.database, std::string(key)});
+    if (found == rows.end()) return nullptr;
+    const std::int64_t expires = found->second.expires_at_ms;
+    if (expires == 0 || expires > clock.wall_ms()) return &found->second;
+    rows.erase(found);
+    return nullptr;
+  }
+
+  bool conflict(std::optional<std::uint64_t> if_version, const Row* found) {
+    if (!if_version) return false;
+    if (version_conflicts > 0) {
+      --version_conflicts;
+      return true;
+    }
+    return *if_version != (found != nullptr ? found->entry->version : 0);
+  }
+
+  PutOutcome apply_put(Namespace space, const std::string& key, const std::string& value,
+                       const PutOptions& options) {
+    if (forced_outcome) return *forced_outcome;
+    const Row* found = find(space, key);
+    if (conflict(options.if_version, found)) return PutOutcome::kVersionChanged;
+    if (options.condition == Condition::kIfAbsent && found != nullptr) {
+      return PutOutcome::kConditionFailed;
+    }
+    if (options.condition == Condition::kIfPresent && found == nullptr) {
+      return PutOutcome::kConditionFailed;
+    }
+    Row row{Entry::make(value), options.expires_at_ms};
+    if (options.keep_ttl && found != nullptr) row.expires_at_ms = found->expires_at_ms;
+    row.entry->metadata = options.metadata;
+    row.entry->version = ++last_version_;
+    row.entry->created_ms = now_ms();
+    row.entry->stored_bytes = static_cast<std::uint32_t>(value.size() + 64);
+    rows[{space.database, key}] = std::move(row);
+    return PutOutcome::kStored;
+  }
+
+  static bool holds(const ExpiryChange& change, std::int64_t current) {
+    switch (change.condition) {
+      case ExpiryCondition::kIfNone:
+        return current == 0;
+      case ExpiryCondition::kIfSome:
+        return current != 0;
+      case ExpiryCondition::kIfLater:
+        return current != 0 && change.expires_at_ms > current;
+      case ExpiryCondition::kIfSooner:
+        return current == 0 || change.expires_at_ms < current;
+      default:
+        return change.expires_at_ms != 0 || current != 0;
+    }
+  }
+
+  ExpiryOutcome apply_expiry(Namespace space, const std::string& key, const ExpiryChange& change) {
+    const Row* found = find(space, key);
+    if (conflict(change.if_version, found)) return ExpiryOutcome::kVersionChanged;
+    if (found == nullptr) return ExpiryOutcome::kAbsent;
+    if (!holds(change, found->expires_at_ms)) return ExpiryOutcome::kConditionFailed;
+    if (change.expires_at_ms != 0 && change.expires_at_ms <= now_ms()) {
+      rows.erase({space.database, key});
+      return ExpiryOutcome::kErased;
+    }
+    rows[{space.database, key}].expires_at_ms = change.expires_at_ms;
+    return ExpiryOutcome::kChanged;
+  }
+
+  std::uint64_t last_version_ = 0;
+};
+
+}  // namespace kachel::server

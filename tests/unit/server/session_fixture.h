@@ -1,0 +1,80 @@
+// A session with a fake store and no socket: say() what the client sends, read what it gets.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/session.h"
+#include "tests/unit/server/fake_store.h"
+
+namespace kachel::server {
+
+/// The array of bulk strings that clients send.
+inline std::string request(const std::vector<std::string>& arguments) {
+  std::string text = "*" + std::to_string(arguments.size()) + "\r\n";
+  for (const std::string& argument : arguments) {
+    text += "$" + std::to_string(argument.size()) + "\r\n" + argument + "\r\n";
+  }
+  return text;
+}
+
+class SessionTest : public ::testing::Test, public SessionHost {
+ protected:
+  SessionTest() {
+    state.counters.push_back(std::make_unique<WorkerCounters>());
+    state.run_id = std::string(40, 'a');
+    state.listen_port = 6380;
+    state.memory_bytes = 256 * kMiB;
+    open();
+  }
+  ~SessionTest() override {
+    if (session) session->abandon();
+    session.reset();
+    store.complete_all();
+  }
+
+  /// A new session, for instance after changing state.limits.
+  void open() {
+    client = std::make_shared<ClientRecord>();
+    client->address = "127.0.0.1:4000";
+    state.clients.add(client);
+    session.reset(new Session({store, store, state, *state.counters[0], chunks, *this}, client));
+  }
+
+  void feed(std::string_view bytes) { session->receive(bytes); }
+  void send(const std::vector<std::string>& arguments) { session->receive(request(arguments)); }
+  /// What has come back, up to now.
+  std::string received() {
+    std::string text = session->output().to_string();
+    session->sent(text.size());
+    return text;
+  }
+  std::string say(const std::vector<std::string>& arguments) {
+    send(arguments);
+    return received();
+  }
+  /// Runs what was put off to a later turn; whether there was any.
+  bool next_turn() {
+    if (!resume_asked) return false;
+    resume_asked = false;
+    session->resume();
+    return true;
+  }
+
+  void output_ready(Session&) override { ++output_notices; }
+  void resume_later(Session&) override { resume_asked = true; }
+  void input_changed(Session&) override {}
+
+  FakeStore store;
+  ServerState state;
+  ChunkPool chunks;
+  ClientRegistry::Pointer client;
+  SessionPointer session;
+  int output_notices = 0;
+  bool resume_asked = false;
+};
+
+}  // namespace kachel::server

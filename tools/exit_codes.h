@@ -1,0 +1,11 @@
+// Exit codes of the tools.
+#pragma once
+
+namespace kachel::tools {
+
+inline constexpr int kExitClean = 0;
+inline constexpr int kExitFindings = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitIncomplete = 3;
+
+}  // namespace kachel::tools

@@ -1,0 +1,154 @@
+#include "tools/resp_client.h"
+
+#include <cerrno>
+#include <charconv>
+#include <fmt/format.h>
+#include <memory>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+#include <utility>
+
+namespace kachel::tools {
+namespace {
+
+constexpr timeval kPatience{10, 0};
+// INFO is a few KiB; more than this is not our server.
+constexpr std::size_t kMaxReplyBytes = std::size_t{64} << 20;
+constexpr std::size_t kMaxLineBytes = 64 * 1024;
+
+struct AddressListDeleter {
+  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
+};
+using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
+
+struct HostAndPort {
+  std::string host;
+  std::string port;
+};
+
+Result<HostAndPort> split_endpoint(const std::string& endpoint) {
+  const std::size_t colon = endpoint.rfind(':');
+  if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size()) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("\"{}\" is no address; write HOST:PORT", endpoint)};
+  }
+  std::string host = endpoint.substr(0, colon);
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  return HostAndPort{std::move(host), endpoint.substr(colon + 1)};
+}
+
+int connect_to(const addrinfo& address) {
+  const int descriptor =
+      ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
+  if (descriptor < 0) return -1;
+  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
+  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
+  if (::connect(descriptor, address.ai_addr, address.ai_addrlen) == 0) return descriptor;
+  const int error = errno;
+  ::close(descriptor);
+  errno = error;
+  return -1;
+}
+
+Error not_the_protocol() {
+  return {ErrorCode::kForeign, "the answer is not the Redis protocol"};
+}
+
+}  // namespace
+
+Result<RespClient> RespClient::connect(const std::string& endpoint) {
+  const auto parts = split_endpoint(endpoint);
+  if (!parts) return parts.error();
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int code = ::getaddrinfo(parts->host.c_str(), parts->port.c_str(), &hints, &found);
+      code != 0) {
+    return Error{ErrorCode::kNotFound, fmt::format("{}: {}", endpoint, ::gai_strerror(code))};
+  }
+  const AddressList addresses(found);
+  int error = 0;
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    const int descriptor = connect_to(*address);
+    if (descriptor >= 0) return RespClient(descriptor);
+    error = errno;
+  }
+  Error failure = os_error(error, "cannot connect to " + endpoint);
+  failure.message += "; is kacheld running there? (--connect HOST:PORT)";
+  return failure;
+}
+
+RespClient::RespClient(RespClient&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), received_(std::move(other.received_)) {}
+
+RespClient::~RespClient() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+Result<void> RespClient::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent < 0) return os_error(errno, "send");
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+  return {};
+}
+
+Result<void> RespClient::receive_more() {
+  char buffer[16 * 1024];
+  while (true) {
+    const ssize_t got = ::recv(descriptor_, buffer, sizeof(buffer), 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return Error{ErrorCode::kIo, "no answer in 10 s"};
+    if (got < 0) return os_error(errno, "receive");
+    if (got == 0) return Error{ErrorCode::kIo, "the server closed the connection"};
+    received_.append(buffer, static_cast<std::size_t>(got));
+    return {};
+  }
+}
+
+Result<std::string> RespClient::read_line() {
+  while (true) {
+    const std::size_t end = received_.find("\r\n");
+    if (end != std::string::npos) {
+      std::string line = received_.substr(0, end);
+      received_.erase(0, end + 2);
+      return line;
+    }
+    if (received_.size() > kMaxLineBytes) return not_the_protocol();
+    if (const auto more = receive_more(); !more) return more.error();
+  }
+}
+
+Result<std::string> RespClient::read_bytes(std::size_t bytes) {
+  while (received_.size() < bytes + 2) {
+    if (const auto more = receive_more(); !more) return more.error();
+  }
+  std::string text = received_.substr(0, bytes);
+  received_.erase(0, bytes + 2);
+  return text;
+}
+
+Result<std::string> RespClient::ask(const std::vector<std::string>& arguments) {
+  std::string request = fmt::format("*{}\r\n", arguments.size());
+  for (const std::string& argument : arguments) {
+    request += fmt::format("${}\r\n{}\r\n", argument.size(), argument);
+  }
+  if (const auto sent = send(request); !sent) return sent.error();
+  const auto line = read_line();
+  if (!line) return line.error();
+  if (line->starts_with('+')) return line->substr(1);
+  if (line->starts_with('-')) return Error{ErrorCode::kInvalidArgument, line->substr(1)};
+  std::size_t length = 0;
+  const auto [end, code] = std::from_chars(line->data() + 1, line->data() + line->size(), length);
+  if (!line->starts_with('$') || code != std::errc{} || end != line->data() + line->size() ||
+      length > kMaxReplyBytes) {
+    return not_the_protocol();
+  }
+  return read_bytes(length);
+}
+
+}  // namespace kachel::tools
