@@ -109,6 +109,8 @@ class Index {
   virtual Result<std::vector<SegmentCounts>> counts() const = 0;
   virtual Result<std::vector<Fence>> fences() const = 0;
 
+  /// Lets housekeeping (compaction) begin: until then a start has the processors to itself.
+  virtual void start_housekeeping() = 0;
   virtual void set_memory(std::uint64_t bytes) = 0;
   virtual IndexUsage usage() const = 0;
 };

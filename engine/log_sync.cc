@@ -10,7 +10,7 @@ constexpr std::chrono::milliseconds kTick{250};
 // Bound what a start has to replay: the bytes by how fast they are scanned, the records by how
 // fast they are applied.
 constexpr std::uint64_t kFlushEveryBytes = 64 * kMiB;
-constexpr std::uint64_t kFlushEveryRecords = 64 * 1024;
+constexpr std::uint64_t kFlushEveryRecords = 32 * 1024;
 }  // namespace
 
 void Log::schedule_tick() {

@@ -33,6 +33,7 @@ class MemoryIndex final : public Index {
   Result<std::optional<Marker>> marker() const override;
   Result<std::vector<SegmentCounts>> counts() const override;
   Result<std::vector<Fence>> fences() const override;
+  void start_housekeeping() override {}
   void set_memory(std::uint64_t) override {}
   IndexUsage usage() const override;
 

@@ -17,15 +17,16 @@ constexpr std::string_view kQuarantine = "quarantine";
 
 struct Recovery::Source {
   Loaded* loaded = nullptr;
-  std::vector<format::RecordSummary> records;  // above the marker, by sequence
+  const std::vector<format::RecordSummary>* records = nullptr;  // by sequence
+  std::vector<format::RecordSummary> own;  // what `records` points to, unless it was scanned
   std::size_t next = 0;
   bool is_read = false;
 
   /// A lower bound until the table is read.
   std::uint64_t sequence() const {
-    return is_read ? records[next].sequence : loaded->segment->first_sequence;
+    return is_read ? (*records)[next].sequence : loaded->segment->first_sequence;
   }
-  bool done() const { return is_read && next == records.size(); }
+  bool done() const { return is_read && next == records->size(); }
 };
 
 Result<RecoveryResult> Recovery::run() {
@@ -34,6 +35,7 @@ Result<RecoveryResult> Recovery::run() {
   core_.clock.raise(identity_.highest_wall_ms());
   if (auto loaded = load_segments(); !loaded) return loaded.error();
   if (auto opened = open_index(); !opened) return opened.error();
+  if (auto scanned = scan_unsealed(); !scanned) return scanned.error();
   if (auto replayed = replay(); !replayed) return replayed.error();
   return std::move(result_);
 }
@@ -103,7 +105,6 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
     segment.state = SegmentState::kSealed;
   } else {
     segment.state = SegmentState::kSealing;
-    if (auto scanned = scan_unsealed(loaded); !scanned) return scanned;
   }
   core_.segments.add(loaded.segment);
   loaded_.push_back(std::move(loaded));
@@ -124,23 +125,43 @@ Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
   return core_.env.storage.sync_directory("segments");
 }
 
-Result<void> Recovery::scan_unsealed(Loaded& loaded) {
-  Segment& segment = *loaded.segment;
-  auto scan =
-      format::scan_segment(*segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
-                           [&](const format::DecodedRecord& record, std::uint64_t offset) {
-                             loaded.scanned.push_back(format::summarize(
-                                 record.meta, offset, record.size, core_.mac_key));
-                             core_.clock.raise(record.meta.created_ms);
-                           });
-  if (!scan) return scan.error();
-  loaded.scan = *scan;
-  result_.stats.damaged_records += scan->damaged_ranges;
-  result_.stats.damaged_bytes += scan->damaged_bytes;
-  for (const format::RecordSummary& record : loaded.scanned) {
-    loaded.highest_sequence = std::max(loaded.highest_sequence, record.sequence);
+/// What the index has already goes straight into the footer to be; what is above the marker is
+/// kept for the replay.
+Result<void> Recovery::scan_unsealed() {
+  for (Loaded& loaded : loaded_) {
+    if (loaded.sealed) continue;
+    Segment& segment = *loaded.segment;
+    const format::SegmentHeader header = segment.header(core_.store_id);
+    auto scan = format::scan_segment(
+        *segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
+        [&](const format::DecodedRecord& record, std::uint64_t offset) {
+          core_.clock.raise(record.meta.created_ms);
+          loaded.highest_sequence = std::max(loaded.highest_sequence, record.meta.sequence);
+          if (record.meta.type == format::RecordType::kPut) ++loaded.puts;
+          format::RecordSummary summary =
+              format::summarize(record.meta, offset, record.size, core_.mac_key);
+          if (record.meta.sequence > applied_through_ || !loaded.scanned.empty()) {
+            loaded.scanned.push_back(summary);
+          } else {
+            add_to_footer(loaded, header, summary);
+          }
+        });
+    if (!scan) return scan.error();
+    loaded.scan = *scan;
+    result_.stats.damaged_records += scan->damaged_ranges;
+    result_.stats.damaged_bytes += scan->damaged_bytes;
+    if (loaded.lost_its_footer && loaded.live_before > loaded.puts) {
+      result_.stats.damaged_records += loaded.live_before - loaded.puts;
+    }
   }
   return {};
+}
+
+void Recovery::add_to_footer(Loaded& loaded, const format::SegmentHeader& header,
+                             format::RecordSummary summary) const {
+  if (summary.type == format::RecordType::kPut) summary.covers = covers_of(summary.sequence);
+  loaded.footer.add(header, summary);
+  loaded.data_end = summary.offset + summary.size;
 }
 
 // ---- index ---------------------------------------------------------------------------------
@@ -194,7 +215,7 @@ Result<void> Recovery::restore_books(const Marker& marker) {
   for (const SegmentCounts& count : *counts) {
     const SegmentPointer segment = core_.segments.find(count.segment_id);
     if (!segment) continue;
-    lost_since(marker, *segment, count);
+    note_lost_footer(marker, *segment, count);
     segment->live_bytes = count.live_bytes;
     segment->has_later_expiries = count.has_later_expiries;
     for (const auto& [space, live] : count.entries) {
@@ -206,8 +227,8 @@ Result<void> Recovery::restore_books(const Marker& marker) {
 }
 
 /// A segment that was sealed and has no footer any more has lost its end.
-void Recovery::lost_since(const Marker& marker, const Segment& segment,
-                          const SegmentCounts& counts) {
+void Recovery::note_lost_footer(const Marker& marker, const Segment& segment,
+                                const SegmentCounts& counts) {
   const auto loaded = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& candidate) {
     return candidate.segment.get() == &segment;
   });
@@ -215,13 +236,9 @@ void Recovery::lost_since(const Marker& marker, const Segment& segment,
   for (const auto& [id, offset] : marker.open_segments) {
     if (id == segment.id) return;
   }
-  std::uint64_t had = 0;
+  loaded->lost_its_footer = true;
   for (const auto& [space, live] : counts.entries)
-    had += live;
-  const auto has = static_cast<std::uint64_t>(
-      std::count_if(loaded->scanned.begin(), loaded->scanned.end(),
-                    [](const auto& record) { return record.type == format::RecordType::kPut; }));
-  if (had > has) result_.stats.damaged_records += had - has;
+    loaded->live_before += live;
 }
 
 // ---- replay --------------------------------------------------------------------------------
@@ -323,18 +340,15 @@ Result<void> Recovery::replay() {
   return {};
 }
 
-Result<std::vector<format::RecordSummary>> Recovery::records_of(const Loaded& loaded) const {
-  if (!loaded.sealed) return loaded.scanned;
-  return read_summaries(core_.store_id, core_.mac_key, *loaded.segment);
-}
-
 /// Before anything is applied, so that what a fence covers never enters the books: the fence's
 /// first record may be gone, and its place in the order with it.
 Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uint64_t cut) {
   for (const Source& source : sources) {
-    auto records = records_of(*source.loaded);
-    if (!records) return records.error();
-    for (const format::RecordSummary& record : *records) {
+    const bool sealed = source.loaded->sealed;
+    Result<std::vector<format::RecordSummary>> table = std::vector<format::RecordSummary>();
+    if (sealed) table = read_summaries(core_.store_id, core_.mac_key, *source.loaded->segment);
+    if (!table) return table.error();
+    for (const format::RecordSummary& record : sealed ? *table : source.loaded->scanned) {
       if (record.type != format::RecordType::kFence || record.sequence >= cut) continue;
       core_.fences.raise(record.space, record.version);
     }
@@ -366,6 +380,28 @@ Result<void> Recovery::flush_index() {
   return flushed->get_future().get();
 }
 
+/// By sequence, which nearly always is the order of offset too.
+Result<void> Recovery::read_source(Source& source) {
+  source.records = &source.loaded->scanned;
+  if (source.loaded->sealed) {
+    auto table = read_summaries(core_.store_id, core_.mac_key, *source.loaded->segment);
+    if (!table) return table.error();
+    source.own = std::move(*table);
+    source.records = &source.own;
+  }
+  const auto by_sequence = [](const auto& a, const auto& b) { return a.sequence < b.sequence; };
+  if (!std::is_sorted(source.records->begin(), source.records->end(), by_sequence)) {
+    if (!source.loaded->sealed) source.own = source.loaded->scanned;
+    source.records = &source.own;
+    std::sort(source.own.begin(), source.own.end(), by_sequence);
+  }
+  const auto& records = *source.records;
+  while (source.next < records.size() && records[source.next].sequence <= applied_through_) {
+    ++source.next;
+  }
+  return {};
+}
+
 Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_t cut) {
   const auto later = [](const Source* a, const Source* b) { return a->sequence() > b->sequence(); };
   std::priority_queue<Source*, std::vector<Source*>, decltype(later)> heap(later);
@@ -392,17 +428,10 @@ Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_
     heap.pop();
     if (!source->is_read) {
       // Read only when the merge has come this far, and dropped when it has passed.
-      auto records = records_of(*source->loaded);
-      if (!records) return records.error();
-      source->records = std::move(*records);
-      std::erase_if(source->records, [&](const format::RecordSummary& record) {
-        return record.sequence <= applied_through_;
-      });
-      std::sort(source->records.begin(), source->records.end(),
-                [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+      if (auto read = read_source(*source); !read) return read;
       source->is_read = true;
     } else {
-      const format::RecordSummary& record = source->records[source->next++];
+      const format::RecordSummary& record = (*source->records)[source->next++];
       if (record.sequence >= cut) {
         ++result_.stats.voided_records;
       } else {
@@ -412,8 +441,7 @@ Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_
       }
     }
     if (source->done()) {
-      source->records = {};
-      source->next = 0;
+      source->own = {};
     } else {
       heap.push(source);
     }
@@ -438,18 +466,19 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
   for (Loaded& loaded : loaded_) {
     if (loaded.sealed) continue;
     Segment& segment = *loaded.segment;
-    std::vector<format::RecordSummary> records = std::move(loaded.scanned);
-    std::erase_if(records, [&](const auto& record) { return record.sequence >= cut; });
-    for (format::RecordSummary& record : records) {
-      if (record.type == format::RecordType::kPut) record.covers = covers_of(record.sequence);
+    const format::SegmentHeader layout = segment.header(core_.store_id);
+    for (const format::RecordSummary& record : loaded.scanned) {
+      if (record.sequence < cut) add_to_footer(loaded, layout, record);
     }
-    if (records.empty() && loaded.scan.tail_bytes != 0) {
+    const bool empty = loaded.footer.entries() == 0;
+    loaded.scanned = {};
+    if (empty && loaded.scan.tail_bytes != 0) {
       core_.segments.remove(segment.id);
       core_.segments.forget(segment.id);
       if (auto aside = set_aside(segment.id, "no record in it is whole"); !aside) return aside;
       continue;
     }
-    if (records.empty()) {
+    if (empty) {
       core_.segments.remove(segment.id);
       if (auto removed = core_.env.storage.remove(segment_path(segment.id)); !removed) {
         return removed;
@@ -457,12 +486,11 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
       core_.segments.forget(segment.id);
       continue;
     }
-    const std::uint64_t data_end = records.back().offset + records.back().size;
-    format::EncodedFooter footer =
-        format::encode_footer(core_.store_id, segment.header(core_.store_id), data_end, records);
+    const std::uint64_t data_end = loaded.data_end;
+    format::EncodedFooter footer = loaded.footer.finish(core_.store_id, layout, data_end);
     iovec part{footer.bytes.data(), footer.bytes.size()};
     if (loaded.header_damaged) {
-      std::vector<std::byte> header = format::encode_segment_header(segment.header(core_.store_id));
+      std::vector<std::byte> header = format::encode_segment_header(layout);
       iovec head{header.data(), header.size()};
       if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
     }

@@ -40,7 +40,12 @@ class Recovery {
     bool header_damaged = false;
     format::ScanResult scan;                     // of unsealed ones
     std::uint64_t highest_sequence = 0;          // of sealed ones, from the trailer
-    std::vector<format::RecordSummary> scanned;  // of unsealed ones
+    std::vector<format::RecordSummary> scanned;  // of unsealed ones: what is above the marker
+    format::FooterBuilder footer;                // of unsealed ones: what goes before that
+    std::uint64_t data_end = format::kSegmentHeaderBytes;
+    std::uint64_t puts = 0;         // found by the scan
+    bool lost_its_footer = false;   // it was sealed once
+    std::uint64_t live_before = 0;  // then: entries the index counted in it
   };
   /// One segment's records on their way into the merge.
   struct Source;
@@ -48,14 +53,16 @@ class Recovery {
   Result<void> load_segments();
   Result<void> load_segment(std::uint64_t id);
   Result<void> set_aside(std::uint64_t id, const std::string& why);
-  Result<void> scan_unsealed(Loaded& loaded);
+  Result<void> scan_unsealed();
+  void add_to_footer(Loaded& loaded, const format::SegmentHeader& header,
+                     format::RecordSummary summary) const;
   Result<void> open_index();
   Result<void> restore_books(const Marker& marker);
-  void lost_since(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
+  void note_lost_footer(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
   std::uint64_t highest_found() const;
   std::uint64_t known_durable(std::uint64_t marker) const;
   Result<void> replay();
-  Result<std::vector<format::RecordSummary>> records_of(const Loaded& loaded) const;
+  Result<void> read_source(Source& source);
   Result<void> raise_fences(const std::vector<Source>& sources, std::uint64_t cut);
   Result<void> replay_sources(std::vector<Source>& sources, std::uint64_t cut);
   std::uint64_t find_cut(std::uint64_t from) const;

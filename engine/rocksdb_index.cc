@@ -5,6 +5,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
@@ -21,6 +22,8 @@ namespace {
 // itself, since rows would become durable without their marker.
 constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
 constexpr int kBloomBitsPerKey = 10;
+constexpr int kCacheShardBits = 2;          // few threads look up at once
+constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
 
 std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
@@ -78,11 +81,7 @@ class RocksDbIndex final : public Index {
  public:
   static Result<std::unique_ptr<Index>> open(const RocksDbIndexOptions& options) {
     auto index = std::unique_ptr<RocksDbIndex>(new RocksDbIndex(options));
-    rocksdb::Status status = index->open_database(options, true);
-    // tmpfs and some network file systems have no direct I/O.
-    if (status.IsNotSupported() || status.IsInvalidArgument() || status.IsIOError()) {
-      status = index->open_database(options, false);
-    }
+    const rocksdb::Status status = index->open_database(options);
     if (!status.ok()) return to_error(status, "open");
     auto found = index->marker();
     if (!found) return found.error();
@@ -204,6 +203,13 @@ class RocksDbIndex final : public Index {
     return all;
   }
 
+  void start_housekeeping() override {
+    // Compaction yields to the threads that serve.
+    rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW);
+    // Refused only for a dropped column family; the next flush would schedule it as well.
+    (void)db_->EnableAutoCompaction({db_->DefaultColumnFamily()});
+  }
+
   void set_memory(std::uint64_t bytes) override { cache_->SetCapacity(cache_share(bytes)); }
 
   IndexUsage usage() const override {
@@ -219,7 +225,8 @@ class RocksDbIndex final : public Index {
  private:
   explicit RocksDbIndex(const RocksDbIndexOptions& options)
       : filter_(options.filter),
-        cache_(rocksdb::NewLRUCache(cache_share(options.memory_bytes))),
+        cache_(rocksdb::NewLRUCache(cache_share(options.memory_bytes), kCacheShardBits, false,
+                                    kHighPriorityShare)),
         listener_(std::make_shared<FlushListener>()) {}
 
   /// The rest is the memtables': the engine flushes when they have grown to a third.
@@ -227,11 +234,17 @@ class RocksDbIndex final : public Index {
     return static_cast<std::size_t>(memory_bytes / 3 * 2);
   }
 
-  rocksdb::Status open_database(const RocksDbIndexOptions& options, bool direct) {
+  rocksdb::Status open_database(const RocksDbIndexOptions& options) {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
     table.cache_index_and_filter_blocks = true;
-    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    table.cache_index_and_filter_blocks_with_high_priority = true;
+    // In pieces of a block: the whole filter of a large file would not fit a shard of a small
+    // cache, and would be read from the disk for every lookup.
+    table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+    table.partition_filters = true;
+    table.metadata_block_size = 4096;
+    table.pin_top_level_index_and_filter = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
     table.checksum = rocksdb::kXXH3;  // Debian's build has no hardware CRC32C
     table.format_version = 5;
@@ -243,13 +256,15 @@ class RocksDbIndex final : public Index {
     db.write_buffer_size = kWriteBufferBytes;
     db.max_write_buffer_number = 4;
     db.avoid_flush_during_shutdown = true;
-    db.use_direct_reads = direct;
-    db.use_direct_io_for_flush_and_compaction = direct;
+    // Through the page cache, which outlives a kill: a replay looks up a row for each record,
+    // and would wait for a device read each. What the kernel keeps is its own to take back.
+    db.use_direct_reads = false;
     db.compaction_filter = &filter_;
     db.listeners = {listener_};
     db.info_log_level = rocksdb::WARN_LEVEL;
     db.keep_log_file_num = 2;
     db.max_background_jobs = 2;
+    db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;
     const rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
     db_.reset(raw);

@@ -86,6 +86,7 @@ class StoreImpl final : public Store {
       reclaimer_->start();
       done({});
     });
+    core_.index->start_housekeeping();
     start_.duration_ms =
         static_cast<std::uint64_t>((core_.env.clock.monotonic_ns() - began_ns) / 1'000'000);
     return started;
