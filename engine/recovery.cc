@@ -10,7 +10,7 @@
 namespace kachel {
 namespace {
 constexpr std::size_t kApplyBatch = 4096;
-constexpr std::size_t kFlushEvery = 128 * 1024;
+constexpr std::size_t kFlushEvery = 32 * 1024;  // records; when memory asks for it, too
 constexpr std::uint64_t kNoCut = ~std::uint64_t{0};
 constexpr std::string_view kQuarantine = "quarantine";
 }  // namespace
@@ -200,6 +200,7 @@ Result<void> Recovery::open_index() {
   if (!wiped) return wiped.error();
   core_.index = std::move(*wiped);
   rebuilt_ = true;
+  core_.index->start_housekeeping();  // millions of rows are coming
   result_.stats.index_rebuilt = true;
   return {};
 }
@@ -420,6 +421,8 @@ Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_
     }
     batch.clear();
     if (!applied || unflushed < kFlushEvery) return applied;
+    const std::uint64_t memory = MemoryPlan::of(core_.memory_bytes).index_bytes;
+    if (core_.index->usage().unflushed_bytes < memory / 3) return applied;
     unflushed = 0;
     return flush_index();
   };

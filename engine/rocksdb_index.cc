@@ -266,7 +266,7 @@ class RocksDbIndex final : public Index {
     db.max_background_jobs = 2;
     db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;
-    const rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
+    rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
     db_.reset(raw);
     return status;
   }

@@ -62,35 +62,34 @@ bool StoreWorker::get(Namespace space, std::string_view text, GetHandler handler
   bump(core_.counters.hot_misses);
   const Key key = key_of(space, text);
   Shard& shard = core_.shard(key.mac);
-  std::shared_ptr<ColdRead> read;
   std::optional<Row> row;
   std::optional<Found> buffered;
   bool absent = false;
-  {
-    const std::lock_guard lock(shard.mutex);
-    if (const auto pending = shard.pending.find(key.mac); pending != shard.pending.end()) {
-      const Current current =
-          find_current(core_, shard, space, key.mac, core_.clock.now_ms(), Where::kMemory);
-      absent = !current.exists;
-      if (current.entry) buffered = Found{current.entry, current.expires_at_ms, current.tier};
-      row = current.row;
-    }
-    if (!absent && !buffered) {
-      if (const auto found = shard.reads.find(key.mac);
-          found != shard.reads.end() && !found->second->stale()) {
-        found->second->join(loop_, std::move(handler));
-        return found->second->located();
-      }
-      read = std::make_shared<ColdRead>(core_, loop_, space, key.mac, text);
-      read->join(loop_, std::move(handler));
-      shard.reads[key.mac] = read;
-    }
+  std::unique_lock lock(shard.mutex);
+  if (shard.pending.contains(key.mac)) {
+    const Current current =
+        find_current(core_, shard, space, key.mac, core_.clock.now_ms(), Where::kMemory);
+    absent = !current.exists;
+    if (current.entry) buffered = Found{current.entry, current.expires_at_ms, current.tier};
+    row = current.row;
   }
-  if (read) return read->start(row);
-  bump(absent ? core_.counters.misses : core_.counters.write_buffer_hits);
-  if (absent) bump(core_.counters.flash_misses);
-  handler(std::move(buffered));
-  return true;
+  if (absent || buffered) {
+    lock.unlock();
+    bump(absent ? core_.counters.misses : core_.counters.write_buffer_hits);
+    if (absent) bump(core_.counters.flash_misses);
+    handler(std::move(buffered));
+    return true;
+  }
+  if (const auto found = shard.reads.find(key.mac);
+      found != shard.reads.end() && !found->second->stale()) {
+    found->second->join(loop_, std::move(handler));
+    return found->second->located();
+  }
+  auto read = std::make_shared<ColdRead>(core_, loop_, space, key.mac, text);
+  read->join(loop_, std::move(handler));
+  shard.reads[key.mac] = read;
+  lock.unlock();
+  return read->start(row);
 }
 
 bool StoreWorker::decide(const Key& key, Decision decision, int warmed) {
