@@ -73,7 +73,6 @@ struct Stats {
   std::uint64_t index_pool_lookups = 0;  // needed a disk read, sent to the blocking pool
   std::uint64_t index_flushes = 0;
   std::uint64_t io_errors = 0;
-  bool io_uring = false;
   bool writable = true;  // false after a failed sync or with a full disk
 
   std::uint64_t last_sequence = 0;

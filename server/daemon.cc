@@ -224,6 +224,7 @@ class Daemon {
                                          io::AsioLoopOptions{.allow_io_uring = config_.io_uring}));
       workers.back()->start();
     }
+    state.io_uring = workers.front()->uses_io_uring();
     log_start(config_, store, *workers.front(), threads);
     int exit_code = kExitOk;
     {

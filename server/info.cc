@@ -186,7 +186,7 @@ void compression(std::string& out, const InfoSource& from) {
 void device(std::string& out, const InfoSource& from) {
   const Stats& s = from.stats;
   Section section(out, "Device");
-  section.flag("io_uring", s.io_uring);
+  section.flag("io_uring", from.state.io_uring.load());
   section.field("capacity_bytes", s.capacity_bytes);
   section.field("segment_bytes_on_disk", s.segment_bytes_on_disk);
   section.field("index_bytes_on_disk", s.index_bytes_on_disk);

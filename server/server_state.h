@@ -69,6 +69,7 @@ struct ServerState {
   SessionLimits limits;
   std::vector<std::unique_ptr<WorkerCounters>> counters;  // one a worker
 
+  std::atomic<bool> io_uring{false};  // reads go through it; known once a worker runs
   std::atomic<std::uint64_t> rejected_connections{0};
   std::atomic<std::uint64_t> memory_bytes{0};  // the bound, as CONFIG GET maxmemory shows it
   ClientRegistry clients;

@@ -28,7 +28,8 @@ class History {
       : random_(seed), world_(options(durability), seed) {}
 
   void run() {
-    for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step) act();
+    for (int step = 0; step < kSteps && !testing::Test::HasFailure(); ++step)
+      act();
   }
 
  private:
@@ -174,8 +175,7 @@ class History {
   bool alive(const State& state, const std::string& name) const {
     const auto found = state.find(name);
     if (found == state.end()) return false;
-    return found->second.expires_at_ms == 0 ||
-           found->second.expires_at_ms > world_.clock.wall_ms();
+    return found->second.expires_at_ms == 0 || found->second.expires_at_ms > world_.clock.wall_ms();
   }
   State living(const State& state) const {
     State living;

@@ -78,7 +78,8 @@ TEST(Store, KeepsMetadataAcrossARestart) {
 
 TEST(Store, GroupModeLosesNothingToAKill) {
   StoreWorld world(with(Durability::kGroup));
-  for (int i = 0; i < 500; ++i) world.put("k" + std::to_string(i), std::to_string(i));
+  for (int i = 0; i < 500; ++i)
+    world.put("k" + std::to_string(i), std::to_string(i));
   world.kill();
   for (int i = 0; i < 500; ++i) {
     EXPECT_EQ(world.get("k" + std::to_string(i)), std::to_string(i));
@@ -88,7 +89,8 @@ TEST(Store, GroupModeLosesNothingToAKill) {
 
 TEST(Store, StrictModeLosesNothingToAPowerCut) {
   StoreWorld world(with(Durability::kStrict));
-  for (int i = 0; i < 200; ++i) world.put("k" + std::to_string(i), std::to_string(i));
+  for (int i = 0; i < 200; ++i)
+    world.put("k" + std::to_string(i), std::to_string(i));
   world.power_cut();
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(world.get("k" + std::to_string(i)), std::to_string(i));
@@ -155,8 +157,10 @@ TEST(Store, RebuildsALostIndexAndLosesNothing) {
   for (int i = 0; i < 1000; ++i) {
     world.put("k" + std::to_string(i), some_text(static_cast<std::uint64_t>(i), 1500));
   }
-  for (int i = 0; i < 1000; i += 3) world.put("k" + std::to_string(i), "second");
-  for (int i = 0; i < 1000; i += 7) world.erase("k" + std::to_string(i));
+  for (int i = 0; i < 1000; i += 3)
+    world.put("k" + std::to_string(i), "second");
+  for (int i = 0; i < 1000; i += 7)
+    world.erase("k" + std::to_string(i));
   ASSERT_TRUE(world.close());
   world.lose_index();
   world.open();
@@ -176,7 +180,8 @@ TEST(Store, RebuildsALostIndexAndLosesNothing) {
 
 TEST(Store, ACleanStopReplaysNothing) {
   StoreWorld world;
-  for (int i = 0; i < 100; ++i) world.put("k" + std::to_string(i), "v");
+  for (int i = 0; i < 100; ++i)
+    world.put("k" + std::to_string(i), "v");
   ASSERT_TRUE(world.close());
   world.open();
   const Stats stats = world.store->stats();
@@ -267,7 +272,8 @@ TEST(Store, AnExpiryInThePastErases) {
 
 TEST(Store, EraseAllTakesItsNamespaceAndNoOther) {
   StoreWorld world;
-  for (int i = 0; i < 50; ++i) world.put("k" + std::to_string(i), "v");
+  for (int i = 0; i < 50; ++i)
+    world.put("k" + std::to_string(i), "v");
   world.space = {0, 1};
   world.put("other", "stays");
   world.space = {};

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <gtest/gtest.h>
-
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,7 +64,8 @@ class StoreWorld {
     std::optional<Result<void>> closed;
     worker.reset();
     store->close_async([&](Result<void> result) { closed = std::move(result); });
-    for (int i = 0; i < 100 && !closed; ++i) advance(10);
+    for (int i = 0; i < 100 && !closed; ++i)
+      advance(10);
     EXPECT_TRUE(closed.has_value());
     drop();
     return closed.value_or(Result<void>(Error{}));
@@ -115,8 +115,8 @@ class StoreWorld {
     std::vector<std::string> keys;
     std::uint64_t cursor = 0;
     do {
-      const auto got = wait<ScanPage>(
-          [&](auto done) { worker->scan(space, cursor, page, std::move(done)); });
+      const auto got =
+          wait<ScanPage>([&](auto done) { worker->scan(space, cursor, page, std::move(done)); });
       keys.insert(keys.end(), got.keys.begin(), got.keys.end());
       cursor = got.cursor;
     } while (cursor != 0);
@@ -126,7 +126,8 @@ class StoreWorld {
   template <typename Condition>
   void settle(Condition done) {
     run();
-    for (int i = 0; i < 200 && !done(); ++i) advance(50);
+    for (int i = 0; i < 200 && !done(); ++i)
+      advance(50);
   }
 
   Options options;
@@ -170,7 +171,8 @@ inline std::string some_text(std::uint64_t seed, std::size_t bytes) {
                                                 "heat ", "tile ",  "and ",   "keeps ",   "it "};
   io::SeededRandom random(seed);
   std::string text;
-  while (text.size() < bytes) text += kWords[random.next() % std::size(kWords)];
+  while (text.size() < bytes)
+    text += kWords[random.next() % std::size(kWords)];
   text.resize(bytes);
   return text;
 }
