@@ -1,8 +1,19 @@
 // The TOML file of kacheld: the same names as the flags, at the top level.
-#define TOML_HEADER_ONLY 1
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <stdexcept>
+
+// toml++ 3.3 asserts on some input ("[[["), and without assertions assumes that there is none.
+// A file is input: here such a place is an error like any other.
+namespace kachel::server {
+[[noreturn]] static void refuse_toml() {
+  throw std::runtime_error("not the syntax of TOML");
+}
+}  // namespace kachel::server
+#undef NDEBUG
+#define TOML_ASSERT(expr) (static_cast<bool>(expr) ? void() : kachel::server::refuse_toml())
+#define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
 #include "server/config.h"
@@ -57,6 +68,8 @@ void apply_config_text(Config& config, std::string_view text, const std::string&
     table = toml::parse(text, file);
   } catch (const toml::parse_error& error) {
     fail(file, error.source(), std::string(error.description()));
+  } catch (const std::runtime_error& error) {
+    throw ConfigError(file + ": " + error.what() + ": compare it with docs/operating.md");
   }
   for (const auto& [key, node] : table)
     apply_key(config, key.str(), node, file);
