@@ -40,7 +40,7 @@ void Log::turn() {
       !core_.queue.take_urgent()) {
     if (relaxed_timer_set_) return;
     relaxed_timer_set_ = true;
-    core_.env.log_loop.schedule_after(core_.options.relaxed_interval, [this] {
+    relaxed_timer_ = core_.env.log_loop.schedule_after(core_.options.relaxed_interval, [this] {
       relaxed_timer_set_ = false;
       write_batch();
     });

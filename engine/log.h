@@ -124,6 +124,8 @@ class Log {
 
   std::atomic<bool> turn_posted_{false};
   bool relaxed_timer_set_ = false;
+  io::Loop::TimerId relaxed_timer_ = 0;
+  io::Loop::TimerId tick_timer_ = 0;
   std::vector<Append> parked_;  // found no room; tried again first
   std::uint64_t written_through_ = 0;
   std::deque<Waiter> sync_waiters_;

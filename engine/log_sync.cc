@@ -14,7 +14,7 @@ constexpr std::uint64_t kFlushEveryRecords = 32 * 1024;
 }  // namespace
 
 void Log::schedule_tick() {
-  core_.env.log_loop.schedule_after(kTick, [this] { tick(); });
+  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] { tick(); });
 }
 
 void Log::tick() {
@@ -306,13 +306,18 @@ void Log::advance_stop() {
   }
   stopped_ = true;
   allocator_.discard_spares();
-  Done done = std::move(stop_done_);
+  // The store may be gone once the caller knows: nothing of it may be left with the loop. What
+  // was posted before runs before.
+  core_.env.log_loop.cancel(tick_timer_);
+  core_.env.log_loop.cancel(relaxed_timer_);
+  Result<void> result =
+      Error{ErrorCode::kIo, "the store had stopped writing after a device failure"};
   if (core_.writable) {
-    done(
-        identity_.end(core_.queue.last_sequence() + 1, allocator_.next_id(), core_.clock.now_ms()));
-  } else {
-    done(Error{ErrorCode::kIo, "the store had stopped writing after a device failure"});
+    result =
+        identity_.end(core_.queue.last_sequence() + 1, allocator_.next_id(), core_.clock.now_ms());
   }
+  core_.env.log_loop.post(
+      [done = std::move(stop_done_), result]() mutable { done(std::move(result)); });
 }
 
 }  // namespace kachel

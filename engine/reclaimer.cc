@@ -61,7 +61,7 @@ void Reclaimer::start() {
 }
 
 void Reclaimer::schedule_tick() {
-  core_.env.log_loop.schedule_after(kTick, [this] {
+  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
     if (stopping_) return;
     schedule_tick();
     look();
@@ -74,6 +74,7 @@ void Reclaimer::hurry() {
 
 void Reclaimer::stop(io::Task done) {
   stopping_ = true;
+  core_.env.log_loop.cancel(tick_timer_);
   if (!job_) {
     done();
     return;

@@ -53,6 +53,7 @@ class Reclaimer {
   Core& core_;
   Log& log_;
   std::shared_ptr<Job> job_;
+  io::Loop::TimerId tick_timer_ = 0;
   bool stopping_ = false;
   io::Task stopped_;
 };

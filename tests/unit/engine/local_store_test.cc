@@ -54,6 +54,20 @@ TEST_F(LocalStoreTest, KeepsEntriesAcrossAClose) {
   EXPECT_EQ(store->store().stats().start.replayed_records, 0u);
 }
 
+/// The log's loop outlives the store: nothing of the store may be left with it.
+TEST(StoreClose, LeavesNothingWithTheLoop) {
+  StoreWorld world;
+  world.put("k", "v");
+  std::optional<Result<void>> closed;
+  world.worker.reset();
+  world.store->close_async([&](Result<void> result) { closed = std::move(result); });
+  for (int i = 0; i < 100 && !closed; ++i)
+    world.advance(10);
+  ASSERT_TRUE(closed && *closed);
+  world.store.reset();
+  world.advance(10'000);  // timers that were left would run now
+}
+
 TEST_F(LocalStoreTest, RebuildsADeletedIndex) {
   {
     const auto store = open();
