@@ -83,6 +83,14 @@ class Restart(harness.TestCase):
                 self.assertEqual(connection.call("GET", f"k{i}"), f"v{i}".encode())
             self.assertEqual(connection.call("DBSIZE"), 100)
 
+    def test_a_stop_right_after_writes_is_in_order_every_time(self):
+        server = self.server(durability="relaxed")
+        for _ in range(20):
+            server.start()
+            with server.connect() as connection:
+                connection.pipeline([("SET", f"k{i}", "x" * 500) for i in range(300)])
+            self.assertEqual(server.stop(), 0, server.log_text())
+
     def test_expiries_survive_and_pass_while_the_server_is_down(self):
         server = self.server().start()
         with server.connect() as connection:
