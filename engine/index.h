@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -114,5 +116,14 @@ class Index {
   virtual void set_memory(std::uint64_t bytes) = 0;
   virtual IndexUsage usage() const = 0;
 };
+
+struct IndexRequest {
+  format::StoreId store_id{};
+  std::uint64_t memory_bytes = 0;
+  const RowFilter* filter = nullptr;  // outlives the index
+  bool wipe = false;                  // whatever is there goes, and an empty one is made
+};
+/// Errors: kCorrupt and kForeign ask for another call, with `wipe`.
+using IndexFactory = std::function<Result<std::unique_ptr<Index>>(const IndexRequest&)>;
 
 }  // namespace kachel

@@ -77,6 +77,13 @@ Result<std::vector<Fence>> MemoryIndex::fences() const {
   return std::vector<Fence>(now_.fences.begin(), now_.fences.end());
 }
 
+IndexFactory memory_index_factory(std::shared_ptr<MemoryIndexImage> image) {
+  return [image = std::move(image)](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
+    if (request.wipe) *image = {};
+    return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(image));
+  };
+}
+
 IndexUsage MemoryIndex::usage() const {
   const std::lock_guard lock(mutex_);
   return {0, now_.rows.size() * kRowBytesEstimate, unflushed_rows_ * kRowBytesEstimate};

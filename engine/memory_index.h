@@ -44,4 +44,7 @@ class MemoryIndex final : public Index {
   std::shared_ptr<MemoryIndexImage> durable_;
 };
 
+/// For Environment: an index whose disk is `image`.
+IndexFactory memory_index_factory(std::shared_ptr<MemoryIndexImage> image);
+
 }  // namespace kachel

@@ -205,7 +205,7 @@ class RocksDbIndex final : public Index {
 
   void start_housekeeping() override {
     // Compaction yields to the threads that serve.
-    rocksdb::Env::Default()->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW);
+    db_->GetEnv()->LowerThreadPoolCPUPriority(rocksdb::Env::Priority::LOW);
     // Refused only for a dropped column family; the next flush would schedule it as well.
     (void)db_->EnableAutoCompaction({db_->DefaultColumnFamily()});
   }
@@ -250,6 +250,7 @@ class RocksDbIndex final : public Index {
     table.format_version = 5;
 
     rocksdb::Options db;
+    if (options.env != nullptr) db.env = options.env;
     db.create_if_missing = true;
     db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     db.compression = rocksdb::kNoCompression;  // rows are MACs and small numbers

@@ -8,6 +8,10 @@
 
 #include "engine/index.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace kachel {
 
 struct RocksDbIndexOptions {
@@ -15,6 +19,7 @@ struct RocksDbIndexOptions {
   format::StoreId store_id{};
   std::uint64_t memory_bytes = 64 << 20;  // block cache and memtables together
   const RowFilter* filter = nullptr;      // outlives the index
+  rocksdb::Env* env = nullptr;            // outlives the index; null: the host's
 };
 
 /// Opens or creates. kCorrupt when RocksDB, or the identity inside, says so: the caller then

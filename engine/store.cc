@@ -9,7 +9,6 @@
 #include "engine/lifetime_bucket.h"
 #include "engine/limits.h"
 #include "engine/log.h"
-#include "engine/memory_index.h"
 #include "engine/reclaimer.h"
 #include "engine/recovery.h"
 #include "engine/rocksdb_index.h"
@@ -131,19 +130,18 @@ class StoreImpl final : public Store {
   }
 
   Result<std::unique_ptr<Index>> open_index(bool wipe) {
-    if (core_.env.memory_index) {
-      if (wipe) *core_.env.memory_index = {};
-      return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(core_.env.memory_index));
-    }
+    const IndexRequest request{core_.store_id, MemoryPlan::of(core_.memory_bytes).index_bytes,
+                               core_.row_filter.get(), wipe};
+    if (core_.env.open_index) return core_.env.open_index(request);
     if (wipe) {
       if (auto removed = core_.env.storage.remove_tree("index"); !removed) return removed.error();
       if (auto made = core_.env.storage.create_directory("index"); !made) return made.error();
     }
     RocksDbIndexOptions options;
     options.path = core_.env.storage.native_root() + "/index";
-    options.store_id = core_.store_id;
-    options.memory_bytes = MemoryPlan::of(core_.memory_bytes).index_bytes;
-    options.filter = core_.row_filter.get();
+    options.store_id = request.store_id;
+    options.memory_bytes = request.memory_bytes;
+    options.filter = request.filter;
     return open_rocksdb_index(options);
   }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/entry.h"
+#include "engine/index.h"
 #include "engine/options.h"
 #include "engine/stats.h"
 #include "io/clock.h"
@@ -28,8 +29,6 @@
 
 namespace kachel {
 
-struct MemoryIndexImage;
-
 /// All that a store touches of the outside. The members outlive the store.
 struct Environment {
   io::Storage& storage;
@@ -38,8 +37,9 @@ struct Environment {
   io::Loop& log_loop;  // the log's own thread: appends, syncs, seals, reclaim
   io::BlockingPool& pool;
   std::string boot_id;  // changes when the host reboots; 32 hexadecimal digits
-  /// Keeps the index in memory, with this as its disk, instead of in RocksDB (tests).
-  std::shared_ptr<MemoryIndexImage> memory_index;
+  /// Opens the index; empty: RocksDB in the storage's index/ directory. The simulator brings
+  /// its own.
+  IndexFactory open_index{};
 };
 
 struct Found {

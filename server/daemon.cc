@@ -203,8 +203,7 @@ class Daemon {
                                   .random = random_,
                                   .log_loop = log.loop(),
                                   .pool = pool,
-                                  .boot_id = boot_id(),
-                                  .memory_index = nullptr};
+                                  .boot_id = boot_id()};
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");
     const std::unique_ptr<Store> store = std::move(*opened);

@@ -41,7 +41,8 @@ class StoreWorld {
   Result<void> try_open() {
     loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed_});
     pool_ = std::make_unique<io::InlinePool>(*loop_);
-    auto opened = Store::open({storage, clock, random, *loop_, *pool_, boot_id, index}, options);
+    auto opened = Store::open(
+        {storage, clock, random, *loop_, *pool_, boot_id, memory_index_factory(index)}, options);
     if (!opened) return opened.error();
     store = std::move(*opened);
     worker = store->attach(*loop_);
