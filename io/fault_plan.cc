@@ -13,6 +13,8 @@ bool applies(FaultKind kind, FaultOp op) {
     case FaultKind::kShort:
     case FaultKind::kFlipBit:
       return op == FaultOp::kRead || op == FaultOp::kWrite;
+    case FaultKind::kMisdirect:
+      return op == FaultOp::kWrite;
     case FaultKind::kLost:
       return op == FaultOp::kWrite || op == FaultOp::kSync;
   }
@@ -41,7 +43,9 @@ std::uint64_t FaultPlan::injected() const {
   return injected_;
 }
 
-std::optional<Fault> FaultPlan::strike(FaultOp op, std::string_view path) {
+std::optional<Fault> FaultPlan::strike(const Operation& operation) {
+  if (observer_) observer_(operation);
+  const auto& [op, path, offset, parts] = operation;
   const std::lock_guard lock(mutex_);
   for (Armed& armed : faults_) {
     if (armed.fault.op != op) continue;
@@ -66,7 +70,7 @@ bool FaultPlan::strikes(Armed& armed) {
 }
 
 Result<void> FaultPlan::check(FaultOp op, std::string_view path) {
-  if (const auto fault = strike(op, path)) return injected_error(*fault, path);
+  if (const auto fault = strike({op, path})) return injected_error(*fault, path);
   return {};
 }
 

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/faulty_storage.h"
@@ -19,8 +20,10 @@ class FaultPlan {
   void clear();
   std::uint64_t injected() const;
 
-  /// Counts the operation and returns the fault that strikes it, if any.
-  std::optional<Fault> strike(FaultOp op, std::string_view path);
+  void observe(Observer observer) { observer_ = std::move(observer); }
+
+  /// Shows the operation to the observer, counts it, and returns the fault that strikes it.
+  std::optional<Fault> strike(const Operation& operation);
   /// The same for operations that can only fail outright.
   Result<void> check(FaultOp op, std::string_view path);
   std::uint64_t draw(std::uint64_t below);
@@ -33,6 +36,7 @@ class FaultPlan {
   };
   bool strikes(Armed& armed);
 
+  Observer observer_;
   mutable std::mutex mutex_;
   SeededRandom random_;         // guarded by mutex_
   std::vector<Armed> faults_;   // guarded by mutex_

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "io/crash_outcome.h"
 #include "io/fault_plan.h"
 
 namespace kachel::io {
@@ -41,6 +42,7 @@ class FaultyFile final : public File {
 
  private:
   void flip_a_bit(std::span<std::byte> bytes) const;
+  std::uint64_t another_place(std::uint64_t offset) const;
 
   const std::unique_ptr<File> base_;
   const std::shared_ptr<FaultPlan> plan_;  // shared with the storage and its other files
@@ -48,7 +50,7 @@ class FaultyFile final : public File {
 };
 
 Result<std::size_t> FaultyFile::read_at(std::uint64_t offset, std::span<std::byte> out) const {
-  const auto fault = plan_->strike(FaultOp::kRead, path_);
+  const auto fault = plan_->strike({FaultOp::kRead, path_, offset});
   if (!fault) return base_->read_at(offset, out);
   if (fault->kind == FaultKind::kError) return injected_error(*fault, path_);
   if (fault->kind == FaultKind::kShort) {
@@ -61,13 +63,14 @@ Result<std::size_t> FaultyFile::read_at(std::uint64_t offset, std::span<std::byt
 }
 
 Result<void> FaultyFile::write_at(std::uint64_t offset, std::span<iovec> parts) {
-  const auto fault = plan_->strike(FaultOp::kWrite, path_);
+  const auto fault = plan_->strike({FaultOp::kWrite, path_, offset, parts});
   if (!fault) return base_->write_at(offset, parts);
   if (fault->kind == FaultKind::kError) return injected_error(*fault, path_);
   if (fault->kind == FaultKind::kLost) return {};
   std::vector<std::byte> bytes = gather(parts);
   if (fault->kind == FaultKind::kShort) bytes.resize(bytes.size() / 2);
   if (fault->kind == FaultKind::kFlipBit) flip_a_bit(bytes);
+  if (fault->kind == FaultKind::kMisdirect) offset = another_place(offset);
   iovec altered{bytes.data(), bytes.size()};
   auto written = base_->write_at(offset, {&altered, 1});
   if (written && fault->kind == FaultKind::kShort) return injected_error(*fault, path_);
@@ -75,7 +78,7 @@ Result<void> FaultyFile::write_at(std::uint64_t offset, std::span<iovec> parts) 
 }
 
 Result<void> FaultyFile::sync() {
-  const auto fault = plan_->strike(FaultOp::kSync, path_);
+  const auto fault = plan_->strike({FaultOp::kSync, path_});
   if (!fault) return base_->sync();
   if (fault->kind == FaultKind::kLost) return {};
   return injected_error(*fault, path_);
@@ -89,6 +92,16 @@ void FaultyFile::flip_a_bit(std::span<std::byte> bytes) const {
 
 }  // namespace
 
+/// As far into a sector as before, but of another one of the file's.
+std::uint64_t FaultyFile::another_place(std::uint64_t offset) const {
+  const auto size = base_->size();
+  const std::uint64_t sectors = size ? *size / kSectorBytes : 0;
+  const std::uint64_t own = offset / kSectorBytes;
+  if (sectors <= 1) return offset + kSectorBytes;
+  const std::uint64_t other = plan_->draw(sectors);
+  return offset % kSectorBytes + (other == own ? (other + 1) % sectors : other) * kSectorBytes;
+}
+
 FaultyStorage::FaultyStorage(Storage& base, std::uint64_t seed)
     : base_(base), plan_(std::make_shared<FaultPlan>(seed)) {}
 
@@ -100,6 +113,10 @@ void FaultyStorage::inject(Fault fault) {
 
 void FaultyStorage::clear() {
   plan_->clear();
+}
+
+void FaultyStorage::observe(Observer observer) {
+  plan_->observe(std::move(observer));
 }
 
 std::uint64_t FaultyStorage::injected() const {

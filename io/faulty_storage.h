@@ -7,6 +7,7 @@
 //   kShort    half of the bytes          first half, then the error   -                -
 //   kFlipBit  one bit of them differs    one bit differs on disk      -                -
 //   kLost     -                          reports success, no write    success, no sync -
+//   kMisdirect -                         success, written elsewhere   -                -
 // A short read breaks the promise of File::read_at: a caller of read_at sees an early end of
 // the file, while a queue carries on where it stopped, as it must with a device.
 //
@@ -17,8 +18,11 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "io/storage.h"
 
@@ -39,7 +43,7 @@ enum class FaultOp : std::uint8_t {
   kSyncDirectory,
 };
 
-enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost };
+enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost, kMisdirect };
 
 struct Fault {
   FaultOp op = FaultOp::kRead;
@@ -50,6 +54,15 @@ struct Fault {
   std::uint64_t times = 1;      // faults before it is spent; 0: for ever
   double probability = 1.0;     // that a matching operation past `skip` fails
 };
+
+/// What is about to be carried out. Valid during the call only.
+struct Operation {
+  FaultOp op = FaultOp::kRead;
+  std::string_view path;
+  std::uint64_t offset = 0;        // of writes
+  std::span<const iovec> parts{};  // of writes
+};
+using Observer = std::function<void(const Operation&)>;
 
 class FaultPlan;
 
@@ -65,6 +78,9 @@ class FaultyStorage final : public Storage {
   void clear();
   /// How many operations have failed so far.
   std::uint64_t injected() const;
+  /// `observer` sees every operation before it is carried out or fails, and may copy the
+  /// storage beneath. Set it before the storage is used by other threads; empty: none.
+  void observe(Observer observer);
 
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;

@@ -51,7 +51,7 @@ void ManualQueue::complete(std::size_t index) {
 }
 
 ManualLoop::ManualLoop(ManualClock& clock, const ManualLoopOptions& options)
-    : clock_(clock), thread_(std::this_thread::get_id()) {
+    : clock_(clock), thread_(std::this_thread::get_id()), options_(options) {
   if (options.seed) random_.emplace(*options.seed);
 }
 
@@ -73,7 +73,7 @@ std::optional<ManualLoop::Step> ManualLoop::choose_step() {
 }
 
 bool ManualLoop::run_one() {
-  queue_.flush();
+  start_io();
   const auto step = choose_step();
   if (!step) return false;
   switch (*step) {
@@ -112,6 +112,21 @@ void ManualLoop::advance_ms(std::int64_t ms) {
   }
   clock_.advance_ms(std::max<std::int64_t>((end_ns - clock_.monotonic_ns()) / kNsPerMs, 0));
   run_until_idle();
+}
+
+void ManualLoop::start_io() {
+  for (IoRequest* request : queue_.take_queued()) {
+    const bool slow =
+        random_ && options_.slow_io_percent > 0 && random_->next() % 100 < options_.slow_io_percent;
+    if (!slow) {
+      queue_.start(*request);
+      continue;
+    }
+    const std::uint64_t delay_ms =
+        1 + random_->next() % std::max<std::uint64_t>(options_.slow_io_max_ms, 1);
+    schedule_after(std::chrono::milliseconds(delay_ms),
+                   [this, request] { queue_.start(*request); });
+  }
 }
 
 void ManualLoop::run_task() {

@@ -33,6 +33,8 @@ class ManualQueue final : public IoQueue {
   ManualQueue() : buffers_(8, std::size_t{64} * 1024) {}
   void submit(IoRequest& request) override;
   void flush() override;
+  std::vector<IoRequest*> take_queued() { return std::exchange(queued_, {}); }
+  void start(IoRequest& request) { started_.push_back(&request); }
   std::size_t in_flight() const override { return in_flight_; }
   PooledBuffer acquire_buffer(std::size_t bytes) override { return buffers_.acquire(bytes); }
   IoCounters counters() const override { return counters_.load(); }
@@ -54,6 +56,9 @@ class ManualQueue final : public IoQueue {
 
 struct ManualLoopOptions {
   std::optional<std::uint64_t> seed;  // none: first in, first out
+  // With a seed: how many I/Os in a hundred are slow, and how slow at most.
+  std::uint64_t slow_io_percent = 0;
+  std::uint64_t slow_io_max_ms = 0;
 };
 
 class ManualLoop final : public Loop {
@@ -85,12 +90,14 @@ class ManualLoop final : public Loop {
 
   void add_work(Task work);
   std::optional<Step> choose_step();
+  void start_io();
   void run_task();
   void run_timer();
   void run_work();
 
   ManualClock& clock_;
   const std::thread::id thread_;
+  const ManualLoopOptions options_;
   std::optional<SeededRandom> random_;
   ManualQueue queue_;  // before the tasks, which may hold its buffers
 

@@ -15,7 +15,7 @@ struct MemoryState {
   std::uint64_t capacity_bytes = 0;
   std::uint64_t used_bytes = 0;  // declared before the tree, whose files give back to it
   std::uint64_t crashes = 0;     // a handle or lock from before the last one is dead
-  MemoryDirectory root;
+  std::shared_ptr<MemoryDirectory> root = std::make_shared<MemoryDirectory>();
   std::set<std::string, std::less<>> locks;
 
   MemoryDirectory* find_directory(const std::vector<std::string_view>& components,
@@ -30,7 +30,7 @@ struct MemoryState {
   Result<Place> place(std::string_view path);
   /// An existing entry.
   Result<MemoryNode> node(std::string_view path);
-  void crash(SeededRandom* random);
+  void crash(CrashOutcome& outcome);
 };
 
 namespace {
@@ -43,10 +43,10 @@ Error dead_handle() {
 
 MemoryDirectory* MemoryState::find_directory(const std::vector<std::string_view>& components,
                                              std::size_t count) {
-  MemoryDirectory* at = &root;
+  MemoryDirectory* at = root.get();
   for (std::size_t i = 0; i < count; ++i) {
-    const auto found = at->live.find(components[i]);
-    if (found == at->live.end() || found->second.directory == nullptr) return nullptr;
+    const auto found = at->entries().find(components[i]);
+    if (found == at->entries().end() || found->second.directory == nullptr) return nullptr;
     at = found->second.directory.get();
   }
   return at;
@@ -71,18 +71,19 @@ Result<MemoryState::Place> MemoryState::place(std::string_view path) {
 Result<MemoryNode> MemoryState::node(std::string_view path) {
   const auto where = place(path);
   if (!where) return where.error();
-  const auto found = where->parent->live.find(where->name);
-  if (found == where->parent->live.end()) {
+  const auto found = where->parent->entries().find(where->name);
+  if (found == where->parent->entries().end()) {
     return os_error(ENOENT, "looking for " + std::string(path));
   }
   return found->second;
 }
 
-void MemoryState::crash(SeededRandom* random) {
+void MemoryState::crash(CrashOutcome& outcome) {
   const std::lock_guard lock(mutex);
   ++crashes;
   locks.clear();
-  root.crash(random);
+  MemoryNodes seen;
+  root->crash(outcome, seen);
 }
 
 /// A handle. Every call takes the storage's lock and fails once the storage has crashed.
@@ -93,9 +94,12 @@ class MemoryFile final : public File {
       : state_(std::move(state)),
         data_(std::move(data)),
         opened_at_(state_->crashes),
-        writable_(writable) {}
+        writable_(writable) {
+    data_->add_user();
+  }
   ~MemoryFile() override {
     const std::lock_guard lock(state_->mutex);
+    if (!is_dead()) data_->drop_user();
     data_.reset();
   }
 
@@ -186,23 +190,33 @@ MemoryStorage::MemoryStorage(const MemoryStorageOptions& options)
 MemoryStorage::~MemoryStorage() = default;
 
 void MemoryStorage::crash() {
-  state_->crash(nullptr);
+  LoseAll all;
+  state_->crash(all);
 }
 
-void MemoryStorage::crash_torn(SeededRandom& random) {
-  state_->crash(&random);
+void MemoryStorage::crash(CrashOutcome& outcome) {
+  state_->crash(outcome);
+}
+
+std::unique_ptr<MemoryStorage> MemoryStorage::clone() const {
+  const std::lock_guard lock(state_->mutex);
+  auto state = std::make_shared<MemoryState>();
+  state->capacity_bytes = state_->capacity_bytes;
+  MemoryNodes seen;
+  state->root = state_->root->clone(state->used_bytes, seen);
+  return std::unique_ptr<MemoryStorage>(new MemoryStorage(std::move(state)));
 }
 
 Result<std::unique_ptr<File>> MemoryStorage::open(std::string_view path, OpenMode mode) {
   const std::lock_guard lock(state_->mutex);
   const auto where = state_->place(path);
   if (!where) return where.error();
-  const auto found = where->parent->live.find(where->name);
-  const bool there = found != where->parent->live.end();
+  const auto found = where->parent->entries().find(where->name);
+  const bool there = found != where->parent->entries().end();
   if (mode == OpenMode::kCreate) {
     if (there) return os_error(EEXIST, "creating " + std::string(path));
     auto data = std::make_shared<MemoryFileData>(state_->used_bytes);
-    where->parent->live.emplace(where->name, MemoryNode{data, nullptr});
+    where->parent->add(where->name, MemoryNode{data, nullptr});
     return std::make_unique<MemoryFile>(state_, std::move(data), true);
   }
   if (!there) return os_error(ENOENT, "opening " + std::string(path));
@@ -216,7 +230,7 @@ Result<void> MemoryStorage::remove(std::string_view path) {
   if (!node) return node.error();
   if (node->file == nullptr) return os_error(EISDIR, "removing " + std::string(path));
   const auto where = state_->place(path);
-  where->parent->live.erase(where->name);
+  where->parent->remove(where->name);
   return {};
 }
 
@@ -227,18 +241,22 @@ Result<void> MemoryStorage::rename(std::string_view from, std::string_view to) {
   const auto target = state_->place(to);
   if (!target) return target.error();
   const auto source = state_->place(from);
-  const auto existing = target->parent->live.find(target->name);
-  if (existing != target->parent->live.end()) {
+  const auto existing = target->parent->entries().find(target->name);
+  if (existing != target->parent->entries().end()) {
     const auto& directory = existing->second.directory;
     if ((directory != nullptr) != (node->directory != nullptr)) {
       return os_error(directory != nullptr ? EISDIR : ENOTDIR, "renaming to " + std::string(to));
     }
-    if (directory != nullptr && directory != node->directory && !directory->live.empty()) {
+    if (directory != nullptr && directory != node->directory && !directory->entries().empty()) {
       return os_error(ENOTEMPTY, "renaming to " + std::string(to));
     }
   }
-  source->parent->live.erase(source->name);
-  target->parent->live.insert_or_assign(target->name, *node);
+  if (source->parent == target->parent) {
+    target->parent->rename(source->name, target->name);
+  } else {
+    target->parent->add(target->name, *node);
+    source->parent->remove(source->name);
+  }
   return {};
 }
 
@@ -254,10 +272,9 @@ Result<void> MemoryStorage::create_directory(std::string_view path) {
   const std::lock_guard lock(state_->mutex);
   const auto where = state_->place(path);
   if (!where) return where.error();
-  const auto found = where->parent->live.find(where->name);
-  if (found == where->parent->live.end()) {
-    where->parent->live.emplace(where->name,
-                                MemoryNode{nullptr, std::make_shared<MemoryDirectory>()});
+  const auto found = where->parent->entries().find(where->name);
+  if (found == where->parent->entries().end()) {
+    where->parent->add(where->name, MemoryNode{nullptr, std::make_shared<MemoryDirectory>()});
   } else if (found->second.directory == nullptr) {
     return os_error(EEXIST, "creating the directory " + std::string(path));
   }
@@ -269,7 +286,7 @@ Result<void> MemoryStorage::remove_tree(std::string_view path) {
   const auto where = state_->place(path);
   if (!where && where.error().code == ErrorCode::kNotFound) return {};
   if (!where) return where.error();
-  where->parent->live.erase(where->name);
+  if (where->parent->entries().contains(where->name)) where->parent->remove(where->name);
   return {};
 }
 
@@ -278,7 +295,7 @@ Result<std::vector<std::string>> MemoryStorage::list(std::string_view directory)
   const auto found = state_->directory(directory);
   if (!found) return found.error();
   std::vector<std::string> names;
-  for (const auto& [name, node] : (*found)->live)
+  for (const auto& [name, node] : (*found)->entries())
     names.push_back(name);
   return names;
 }
@@ -298,10 +315,9 @@ Result<std::unique_ptr<DirectoryLock>> MemoryStorage::lock(std::string_view path
   if (!state_->locks.emplace(path).second) {
     return Error{ErrorCode::kLocked, std::string(path) + " is locked by another process"};
   }
-  auto& live = where->parent->live;
-  if (live.find(where->name) == live.end()) {
-    live.emplace(where->name,
-                 MemoryNode{std::make_shared<MemoryFileData>(state_->used_bytes), nullptr});
+  if (!where->parent->entries().contains(where->name)) {
+    where->parent->add(where->name,
+                       MemoryNode{std::make_shared<MemoryFileData>(state_->used_bytes), nullptr});
   }
   return std::make_unique<MemoryLock>(state_, std::string(path));
 }

@@ -14,7 +14,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "io/random.h"
+#include "io/crash_outcome.h"
 #include "io/storage.h"
 
 namespace kachel::io {
@@ -32,9 +32,10 @@ class MemoryStorage final : public Storage {
 
   /// Loses everything that was not synced.
   void crash();
-  /// Loses some of it: of every file's unsynced bytes each 512-byte sector survives or not,
-  /// and the size is the durable one, the last one, or between; directories as in crash().
-  void crash_torn(SeededRandom& random);
+  /// Loses what `outcome` says of what was not synced.
+  void crash(CrashOutcome& outcome);
+  /// Another storage with the same content, synced and not.
+  std::unique_ptr<MemoryStorage> clone() const;
 
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;
@@ -49,6 +50,8 @@ class MemoryStorage final : public Storage {
   std::string native_root() const override { return {}; }
 
  private:
+  explicit MemoryStorage(std::shared_ptr<MemoryState> state) : state_(std::move(state)) {}
+
   std::shared_ptr<MemoryState> state_;  // shared with open files and locks, which may outlive this
 };
 

@@ -2,14 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace kachel::io {
-
-namespace {
-
-constexpr std::uint64_t kSectorBytes = 512;  // what a disk writes whole or not at all
-
-}  // namespace
 
 std::size_t MemoryFileData::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (offset >= live_.size() || out.empty()) return 0;
@@ -20,54 +15,72 @@ std::size_t MemoryFileData::read(std::uint64_t offset, std::span<std::byte> out)
 
 void MemoryFileData::write(std::uint64_t offset, std::span<const std::byte> bytes) {
   if (bytes.empty()) return;
-  const std::uint64_t end = offset + bytes.size();
-  const std::uint64_t old_size = live_.size();
-  if (end > old_size) live_.resize(end);
-  std::memcpy(live_.data() + offset, bytes.data(), bytes.size());
-  touch(std::min(offset, old_size), end);
+  unsynced_.push_back({offset, {bytes.begin(), bytes.end()}});
+  apply(unsynced_.back(), live_);
 }
 
 void MemoryFileData::truncate(std::uint64_t bytes) {
-  touch(std::min<std::uint64_t>(bytes, live_.size()), std::max<std::uint64_t>(bytes, live_.size()));
-  live_.resize(bytes);
+  unsynced_.push_back({bytes, {}});
+  apply(unsynced_.back(), live_);
   recharge();
 }
 
 void MemoryFileData::sync() {
-  durable_.resize(live_.size());
-  const std::uint64_t to = std::min<std::uint64_t>(dirty_to_, live_.size());
-  if (dirty_from_ < to) {
-    std::memcpy(durable_.data() + dirty_from_, live_.data() + dirty_from_, to - dirty_from_);
-  }
-  dirty_from_ = dirty_to_ = 0;
+  for (const Change& change : unsynced_)
+    apply(change, durable_);
+  unsynced_.clear();
 }
 
-void MemoryFileData::crash() {
+void MemoryFileData::apply(const Change& change, std::vector<std::byte>& to) {
+  const std::uint64_t end = change.offset + change.bytes.size();
+  if (change.bytes.empty() || end > to.size()) to.resize(end);
+  std::copy(change.bytes.begin(), change.bytes.end(),
+            to.begin() + static_cast<std::ptrdiff_t>(change.offset));
+}
+
+void MemoryFileData::apply_partly(const Change& change, CrashOutcome& outcome,
+                                  std::vector<std::byte>& to) {
+  const std::uint64_t end = change.offset + change.bytes.size();
+  if (change.bytes.empty()) {
+    if (outcome.keep_size()) to.resize(end);
+    return;
+  }
+  const std::uint64_t first = change.offset / kSectorBytes;
+  std::vector<bool> kept((end - 1) / kSectorBytes - first + 1);
+  outcome.keep_sectors(first, kept);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    if (!kept[i]) continue;
+    const std::uint64_t from = std::max(change.offset, (first + i) * kSectorBytes);
+    const std::uint64_t until = std::min(end, (first + i + 1) * kSectorBytes);
+    if (until > to.size()) to.resize(until);
+    std::memcpy(to.data() + from, change.bytes.data() + (from - change.offset), until - from);
+  }
+  if (end > to.size() && outcome.keep_size()) to.resize(end);
+}
+
+void MemoryFileData::crash(CrashOutcome& outcome) {
+  for (const Change& change : unsynced_)
+    apply_partly(change, outcome, durable_);
+  unsynced_.clear();
   live_ = durable_;
-  dirty_from_ = dirty_to_ = 0;
+  users_ = 1;  // its name; handles from before are dead
   recharge();
 }
 
-void MemoryFileData::crash_torn(SeededRandom& random) {
-  const std::uint64_t shorter = std::min(live_.size(), durable_.size());
-  const std::uint64_t span = std::max(live_.size(), durable_.size()) - shorter;
-  std::vector<std::byte> left = durable_;
-  left.resize(shorter + (span > 0 ? random.next() % (span + 1) : 0));
-  const std::uint64_t to = std::min<std::uint64_t>({dirty_to_, left.size(), live_.size()});
-  for (std::uint64_t at = dirty_from_; at < to;) {
-    const std::uint64_t next = std::min(to, (at / kSectorBytes + 1) * kSectorBytes);
-    if (random.next() % 2 == 0) std::memcpy(left.data() + at, live_.data() + at, next - at);
-    at = next;
-  }
-  durable_ = left;
-  crash();
+void MemoryFileData::drop_user() {
+  if (users_ == 0 || --users_ > 0) return;
+  used_ -= charged_;
+  charged_ = 0;
 }
 
-void MemoryFileData::touch(std::uint64_t from, std::uint64_t to) {
-  if (from >= to) return;
-  const bool clean = dirty_from_ >= dirty_to_;
-  dirty_from_ = clean ? from : std::min(dirty_from_, from);
-  dirty_to_ = clean ? to : std::max(dirty_to_, to);
+std::shared_ptr<MemoryFileData> MemoryFileData::clone(std::uint64_t& used) const {
+  auto copy = std::make_shared<MemoryFileData>(used);
+  copy->live_ = live_;
+  copy->durable_ = durable_;
+  copy->unsynced_ = unsynced_;
+  copy->charge(charged_);
+  copy->users_ = std::min(users_, 1);
+  return copy;
 }
 
 void MemoryFileData::charge(std::uint64_t bytes) {
@@ -81,17 +94,68 @@ void MemoryFileData::recharge() {
   used_ += charged_;
 }
 
-void MemoryDirectory::crash(SeededRandom* random) {
-  live = durable;
-  for (auto& [name, node] : live) {
-    if (node.directory != nullptr) {
-      node.directory->crash(random);
-    } else if (random != nullptr) {
-      node.file->crash_torn(*random);
-    } else {
-      node.file->crash();
-    }
+void MemoryDirectory::apply(const Change& change, Entries& to) {
+  if (!change.removed.empty()) to.erase(change.removed);
+  if (!change.added.empty()) to.insert_or_assign(change.added, change.node);
+}
+
+void MemoryDirectory::change(Change change) {
+  if (change.node.file) change.node.file->add_user();
+  for (const std::string& name : {change.removed, change.added}) {
+    const auto replaced = live_.find(name);
+    if (replaced != live_.end()) drop_users(replaced->second);
   }
+  unsynced_.push_back(std::move(change));
+  apply(unsynced_.back(), live_);
+}
+
+void MemoryDirectory::drop_users(const MemoryNode& node) {
+  if (node.file) node.file->drop_user();
+  if (!node.directory) return;
+  for (const auto& [name, below] : node.directory->live_)
+    drop_users(below);
+}
+
+void MemoryDirectory::sync() {
+  durable_ = live_;
+  unsynced_.clear();
+}
+
+void MemoryDirectory::crash(CrashOutcome& outcome, MemoryNodes& seen) {
+  for (const Change& change : std::exchange(unsynced_, {})) {
+    if (outcome.keep_entry()) apply(change, durable_);
+  }
+  live_ = durable_;
+  for (const auto& [name, node] : live_) {
+    const void* identity = node.file ? static_cast<const void*>(node.file.get())
+                                     : static_cast<const void*>(node.directory.get());
+    if (!seen.emplace(identity, node).second) continue;
+    if (node.file) node.file->crash(outcome);
+    if (node.directory) node.directory->crash(outcome, seen);
+  }
+}
+
+std::shared_ptr<MemoryDirectory> MemoryDirectory::clone(std::uint64_t& used,
+                                                        MemoryNodes& seen) const {
+  const auto copy_of = [&](const MemoryNode& node) -> MemoryNode {
+    const void* identity = node.file ? static_cast<const void*>(node.file.get())
+                                     : static_cast<const void*>(node.directory.get());
+    if (identity == nullptr) return {};
+    const auto found = seen.find(identity);
+    if (found != seen.end()) return found->second;
+    MemoryNode copy;
+    if (node.file) copy.file = node.file->clone(used);
+    if (node.directory) copy.directory = node.directory->clone(used, seen);
+    return seen.emplace(identity, copy).first->second;
+  };
+  auto copy = std::make_shared<MemoryDirectory>();
+  for (const auto& [name, node] : live_)
+    copy->live_.emplace(name, copy_of(node));
+  for (const auto& [name, node] : durable_)
+    copy->durable_.emplace(name, copy_of(node));
+  for (const Change& change : unsynced_)
+    copy->unsynced_.push_back({change.removed, change.added, copy_of(change.node)});
+  return copy;
 }
 
 }  // namespace kachel::io

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "io/random.h"
+#include "io/crash_outcome.h"
 
 namespace kachel::io {
 
@@ -28,8 +28,12 @@ class MemoryFileData {
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
   void truncate(std::uint64_t bytes);
   void sync();
-  void crash();
-  void crash_torn(SeededRandom& random);
+  void crash(CrashOutcome& outcome);
+  std::shared_ptr<MemoryFileData> clone(std::uint64_t& used) const;
+
+  /// A live name or an open handle, which the file's space is kept for.
+  void add_user() { ++users_; }
+  void drop_user();
 
   /// Bytes that growing or reserving to `bytes` would take beyond those charged already.
   std::uint64_t cost_of(std::uint64_t bytes) const {
@@ -39,16 +43,21 @@ class MemoryFileData {
   void charge(std::uint64_t bytes);
 
  private:
-  void touch(std::uint64_t from, std::uint64_t to);
+  /// A write, or with no bytes a change of size.
+  struct Change {
+    std::uint64_t offset = 0;  // of a change of size: the new one
+    std::vector<std::byte> bytes;
+  };
+  static void apply(const Change& change, std::vector<std::byte>& to);
+  static void apply_partly(const Change& change, CrashOutcome& outcome, std::vector<std::byte>& to);
   void recharge();
 
   std::uint64_t& used_;
-  std::uint64_t charged_ = 0;  // the larger of size and reservation
+  std::uint64_t charged_ = 0;  // the larger of size and reservation; 0 without users
+  int users_ = 0;
   std::vector<std::byte> live_;
   std::vector<std::byte> durable_;
-  // The range in which live_ may differ from durable_; empty when from >= to.
-  std::uint64_t dirty_from_ = 0;
-  std::uint64_t dirty_to_ = 0;
+  std::vector<Change> unsynced_;  // what leads from durable_ to live_, in order
 };
 
 struct MemoryDirectory;
@@ -59,13 +68,38 @@ struct MemoryNode {
   std::shared_ptr<MemoryDirectory> directory;
 };
 
-struct MemoryDirectory {
-  std::map<std::string, MemoryNode, std::less<>> live;
-  std::map<std::string, MemoryNode, std::less<>> durable;
+/// What one crash, or one copy, has come across: a file may have several names.
+using MemoryNodes = std::map<const void*, MemoryNode>;
 
-  void sync() { durable = live; }
-  /// Back to the durable entries, all the way down; with `random`, files come back torn.
-  void crash(SeededRandom* random);
+class MemoryDirectory {
+ public:
+  using Entries = std::map<std::string, MemoryNode, std::less<>>;
+
+  const Entries& entries() const { return live_; }
+  void add(const std::string& name, MemoryNode node) { change({"", name, std::move(node)}); }
+  void remove(const std::string& name) { change({name, "", {}}); }
+  /// One step: after a crash both have happened, or neither.
+  void rename(const std::string& from, const std::string& to) {
+    change({from, to, live_.at(from)});
+  }
+  void sync();
+  /// All the way down.
+  void crash(CrashOutcome& outcome, MemoryNodes& seen);
+  std::shared_ptr<MemoryDirectory> clone(std::uint64_t& used, MemoryNodes& seen) const;
+
+ private:
+  struct Change {
+    std::string removed;  // empty: none
+    std::string added;    // empty: none
+    MemoryNode node;
+  };
+  static void apply(const Change& change, Entries& to);
+  static void drop_users(const MemoryNode& node);
+  void change(Change change);
+
+  Entries live_;
+  Entries durable_;
+  std::vector<Change> unsynced_;  // what leads from durable_ to live_, in order
 };
 
 }  // namespace kachel::io

@@ -110,7 +110,8 @@ class History {
     } else if (choice < 97) {
       world_.storage.crash();
     } else {
-      world_.storage.crash_torn(random_);
+      io::KeepAtRandom outcome(random_);
+      world_.storage.crash(outcome);
     }
     if (!kill) world_.boot_id[0] = world_.boot_id[0] == '1' ? '2' : '1';
     if (index_lost) world_.lose_index();

@@ -138,6 +138,42 @@ TEST_F(FaultyStorageTest, LostWriteAndLostSyncLookLikeSuccess) {
   EXPECT_EQ(memory_.open("a", OpenMode::kRead).value()->size().value(), 0U);
 }
 
+TEST_F(FaultyStorageTest, MisdirectedWriteLandsInAnotherSector) {
+  const auto file = create_file(storage_, "a", pattern(4 * 512, 1));
+  const auto before = read_bytes(*file, 0, 4 * 512);
+  storage_.inject({.op = FaultOp::kWrite, .kind = FaultKind::kMisdirect});
+  EXPECT_TRUE(write_bytes(*file, 512 + 7, pattern(100, 2)));
+  const auto after = read_bytes(*file, 0, 4 * 512);
+  const auto written = pattern(100, 2);
+  int hits = 0;
+  for (std::size_t sector = 0; sector < 4; ++sector) {
+    const auto* at = &after[sector * 512 + 7];
+    if (!std::equal(written.begin(), written.end(), at)) continue;
+    EXPECT_NE(sector, 1U);
+    ++hits;
+  }
+  EXPECT_EQ(hits, 1);
+  EXPECT_TRUE(std::equal(&after[512], &after[1024], &before[512]));
+}
+
+TEST_F(FaultyStorageTest, ObserverSeesOperationsBeforeTheyHappen) {
+  std::string seen;
+  storage_.observe([&](const Operation& operation) {
+    seen += std::string(operation.path) + ":" + std::to_string(static_cast<int>(operation.op));
+    if (operation.op == FaultOp::kWrite) {
+      seen += "@" + std::to_string(operation.offset) + "+" +
+              std::to_string(operation.parts[0].iov_len) + "/" +
+              std::to_string(memory_.open("a", OpenMode::kRead).value()->size().value());
+    }
+    seen += ' ';
+  });
+  const auto file = create_file(storage_, "a");
+  write_bytes(*file, 0, pattern(10)).value();
+  write_bytes(*file, 10, pattern(20)).value();
+  file->sync().value();
+  EXPECT_EQ(seen, "a:6 a:1@0+0/0 a:1@0+10/0 a:1@10+20/10 a:2 ");
+}
+
 TEST_F(FaultyStorageTest, ProbabilityIsDrawnFromTheSeed) {
   const auto failures = [](std::uint64_t seed) {
     MemoryStorage memory;

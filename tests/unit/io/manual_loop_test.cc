@@ -121,6 +121,20 @@ TEST(ManualLoop, SeedDecidesTheOrderAndRepeatsIt) {
   EXPECT_EQ(tasks, "abcdefgh");  // posted tasks keep their order
 }
 
+TEST(ManualLoop, SlowIoTakesItsTime) {
+  MemoryStorage storage;
+  const auto file = create_file(storage, "a", pattern(4096));
+  ManualClock clock;
+  ManualLoop loop(clock, {.seed = 1, .slow_io_percent = 100, .slow_io_max_ms = 50});
+  TestRequest request(*file);
+  loop.io().submit(request);
+  loop.run_until_idle();
+  EXPECT_EQ(request.completions, 0);
+  EXPECT_EQ(loop.io().in_flight(), 1U);
+  loop.advance_ms(50);
+  EXPECT_EQ(request.completions, 1);
+}
+
 TEST(ManualLoop, UnfinishedIoIsForgottenWithTheLoop) {
   MemoryStorage storage;
   const auto file = create_file(storage, "a", pattern(4096));

@@ -118,7 +118,8 @@ TEST(MemoryStorageCrash, TornCrashMixesSectorsOfOldAndNew) {
   const auto file = durable_file(storage, "a", before);
   write_bytes(*file, 0, after).value();
   SeededRandom random(3);
-  storage.crash_torn(random);
+  KeepAtRandom outcome(random);
+  storage.crash(outcome);
   const auto left = content_of(storage, "a");
   ASSERT_EQ(left.size(), before.size());
   int old_sectors = 0;
@@ -137,13 +138,66 @@ TEST(MemoryStorageCrash, TornCrashKeepsSyncedBytesAndCutsTheTail) {
     const auto file = durable_file(storage, "a", pattern(1000, 1));
     write_bytes(*file, 1000, pattern(5000, 2)).value();
     SeededRandom random(seed);
-    storage.crash_torn(random);
+    KeepAtRandom outcome(random);
+    storage.crash(outcome);
     auto left = content_of(storage, "a");
     ASSERT_GE(left.size(), 1000U);
     ASSERT_LE(left.size(), 6000U);
     left.resize(1000);
     EXPECT_EQ(left, pattern(1000, 1));
   }
+}
+
+TEST(MemoryStorageCrash, KeptEntriesAndSizesAreThere) {
+  MemoryStorage storage;
+  durable_file(storage, "b", pattern(10, 2));
+  create_file(storage, "a", pattern(600, 1));
+  storage.rename("b", "c").value();
+  KeepAll all;
+  storage.crash(all);
+  EXPECT_EQ(storage.list("").value(), (std::vector<std::string>{"a", "c"}));
+  EXPECT_EQ(content_of(storage, "a"), pattern(600, 1));
+}
+
+TEST(MemoryStorageCrash, LaterWriteMayBeThereWithoutTheOneBefore) {
+  class SecondOnly final : public CrashOutcome {
+   public:
+    void keep_sectors(std::uint64_t, std::vector<bool>& kept) override {
+      if (++writes_ == 2) kept.assign(kept.size(), true);
+    }
+    bool keep_size() override { return false; }
+    bool keep_entry() override { return false; }
+
+   private:
+    int writes_ = 0;
+  };
+  MemoryStorage storage;
+  const auto file = durable_file(storage, "a", pattern(100, 1));
+  write_bytes(*file, 100, pattern(50, 2)).value();
+  write_bytes(*file, 150, pattern(50, 3)).value();
+  SecondOnly outcome;
+  storage.crash(outcome);
+  auto expected = pattern(100, 1);
+  expected.resize(150);
+  const auto second = pattern(50, 3);
+  expected.insert(expected.end(), second.begin(), second.end());
+  EXPECT_EQ(content_of(storage, "a"), expected);
+}
+
+TEST(MemoryStorageClone, CopiesWhatIsSyncedAndWhatIsNot) {
+  MemoryStorage storage({.capacity_bytes = 10'000});
+  storage.create_directory("d").value();
+  const auto file = durable_file(storage, "a", pattern(100, 1));
+  write_bytes(*file, 0, pattern(100, 2)).value();
+  const auto copy = storage.clone();
+  write_bytes(*file, 0, pattern(100, 3)).value();
+  file->sync().value();
+  EXPECT_EQ(copy->space().value().available_bytes, 9900U);
+  EXPECT_EQ(content_of(*copy, "a"), pattern(100, 2));
+  EXPECT_TRUE(copy->exists("d").value());
+  copy->crash();
+  EXPECT_EQ(content_of(*copy, "a"), pattern(100, 1));
+  EXPECT_EQ(content_of(storage, "a"), pattern(100, 3));
 }
 
 TEST(MemoryStorageSpace, CapacityBoundsFilesAndReservations) {
