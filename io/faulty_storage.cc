@@ -102,6 +102,13 @@ std::uint64_t FaultyFile::another_place(std::uint64_t offset) const {
   return offset % kSectorBytes + (other == own ? (other + 1) % sectors : other) * kSectorBytes;
 }
 
+std::string_view name_of(FaultOp op) {
+  static constexpr std::string_view kNames[] = {
+      "read",   "write",  "sync", "reserve",          "truncate",      "open", "create",
+      "remove", "rename", "list", "create directory", "sync directory"};
+  return kNames[static_cast<std::size_t>(op)];
+}
+
 FaultyStorage::FaultyStorage(Storage& base, std::uint64_t seed)
     : base_(base), plan_(std::make_shared<FaultPlan>(seed)) {}
 

@@ -43,6 +43,8 @@ enum class FaultOp : std::uint8_t {
   kSyncDirectory,
 };
 
+std::string_view name_of(FaultOp op);
+
 enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost, kMisdirect };
 
 struct Fault {

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <array>
-
-#include "io/check.h"
+#include <cerrno>
 
 namespace kachel::io {
 
@@ -45,9 +44,19 @@ void ManualQueue::step(SeededRandom* random) {
 }
 
 void ManualQueue::complete(std::size_t index) {
-  IoRequest* request = take_at(executed_, index);
+  finish(*take_at(executed_, index));
+}
+
+void ManualQueue::finish(IoRequest& request) {
   --in_flight_;
-  request->on_complete(*request);
+  request.on_complete(request);
+}
+
+IoRequest* ManualQueue::take_any() {
+  for (auto* list : {&queued_, &started_, &executed_}) {
+    if (!list->empty()) return take_at(*list, 0);
+  }
+  return nullptr;
 }
 
 ManualLoop::ManualLoop(ManualClock& clock, const ManualLoopOptions& options)
@@ -97,7 +106,7 @@ std::size_t ManualLoop::run_until_idle(std::size_t steps_max) {
   std::size_t steps = 0;
   while (run_one()) {
     ++steps;
-    KACHEL_CHECK(steps < steps_max, "the loop does not come to rest");
+    if (steps == steps_max) throw std::runtime_error("the loop does not come to rest");
   }
   return steps;
 }
@@ -124,8 +133,22 @@ void ManualLoop::start_io() {
     }
     const std::uint64_t delay_ms =
         1 + random_->next() % std::max<std::uint64_t>(options_.slow_io_max_ms, 1);
+    const TimerId id = last_timer_id_ + 1;
     schedule_after(std::chrono::milliseconds(delay_ms),
-                   [this, request] { queue_.start(*request); });
+                   [this, id] { queue_.start(*slow_.extract(id).mapped()); });
+    slow_.emplace(id, request);
+  }
+}
+
+void ManualLoop::cancel_io() {
+  for (auto& [id, request] : std::exchange(slow_, {})) {
+    cancel(id);
+    queue_.start(*request);
+  }
+  while (IoRequest* request = queue_.take_any()) {
+    request->error = ECANCELED;
+    request->transferred = 0;
+    queue_.finish(*request);
   }
 }
 

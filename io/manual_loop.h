@@ -39,6 +39,10 @@ class ManualQueue final : public IoQueue {
   PooledBuffer acquire_buffer(std::size_t bytes) override { return buffers_.acquire(bytes); }
   IoCounters counters() const override { return counters_.load(); }
 
+  /// The oldest of all in flight, queued or started; null when there is none.
+  IoRequest* take_any();
+  void finish(IoRequest& request);
+
   bool ready() const { return !started_.empty() || !executed_.empty(); }
   /// Carries out and completes the oldest, or with `random` does one step of any.
   void step(SeededRandom* random);
@@ -70,12 +74,15 @@ class ManualLoop final : public Loop {
 
   /// Does one step; false when there is nothing to do at this time.
   bool run_one();
-  /// Steps until there is nothing to do at this time; returns how many. Aborts after
+  /// Steps until there is nothing to do at this time; returns how many. Throws after
   /// `steps_max`: something keeps itself busy.
-  std::size_t run_until_idle(std::size_t steps_max = 10'000'000);
+  std::size_t run_until_idle(std::size_t steps_max = 1'000'000);
   /// Moves the clock on by `ms`, stopping at every timer on the way to run it and all that
   /// follows from it.
   void advance_ms(std::int64_t ms);
+  /// Ends every I/O under way with ECANCELED, those submitted in answer to that too: what
+  /// belongs to one may hold itself until then.
+  void cancel_io();
   bool has_timers() const { return !timers_.empty(); }
 
   IoQueue& io() override { return queue_; }
@@ -108,6 +115,7 @@ class ManualLoop final : public Loop {
   using TimerKey = std::pair<std::int64_t, TimerId>;  // when due, on the monotonic clock
   std::map<TimerKey, Task> timers_;
   TimerId last_timer_id_ = 0;
+  std::map<TimerId, IoRequest*> slow_;  // by the timer that starts it
 };
 
 /// A BlockingPool whose work is steps of a ManualLoop, on its thread.
