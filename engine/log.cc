@@ -19,6 +19,7 @@ Log::Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_se
       open_(core, allocator_) {}
 
 void Log::start(std::uint64_t through) {
+  taken_through_ = through;
   written_through_ = through;
   flushed_through_ = 0;
   core_.durable_through = through;
@@ -97,8 +98,10 @@ bool Log::write_placed(std::vector<Append>& batch, Places& places) {
       continue;
     }
     all = false;
+    // What an earlier attempt wrote into it is there, and stays.
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      if (places[i] == outcome.segment) places[i] = nullptr;
+      const bool failed = batch[i].summary.offset >= outcome.segment->data_end;
+      if (places[i] == outcome.segment && failed) places[i] = nullptr;
     }
   }
   return all;
@@ -146,7 +149,7 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   std::vector<LogRecord> records;
   records.reserve(batch.size());
   std::vector<Waiter> written;
-  written_through_ = std::max(written_through_, batch.back().summary.sequence);
+  taken_through_ = std::max(taken_through_, batch.back().summary.sequence);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (!places[i]) {
@@ -157,20 +160,16 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
     records.push_back({batch[i].summary, places[i]});
     wait_or_acknowledge(batch[i], written);
   }
-  if (!parked_.empty()) {
-    // Nothing past a hole counts as written, or it would be called durable.
-    written_through_ = std::min(written_through_, parked_.front().summary.sequence - 1);
-    if (hurry_) hurry_();
-  }
+  // Nothing past a hole counts as written, or it would be called durable.
+  written_through_ = parked_.empty() ? taken_through_ : parked_.front().summary.sequence - 1;
+  if (!parked_.empty() && hurry_) hurry_();
   core_.queue.written(bytes);
   bytes_since_flush_ += bytes;
   records_since_flush_ += records.size();
   if (!sync_waiters_.empty()) request_sync();
-  if (apply_paused_) {
-    unapplied_.push_back(std::move(records));
-  } else {
-    apply(records);
-  }
+  for (LogRecord& record : records)
+    unapplied_.emplace(record.summary.sequence, std::move(record));
+  apply_in_order();
   acknowledge(std::move(written), {});
   core_.queue.resume_waiters();
   seal_ready();
@@ -243,12 +242,17 @@ void Log::tell_applied() {
     task();
 }
 
-void Log::apply_unapplied() {
-  while (!unapplied_.empty() && !apply_paused_) {
-    std::vector<LogRecord> records = std::move(unapplied_.front());
-    unapplied_.pop_front();
-    apply(records);
-  }
+/// What waits for an earlier record waits to be applied as well: an erase before its put would
+/// erase nothing, and the put would stay.
+void Log::apply_in_order() {
+  if (apply_paused_) return;
+  std::vector<LogRecord> ready;
+  std::uint64_t next = applier_.applied_through() + 1;
+  auto it = unapplied_.begin();
+  for (; it != unapplied_.end() && it->first == next; ++it, ++next)
+    ready.push_back(std::move(it->second));
+  unapplied_.erase(unapplied_.begin(), it);
+  apply(ready);
 }
 
 /// The index knows them now: reads find them there.

@@ -14,6 +14,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -89,7 +90,7 @@ class Log {
   void reject(std::vector<Append>& batch);
   void wait_or_acknowledge(Append& append, std::vector<Waiter>& written);
   void apply(std::vector<LogRecord>& records);
-  void apply_unapplied();
+  void apply_in_order();
   void tell_applied();
   void forget_pending(const std::vector<LogRecord>& records);
   static void acknowledge(std::vector<Waiter> waiters, const Result<void>& result);
@@ -127,9 +128,10 @@ class Log {
   io::Loop::TimerId relaxed_timer_ = 0;
   io::Loop::TimerId tick_timer_ = 0;
   std::vector<Append> parked_;  // found no room; tried again first
-  std::uint64_t written_through_ = 0;
+  std::uint64_t taken_through_ = 0;    // sequence: from the queue
+  std::uint64_t written_through_ = 0;  // sequence: all up to here is with the kernel
   std::deque<Waiter> sync_waiters_;
-  std::deque<std::vector<LogRecord>> unapplied_;
+  std::map<std::uint64_t, LogRecord> unapplied_;                   // written, by sequence
   std::vector<std::pair<std::uint64_t, io::Task>> apply_waiters_;  // sequence
   bool apply_paused_ = false;
   bool mark_due_ = false;

@@ -240,7 +240,7 @@ void Log::flush_index() {
                        });
                      });
   apply_paused_ = false;
-  apply_unapplied();
+  apply_in_order();
 }
 
 Marker Log::make_marker() const {

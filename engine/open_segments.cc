@@ -7,11 +7,12 @@
 namespace kachel {
 namespace {
 
-/// A record that waited for room may be older than the segment: then it goes elsewhere, for a
-/// segment's first sequence is a promise about all of it.
+/// A record that had to wait may be older than what the segment has already: then it goes
+/// elsewhere. A segment's records are in order, and none is older than its first.
 bool fits(const Segment& segment, const Append& append) {
   return segment.state == SegmentState::kOpen &&
          segment.first_sequence <= append.summary.sequence &&
+         segment.last_placed < append.summary.sequence &&
          segment.data_end + append.record.size() <= segment.capacity_bytes;
 }
 
@@ -31,6 +32,7 @@ Result<SegmentPointer> OpenSegments::place(Append& append) {
   append.record.finish({core_.store_id, segment.id, segment.data_end}, append.summary.sequence);
   batch.parts.push_back({append.record.data(), append.record.size()});
   segment.data_end += append.record.size();
+  segment.last_placed = append.summary.sequence;
   batch.end = segment.data_end;
   return chosen;
 }

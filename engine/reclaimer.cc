@@ -50,6 +50,7 @@ struct Reclaimer::Job {
   std::vector<format::RecordSummary> summaries;
   std::size_t next = 0;
   bool appended = false;
+  bool failed = false;  // not all of it could be looked at: it must stay
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
   std::vector<std::byte> window;  // of the file: records are visited in order of offset
@@ -64,6 +65,7 @@ void Reclaimer::schedule_tick() {
   tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
     if (stopping_) return;
     schedule_tick();
+    resting_ = false;
     look();
   });
 }
@@ -83,7 +85,7 @@ void Reclaimer::stop(io::Task done) {
 }
 
 void Reclaimer::look() {
-  if (job_ || stopping_ || !core_.writable) return;
+  if (job_ || stopping_ || resting_ || !core_.writable) return;
   std::vector<SegmentView> views;
   for (const SegmentPointer& segment : core_.segments.all()) {
     views.push_back({segment->id, segment->state == SegmentState::kSealed, segment->bytes,
@@ -106,7 +108,7 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
   core_.env.pool.run([this, job] {
     auto summaries = read_summaries(core_.store_id, core_.mac_key, *job->segment);
     if (summaries) job->summaries = std::move(*summaries);
-    if (!summaries) bump(core_.counters.io_errors);
+    job->failed = !summaries.has_value();
     core_.env.log_loop.post([this, job] { step(job); });
   });
 }
@@ -115,6 +117,7 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
   for (std::size_t i = 0; i < kRecordsPerStep && job->next < job->summaries.size(); ++i) {
     visit(*job, job->summaries[job->next++]);
   }
+  if (job->failed) return give_up(*job);
   if (job->next < job->summaries.size()) {
     core_.env.log_loop.post([this, job] { step(job); });
   } else {
@@ -122,11 +125,19 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
   }
 }
 
+/// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
+/// again later. What was appended for its sake does no harm.
+void Reclaimer::give_up(Job& job) {
+  bump(core_.counters.io_errors);
+  job.segment->state = SegmentState::kSealed;
+  finish(Next::kTick);
+}
+
 void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
   const auto then = [this, job](bool durable) {
     if (durable) return drop(job);
     job->segment->state = SegmentState::kSealed;  // nothing may go while nothing is durable
-    finish();
+    finish(Next::kTick);
   };
   if (job->appended) {
     log_.checkpoint([then](Result<void> done) { then(done.has_value()); });
@@ -168,9 +179,9 @@ void Reclaimer::visit_put(Job& job, const format::RecordSummary& summary) {
     }
     Row row;
     if (job.reason == Reason::kExpired && job.segment->has_later_expiries &&
-        is_current(shard, summary, row)) {
+        is_current(job, shard, summary, row)) {
       const bool alive = row.expires_at_ms == 0 || row.expires_at_ms > core_.clock.now_ms();
-      if (alive) return keep_put_off(job, summary, row);
+      if (alive && keep_put_off(job, summary, row)) return;
     }
   }
   // An older copy may lie in a segment that stays: without this it would come back to life
@@ -209,11 +220,12 @@ bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& 
 }
 
 /// Its expiry was put off beyond its segment's: it moves on with the expiry in force.
-void Reclaimer::keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row) {
+bool Reclaimer::keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row) {
   auto record = read_record(job, summary);
   if (!record) {
     bump(core_.counters.damaged_reads);
-    return;
+    job.failed |= record.error().code == ErrorCode::kIo;
+    return false;
   }
   format::RecordMeta meta = record->meta;
   meta.flags = format::kFlagMoved;
@@ -227,6 +239,7 @@ void Reclaimer::keep_put_off(Job& job, const format::RecordSummary& summary, con
   again.bucket = bucket_until(row.expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
   append(job, std::move(again));
   bump(core_.counters.reinserted_entries);
+  return true;
 }
 
 /// Through a window that is read in large pieces: victims are walked in order of offset.
@@ -243,7 +256,7 @@ Result<format::DecodedRecord> Reclaimer::read_record(Job& job,
     }
     job.window.resize(*got);
     job.window_start = summary.offset;
-    if (*got < summary.size) return Error{ErrorCode::kCorrupt, "the segment ends early"};
+    if (*got < summary.size) return Error{ErrorCode::kIo, "the segment ends early"};
   }
   const std::span<const std::byte> bytes =
       std::span(job.window).subspan(summary.offset - job.window_start, summary.size);
@@ -252,9 +265,10 @@ Result<format::DecodedRecord> Reclaimer::read_record(Job& job,
 
 /// Under the shard's lock: whether the index's row is this record, and no change is on its
 /// way. The log thread may wait for the disk here, and seldom does.
-bool Reclaimer::is_current(Shard& shard, const format::RecordSummary& summary, Row& row) {
+bool Reclaimer::is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row) {
   if (shard.pending.contains(summary.mac)) return false;
   const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
+  job.failed |= lookup.status == LookupStatus::kFailed;
   if (lookup.status != LookupStatus::kFound || lookup.row.version != summary.version) return false;
   row = lookup.row;
   return !core_.fences.is_fenced(summary.space, row.version);
@@ -270,7 +284,7 @@ void Reclaimer::visit_expiry(Job& job, const format::RecordSummary& summary) {
   Shard& shard = core_.shard(summary.mac);
   const std::lock_guard lock(shard.mutex);
   Row row;
-  if (!is_current(shard, summary, row)) return;
+  if (!is_current(job, shard, summary, row)) return;
   if (row.expiry_sequence != summary.sequence || row.segment_id == job.segment->id) return;
   format::RecordMeta meta;
   meta.type = format::RecordType::kExpiry;
@@ -344,18 +358,22 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
       // Until its removal is durable it may come back, and still counts as a copy.
       if (ok) core_.segments.forget(id);
       if (!ok) bump(core_.counters.io_errors);
-      finish();
+      finish(Next::kNow);
     });
   });
 }
 
-void Reclaimer::finish() {
+void Reclaimer::finish(Next next) {
   job_.reset();
   if (stopping_) {
     if (stopped_) std::exchange(stopped_, nullptr)();
     return;
   }
   log_.allocator().refill();
+  if (next == Next::kTick) {
+    resting_ = true;
+    return;
+  }
   log_.retry_parked();
   look();
 }

@@ -29,6 +29,8 @@ class Reclaimer {
 
  private:
   enum class Reason : std::uint8_t { kExpired, kSpace };
+  /// When to look for the next victim: after a failure not at once, or it would be the same.
+  enum class Next : std::uint8_t { kNow, kTick };
   struct Job;
 
   void schedule_tick();
@@ -41,19 +43,21 @@ class Reclaimer {
   void visit_expiry(Job& job, const format::RecordSummary& summary);
   void visit_fence(Job& job, const format::RecordSummary& summary);
   bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
-  void keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row);
-  bool is_current(Shard& shard, const format::RecordSummary& summary, Row& row);
+  bool keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row);
+  bool is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row);
   Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary);
   void append_again(Job& job, const format::RecordSummary& summary);
   void append(Job& job, Append append);
   void drop_when_durable(const std::shared_ptr<Job>& job);
   void drop(const std::shared_ptr<Job>& job);
-  void finish();
+  void give_up(Job& job);
+  void finish(Next next);
 
   Core& core_;
   Log& log_;
   std::shared_ptr<Job> job_;
   io::Loop::TimerId tick_timer_ = 0;
+  bool resting_ = false;  // until the next tick, after a failure
   bool stopping_ = false;
   io::Task stopped_;
 };

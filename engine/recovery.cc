@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t kApplyBatch = 4096;
 constexpr std::size_t kFlushEvery = 32 * 1024;  // records; when memory asks for it, too
 constexpr std::uint64_t kNoCut = ~std::uint64_t{0};
+constexpr std::string_view kSegments = "segments";
 constexpr std::string_view kQuarantine = "quarantine";
+constexpr std::size_t kBlankChunkBytes = 64 * 1024;
 }  // namespace
 
 struct Recovery::Source {
@@ -62,7 +64,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  if (*size == 0) {  // a spare that never took a record
+  if (*size < format::kSegmentHeaderBytes) {  // a spare that never took a whole record
     file->reset();
     return core_.env.storage.remove(path);
   }
@@ -72,10 +74,12 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   bytes.resize(*got);
   auto header = format::decode_segment_header(bytes, core_.store_id, id);
   const bool has_header = header.has_value();
+  const std::string header_error = has_header ? "" : header.error().message;
   if (!header) {
     if (header.error().code == ErrorCode::kVersion) return header.error();
     if (header.error().code == ErrorCode::kForeign) {
       file->reset();
+      ++result_.stats.damaged_segments;
       return set_aside(id, header.error().message);
     }
     // The header is damaged; its records say for themselves where they belong.
@@ -86,7 +90,6 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
     guess.first_sequence = 1;
     guess.capacity_bytes = *size;
     header = guess;
-    ++result_.stats.damaged_segments;
   }
   core_.clock.raise(header->created_ms);
   Loaded loaded;
@@ -97,6 +100,16 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   auto trailer = read_trailer(core_.store_id, id, *segment.file, *size);
   if (!trailer && trailer.error().code == ErrorCode::kVersion) return trailer.error();
   if (!trailer && trailer.error().code == ErrorCode::kIo) return trailer.error();
+  if (!has_header && !trailer) {
+    auto ours = holds_records(segment);
+    if (!ours) return ours.error();
+    if (!*ours) {
+      loaded.segment.reset();
+      return drop_or_set_aside(id, header_error);
+    }
+  }
+  // A power cut may tear the first write of a segment; anything else is damage.
+  if (!has_header && (trailer || same_boot())) ++result_.stats.damaged_segments;
   if (trailer && has_header) {
     loaded.sealed = true;
     loaded.highest_sequence = trailer->highest_sequence;
@@ -111,9 +124,40 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   return {};
 }
 
+Result<bool> Recovery::holds_records(const Segment& segment) const {
+  bool found = false;
+  auto scan =
+      format::scan_segment(*segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
+                           [&](const format::DecodedRecord&, std::uint64_t) { found = true; });
+  if (!scan) return scan.error();
+  return found;
+}
+
+/// A file without a header and without a record: zeros are what a power cut leaves of a first
+/// write, and mean nothing.
+Result<void> Recovery::drop_or_set_aside(std::uint64_t id, const std::string& why) {
+  const std::string path = segment_path(id);
+  auto file = core_.env.storage.open(path, io::OpenMode::kRead);
+  if (!file) return file.error();
+  std::vector<std::byte> chunk(kBlankChunkBytes);
+  for (std::uint64_t offset = 0;; offset += chunk.size()) {
+    auto got = (*file)->read_at(offset, chunk);
+    if (!got) return got.error();
+    const auto end = chunk.begin() + static_cast<std::ptrdiff_t>(*got);
+    const bool blank =
+        std::all_of(chunk.begin(), end, [](std::byte b) { return b == std::byte{}; });
+    if (!blank) break;
+    if (*got == chunk.size()) continue;
+    file->reset();
+    return core_.env.storage.remove(path);
+  }
+  file->reset();
+  if (same_boot()) ++result_.stats.damaged_segments;
+  return set_aside(id, why);
+}
+
 /// What is not this store's is moved out of the way, never removed.
 Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
-  ++result_.stats.damaged_segments;
   if (auto made = core_.env.storage.create_directory(kQuarantine); !made) return made;
   const std::string path = segment_path(id);
   const std::string aside = std::string(kQuarantine) + path.substr(path.find('/'));
@@ -122,7 +166,11 @@ Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
     return Error{renamed.error().code, path + ": " + why + "; it could not be moved to " + aside +
                                            ": " + renamed.error().message};
   }
-  return core_.env.storage.sync_directory("segments");
+  // First where it is now, or a power cut could leave it in neither place.
+  for (const std::string_view directory : {kQuarantine, std::string_view(), kSegments}) {
+    if (auto synced = core_.env.storage.sync_directory(directory); !synced) return synced;
+  }
+  return {};
 }
 
 /// What the index has already goes straight into the footer to be; what is above the marker is
@@ -135,6 +183,10 @@ Result<void> Recovery::scan_unsealed() {
     auto scan = format::scan_segment(
         *segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
         [&](const format::DecodedRecord& record, std::uint64_t offset) {
+          if (offset > loaded.scanned_end) {
+            loaded.gaps.push_back({offset - loaded.scanned_end, record.meta.sequence});
+          }
+          loaded.scanned_end = offset + record.size;
           core_.clock.raise(record.meta.created_ms);
           loaded.highest_sequence = std::max(loaded.highest_sequence, record.meta.sequence);
           if (record.meta.type == format::RecordType::kPut) ++loaded.puts;
@@ -148,8 +200,6 @@ Result<void> Recovery::scan_unsealed() {
         });
     if (!scan) return scan.error();
     loaded.scan = *scan;
-    result_.stats.damaged_records += scan->damaged_ranges;
-    result_.stats.damaged_bytes += scan->damaged_bytes;
     if (loaded.lost_its_footer && loaded.live_before > loaded.puts) {
       result_.stats.damaged_records += loaded.live_before - loaded.puts;
     }
@@ -251,6 +301,10 @@ std::uint64_t Recovery::highest_found() const {
   return highest;
 }
 
+bool Recovery::same_boot() const {
+  return boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
+}
+
 /// The highest sequence through which everything is known to have been durable.
 std::uint64_t Recovery::known_durable(std::uint64_t marker) const {
   std::uint64_t durable = marker;
@@ -286,27 +340,43 @@ std::uint64_t Recovery::find_cut(std::uint64_t from) const {
   return kNoCut;
 }
 
-Result<void> Recovery::replay() {
-  const bool same_boot = boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
-  const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
-  std::uint64_t cut = kNoCut;
-  if (!result_.stats.clean && (!same_boot || relaxed)) {
-    std::uint64_t promised = known_durable(applied_through_);
-    if (same_boot) {
-      // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
-      for (const Loaded& loaded : loaded_) {
-        for (const format::RecordSummary& record : loaded.scanned) {
-          promised = std::max(promised, record.written_through);
-        }
-      }
-    }
-    cut = find_cut(promised);
-  }
+/// The highest sequence through which everything is known to have been handed to the kernel.
+std::uint64_t Recovery::known_written() const {
+  std::uint64_t written = known_durable(applied_through_);
   for (const Loaded& loaded : loaded_) {
-    // Bytes that are no record at the end: torn by a power cut, or else damaged.
-    if (!same_boot || loaded.scan.tail_bytes == 0) continue;
+    for (const format::RecordSummary& record : loaded.scanned)
+      written = std::max(written, record.written_through);
+  }
+  return written;
+}
+
+/// Bytes that are no record: torn by a crash, or else damaged. Up to `there` everything was
+/// handed to the kernel once. Before a record of the same segment that a kill has left, nothing
+/// can be torn: `in_order`.
+void Recovery::count_damage(std::uint64_t there, bool in_order) {
+  const bool lacks_records = find_cut(known_durable(applied_through_)) <= there;
+  for (const Loaded& loaded : loaded_) {
+    for (const Gap& gap : loaded.gaps) {
+      if (!in_order && gap.next_sequence > there) continue;
+      ++result_.stats.damaged_records;
+      result_.stats.damaged_bytes += gap.bytes;
+    }
+    if (loaded.scan.tail_bytes == 0 || !lacks_records) continue;
     ++result_.stats.damaged_records;
     result_.stats.damaged_bytes += loaded.scan.tail_bytes;
+  }
+}
+
+Result<void> Recovery::replay() {
+  const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
+  std::uint64_t cut = kNoCut;
+  if (result_.stats.clean) {
+    count_damage(kNoCut, true);
+  } else {
+    // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
+    const std::uint64_t there = same_boot() ? known_written() : known_durable(applied_through_);
+    if (!same_boot() || relaxed) cut = find_cut(there);
+    count_damage(there, same_boot() && !relaxed);
   }
   std::vector<Source> sources;
   for (Loaded& loaded : loaded_) {
@@ -475,7 +545,7 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
     }
     const bool empty = loaded.footer.entries() == 0;
     loaded.scanned = {};
-    if (empty && loaded.scan.tail_bytes != 0) {
+    if (empty && loaded.scan.tail_bytes != 0 && same_boot()) {
       core_.segments.remove(segment.id);
       core_.segments.forget(segment.id);
       if (auto aside = set_aside(segment.id, "no record in it is whole"); !aside) return aside;
@@ -496,6 +566,8 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
       std::vector<std::byte> header = format::encode_segment_header(layout);
       iovec head{header.data(), header.size()};
       if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
+      // Before there is a footer: a sealed segment without a header would be a damaged one.
+      if (auto synced = segment.file->sync(); !synced) return synced;
     }
     if (auto written = segment.file->write_at(data_end, std::span(&part, 1)); !written) {
       return written;

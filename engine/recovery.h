@@ -34,11 +34,18 @@ class Recovery {
   Result<RecoveryResult> run();
 
  private:
+  /// A stretch of an unsealed segment that is no record, with one after it.
+  struct Gap {
+    std::uint64_t bytes = 0;
+    std::uint64_t next_sequence = 0;
+  };
   struct Loaded {
     SegmentPointer segment;
     bool sealed = false;
     bool header_damaged = false;
-    format::ScanResult scan;                     // of unsealed ones
+    format::ScanResult scan;  // of unsealed ones
+    std::vector<Gap> gaps;    // of unsealed ones
+    std::uint64_t scanned_end = format::kSegmentHeaderBytes;
     std::uint64_t highest_sequence = 0;          // of sealed ones, from the trailer
     std::vector<format::RecordSummary> scanned;  // of unsealed ones: what is above the marker
     format::FooterBuilder footer;                // of unsealed ones: what goes before that
@@ -52,6 +59,8 @@ class Recovery {
 
   Result<void> load_segments();
   Result<void> load_segment(std::uint64_t id);
+  Result<bool> holds_records(const Segment& segment) const;
+  Result<void> drop_or_set_aside(std::uint64_t id, const std::string& why);
   Result<void> set_aside(std::uint64_t id, const std::string& why);
   Result<void> scan_unsealed();
   void add_to_footer(Loaded& loaded, const format::SegmentHeader& header,
@@ -59,6 +68,9 @@ class Recovery {
   Result<void> open_index();
   Result<void> restore_books(const Marker& marker);
   void note_lost_footer(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
+  bool same_boot() const;
+  std::uint64_t known_written() const;
+  void count_damage(std::uint64_t there, bool in_order);
   std::uint64_t highest_found() const;
   std::uint64_t known_durable(std::uint64_t marker) const;
   Result<void> replay();

@@ -63,6 +63,7 @@ class Segment {
   std::map<Namespace, std::uint64_t> live_entries;
   bool has_later_expiries = false;
   std::uint64_t data_end = format::kSegmentHeaderBytes;
+  std::uint64_t last_placed = 0;  // sequence
   std::uint64_t synced_end = 0;
   std::uint64_t applied_end = format::kSegmentHeaderBytes;
   std::uint64_t highest_sequence = 0;

@@ -10,8 +10,11 @@ Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t 
   std::vector<std::byte> bytes(length);
   auto got = file.read_at(offset, bytes);
   if (!got) return got.error();
-  if (*got != length) return Error{ErrorCode::kCorrupt, "the file ends early"};
-  return bytes;
+  if (*got == length) return bytes;
+  auto size = file.size();
+  if (!size) return size.error();
+  const bool inside = offset + length <= *size;
+  return Error{inside ? ErrorCode::kIo : ErrorCode::kCorrupt, "the file ends early"};
 }
 
 /// The table has no room for what these say; without it a start would take a gap in the
@@ -70,10 +73,17 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
                                                           format::ScanResult* scanned) {
   auto table = read_table(store_id, segment);
   if (table || table.error().code == ErrorCode::kIo) return table;
+  // The table may have been torn while it was written over records that a start had dropped:
+  // those are not to come back.
+  auto size = segment.file->size();
+  if (!size) return size.error();
+  const auto trailer = read_trailer(store_id, segment.id, *segment.file, *size);
+  const std::uint64_t data_end = trailer ? trailer->table_offset : *size;
   std::vector<format::RecordSummary> summaries;
   auto scan = format::scan_segment(
       *segment.file, store_id, segment.id, format::kSegmentHeaderBytes,
       [&](const format::DecodedRecord& record, std::uint64_t offset) {
+        if (offset >= data_end) return;
         summaries.push_back(format::summarize(record.meta, offset, record.size, mac_key));
       });
   if (!scan) return scan.error();

@@ -29,7 +29,7 @@ struct SegmentHeader {
   std::uint64_t capacity_bytes = 0;
 };
 std::vector<std::byte> encode_segment_header(const SegmentHeader& header);
-/// kForeign: another store's, or no segment; kVersion: too new; kCorrupt otherwise.
+/// kForeign: another store's; kVersion: too new; kCorrupt otherwise.
 Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
                                             const StoreId& store_id, std::uint64_t segment_id);
 

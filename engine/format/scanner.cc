@@ -47,8 +47,9 @@ class Window {
     if (read == 0) return {};
     const auto got = file_.read_at(begin_ + kept, std::span(buffer_).subspan(kept, read));
     if (!got) return got.error();
+    // What can't be read is not known to be absent.
+    if (*got < read) return Error{ErrorCode::kIo, "a read ended before the end of the file"};
     filled_ += *got;
-    if (*got < read) end_ = begin_ + filled_;  // cut meanwhile
     return {};
   }
 

@@ -42,7 +42,7 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
   }
   bytes = bytes.first(kSegmentHeaderBytes);
   if (!has_magic(bytes, kMagic)) {
-    return error(ErrorCode::kForeign, segment_id, "this is no Kachel segment");
+    return error(ErrorCode::kCorrupt, segment_id, "this is no Kachel segment");
   }
   if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
 

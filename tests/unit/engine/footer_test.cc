@@ -106,7 +106,7 @@ TEST(SegmentHeader, SaysWhetherItIsForeignOrMisplaced) {
             ErrorCode::kForeign);
   EXPECT_EQ(decode_segment_header(bytes, kStore, kSegment + 1).error().code, ErrorCode::kCorrupt);
   const Bytes zeros(kSegmentHeaderBytes);
-  EXPECT_EQ(decode_segment_header(zeros, kStore, kSegment).error().code, ErrorCode::kForeign);
+  EXPECT_EQ(decode_segment_header(zeros, kStore, kSegment).error().code, ErrorCode::kCorrupt);
 }
 
 TEST(SegmentHeader, ANewerFormatIsRefusedByName) {
