@@ -1,0 +1,193 @@
+#include "tests/simulator/fault_profile.h"
+
+#include <algorithm>
+
+namespace kachel::sim {
+namespace {
+
+constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kTightSegments = 14;
+
+io::FaultOp draw_name_op(Choices& choices) {
+  static constexpr io::FaultOp kOps[] = {io::FaultOp::kCreate, io::FaultOp::kRemove,
+                                         io::FaultOp::kReserve, io::FaultOp::kTruncate,
+                                         io::FaultOp::kSyncDirectory};
+  return kOps[choices.choose(std::size(kOps))];
+}
+
+}  // namespace
+
+FaultProfile FaultProfile::draw(Choices& choices) {
+  FaultProfile profile;
+  profile.kind_ = static_cast<Kind>(choices.choose(static_cast<std::size_t>(Kind::kCount)));
+  profile.clock_jumps = choices.one_in(4);
+  return profile;
+}
+
+std::string_view FaultProfile::name() const {
+  static constexpr std::string_view kNames[] = {
+      "no errors",   "no errors", "write errors",  "no space",   "sync errors",   "name errors",
+      "read errors", "slow I/O",  "index trouble", "small disk", "short of room", "lies"};
+  static_assert(std::size(kNames) == static_cast<std::size_t>(Kind::kCount));
+  return kNames[static_cast<std::size_t>(kind_)];
+}
+
+void FaultProfile::choose_setup(Setup& setup, Choices& choices) const {
+  if (kind_ == Kind::kSlow) {
+    setup.slow_io_percent = 30;
+    setup.slow_io_max_ms = choices.one_in(3) ? 8'000 : 50;
+  }
+  if (kind_ == Kind::kSmallDisk) setup.device_bytes = (1 + choices.choose(3)) * kMiB;
+  if (kind_ == Kind::kTight) setup.options.capacity_bytes = 64 * kMiB;
+}
+
+void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) const {
+  static constexpr std::uint64_t kFlushAtRows[] = {0, 4, 16, 50};
+  IndexDisk& index = *world.index_disk;
+  index.flush_at_rows = kFlushAtRows[choices.choose(4)];
+  index.flush_max_ms = choices.one_in(4) ? 2'000 : 20;
+  index.needs_disk_percent = choices.one_in(3) ? 20 : 0;
+  if (kind_ == Kind::kIndexTrouble) {
+    index.flush_error_percent = 40;
+    index.read_error_percent = choices.one_in(2) ? 5 : 0;
+    index.needs_disk_percent = 30;
+    index.flush_at_rows = 4;
+  }
+  if (kind_ == Kind::kTight) {
+    index.fake_bytes = 64 * kMiB - kTightSegments * world.setup.options.segment_bytes;
+  }
+  restart(world, oracle);
+}
+
+void FaultProfile::restart(World& world, Oracle& oracle) const {
+  // Relaxed puts are acknowledged before they find their place, or none.
+  const bool drops_later = may_drop() && world.setup.options.durability == Durability::kRelaxed;
+  oracle.evicts = kind_ == Kind::kTight || reads_fail() || drops_later;
+  oracle.windows_hold = kind_ != Kind::kSlow;
+  oracle.weak = kind_ == Kind::kLies;
+}
+
+void FaultProfile::arm(World& world, io::Fault fault, FaultClass counted) {
+  count(world);
+  counted_ = counted;
+  world.storage->inject(std::move(fault));
+}
+
+void FaultProfile::count(World& world) {
+  world.faults.note(counted_, world.storage->injected() - injected_);
+  injected_ = world.storage->injected();
+}
+
+void FaultProfile::calm(World& world) {
+  count(world);
+  world.storage->clear();
+}
+
+void FaultProfile::strike(World& world, Oracle& oracle, Choices& choices) {
+  if (!choices.one_in(12)) return;
+  io::Fault fault;
+  fault.path_contains = "segments";
+  fault.skip = choices.choose(3);
+  fault.times = 1 + choices.choose(4);
+  switch (kind_) {
+    case Kind::kWriteErrors:
+      fault.op = io::FaultOp::kWrite;
+      fault.kind = choices.one_in(2) ? io::FaultKind::kShort : io::FaultKind::kError;
+      oracle.windows_hold = false;
+      return arm(
+          world, fault,
+          fault.kind == io::FaultKind::kShort ? FaultClass::kShortWrite : FaultClass::kWriteError);
+    case Kind::kNoSpace:
+      fault.op = choices.one_in(2) ? io::FaultOp::kWrite : io::FaultOp::kReserve;
+      fault.times = 1 + choices.choose(30);
+      fault.error_number = ENOSPC;
+      oracle.windows_hold = false;
+      return arm(world, fault, FaultClass::kNoSpace);
+    case Kind::kSyncErrors:
+      if (!choices.one_in(4)) return;
+      fault.op = io::FaultOp::kSync;
+      oracle.device_failed = true;
+      oracle.windows_hold = false;
+      return arm(world, fault, FaultClass::kSyncError);
+    case Kind::kNameErrors:
+      fault.op = draw_name_op(choices);
+      if (choices.one_in(4)) fault.path_contains = "superblock";
+      oracle.windows_hold = false;
+      return arm(world, fault, FaultClass::kNameError);
+    case Kind::kReadErrors:
+      fault.op = io::FaultOp::kRead;
+      fault.kind = choices.one_in(2) ? io::FaultKind::kShort : io::FaultKind::kError;
+      return arm(
+          world, fault,
+          fault.kind == io::FaultKind::kShort ? FaultClass::kShortRead : FaultClass::kReadError);
+    case Kind::kLies:
+      fault.op = io::FaultOp::kWrite;
+      fault.kind = choices.one_in(2) ? io::FaultKind::kLost : io::FaultKind::kMisdirect;
+      return arm(world, fault,
+                 fault.kind == io::FaultKind::kLost ? FaultClass::kLostWrite
+                                                    : FaultClass::kMisdirectedWrite);
+    default:
+      return;
+  }
+}
+
+bool FaultProfile::strikes_starts() const {
+  return kind_ == Kind::kWriteErrors || kind_ == Kind::kNoSpace || kind_ == Kind::kSyncErrors ||
+         kind_ == Kind::kNameErrors || kind_ == Kind::kReadErrors;
+}
+
+void FaultProfile::strike_start(World& world, Choices& choices) {
+  io::Fault fault;
+  fault.skip = choices.choose(12);
+  fault.op = draw_name_op(choices);
+  FaultClass counted = FaultClass::kNameError;
+  if (kind_ == Kind::kWriteErrors || kind_ == Kind::kNoSpace) {
+    fault.op = io::FaultOp::kWrite;
+    fault.error_number = kind_ == Kind::kNoSpace ? ENOSPC : EIO;
+    if (choices.one_in(2)) fault.kind = io::FaultKind::kShort;
+    counted = kind_ == Kind::kNoSpace ? FaultClass::kNoSpace : FaultClass::kWriteError;
+  } else if (kind_ == Kind::kSyncErrors) {
+    fault.op = io::FaultOp::kSync;
+    counted = FaultClass::kSyncError;
+  } else if (kind_ == Kind::kReadErrors) {
+    fault.op = io::FaultOp::kRead;
+    counted = FaultClass::kReadError;
+  }
+  arm(world, fault, counted);
+}
+
+bool FaultProfile::may_drop() const {
+  return kind_ == Kind::kWriteErrors || kind_ == Kind::kNoSpace || kind_ == Kind::kSyncErrors ||
+         kind_ == Kind::kNameErrors || kind_ == Kind::kSmallDisk || kind_ == Kind::kTight ||
+         kind_ == Kind::kLies || kind_ == Kind::kIndexTrouble;
+}
+
+bool FaultProfile::may_fail() const {
+  return kind_ == Kind::kSyncErrors || kind_ == Kind::kWriteErrors || kind_ == Kind::kNoSpace ||
+         kind_ == Kind::kNameErrors || kind_ == Kind::kSmallDisk || kind_ == Kind::kIndexTrouble;
+}
+
+bool FaultProfile::reads_fail() const {
+  return kind_ == Kind::kReadErrors || kind_ == Kind::kLies || kind_ == Kind::kIndexTrouble;
+}
+
+bool write_partly(World& world, const io::Operation& operation, Choices& choices) {
+  if (operation.op != io::FaultOp::kWrite || operation.parts.empty()) return false;
+  std::vector<std::byte> bytes;
+  for (const iovec& part : operation.parts) {
+    const auto* data = static_cast<const std::byte*>(part.iov_base);
+    bytes.insert(bytes.end(), data, data + part.iov_len);
+  }
+  const std::uint64_t first = operation.offset / kPageBytes;
+  const std::uint64_t pages = (operation.offset + bytes.size() - 1) / kPageBytes - first + 1;
+  const std::uint64_t done = choices.choose(pages + 1);
+  if (done == 0) return false;
+  const std::uint64_t until = (first + done) * kPageBytes - operation.offset;
+  bytes.resize(std::min<std::uint64_t>(bytes.size(), until));
+  auto file = world.disk->open(operation.path, io::OpenMode::kReadWrite);
+  if (!file) return false;
+  iovec part{bytes.data(), bytes.size()};
+  return (*file)->write_at(operation.offset, {&part, 1}).has_value();
+}
+
+}  // namespace kachel::sim

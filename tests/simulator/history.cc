@@ -1,0 +1,393 @@
+#include "tests/simulator/history.h"
+
+#include <cstdio>
+#include <xxhash.h>
+
+#include "tests/simulator/damage.h"
+#include "tests/simulator/fault_profile.h"
+
+namespace kachel::sim {
+namespace {
+
+constexpr std::size_t kMostInFlight = 12;
+// The superblock's clock lags behind by a minute at most.
+constexpr std::int64_t kClockLagMs = 61'000;
+
+Durability durability_of(std::uint64_t seed) {
+  static constexpr Durability kModes[] = {Durability::kRelaxed, Durability::kGroup,
+                                          Durability::kStrict};
+  return kModes[seed % 3];
+}
+
+class History {
+ public:
+  explicit History(const HistoryOptions& options)
+      : options_(options),
+        choices_(options.seed),
+        profile_(FaultProfile::draw(choices_)),
+        world_(setup(), options.seed * 7919),
+        oracle_(4 + choices_.choose(9), world_.setup.options) {
+    in_flight_most_ = 1 + choices_.choose(kMostInFlight);
+    profile_.configure(world_, oracle_, choices_);
+  }
+
+  HistoryResult run();
+
+ private:
+  Setup setup();
+  void start();
+  void act();
+  void put();
+  void erase();
+  void expire();
+  void erase_all();
+  void get();
+  void pass_time();
+  void jump_clock();
+  void stop_in_order();
+  void crash();
+  void go_on(Crash crash, std::int64_t time_ms);
+  void await(bool settled, const bool& answered);
+  void on_operation(const io::Operation& operation);
+  void check_copy(const io::Operation& operation);
+  void fail_if(const std::optional<std::string>& failure) {
+    if (failure && !result_.violation) result_.violation = failure;
+  }
+  void trace(const std::string& what);
+  std::size_t draw_key() { return choices_.choose(oracle_.keys()); }
+  std::int64_t now_ms() const { return world_.store->now_ms(); }
+
+  const HistoryOptions options_;
+  SeededChoices choices_;
+  FaultProfile profile_;
+  World world_;
+  Oracle oracle_;
+  HistoryResult result_;
+  std::size_t in_flight_most_ = 1;
+  std::size_t in_flight_ = 0;
+  std::uint64_t life_ = 0;  // starts so far: answers to an earlier one are late
+  bool watching_ = false;
+  bool was_damaged_ = false;
+  bool over_ = false;
+};
+
+Setup History::setup() {
+  Setup setup;
+  setup.options = Setup::small_options(durability_of(options_.seed));
+  setup.real_index = options_.real_index;
+  profile_.choose_setup(setup, choices_);
+  return setup;
+}
+
+HistoryResult History::run() {
+  try {
+    static constexpr std::string_view kModes[] = {"relaxed", "group", "strict"};
+    const auto mode = static_cast<std::size_t>(world_.setup.options.durability);
+    result_.setting = std::string(kModes[mode]) + ", " + std::string(profile_.name());
+    trace(result_.setting + ", " + std::to_string(in_flight_most_) + " in flight");
+    if (auto opened = world_.open(); !opened) throw Violation(opened.error().message);
+    start();
+    for (std::uint64_t step = 0; step < options_.steps && !result_.violation && !over_; ++step)
+      act();
+  } catch (const std::exception& failure) {
+    fail_if(std::string(failure.what()));
+  }
+  watching_ = false;
+  ++life_;
+  result_.faults.add(world_.faults);
+  return result_;
+}
+
+void History::start() {
+  ++life_;
+  in_flight_ = 0;
+  watching_ = true;
+  world_.storage->observe([this](const io::Operation& operation) { on_operation(operation); });
+  world_.index_disk->on_flush = [this] { on_operation({io::FaultOp::kSync, "the index"}); };
+}
+
+void History::act() {
+  ++result_.operations;
+  profile_.strike(world_, oracle_, choices_);
+  const std::size_t choice = choices_.choose(1000);
+  if (choice < 380) return put();
+  if (choice < 490) return erase();
+  if (choice < 550) return expire();
+  if (choice < 558) return erase_all();
+  if (choice < 760) return get();
+  if (choice < 950) return pass_time();
+  if (choice < 960) return jump_clock();
+  if (choice < 970) return stop_in_order();
+  crash();
+}
+
+/// Later operations of the model come after this one in the log only if its place is settled.
+void History::await(bool settled, const bool& answered) {
+  if (!settled) world_.settle([&] { return answered; });
+  if (in_flight_ > in_flight_most_) world_.run();
+  if (in_flight_ > in_flight_most_) world_.settle([&] { return in_flight_ <= in_flight_most_; });
+}
+
+void History::put() {
+  static constexpr std::int64_t kLifetimesMs[] = {0, 0, 0, 2'000, 20'000, 200'000};
+  Op op;
+  op.kind = OpKind::kPut;
+  op.key = draw_key();
+  const bool large = choices_.one_in(12);
+  op.value = oracle_.make_value(op.key, large ? 20'000 + choices_.choose(30'000) : 300, !large);
+  if (const std::int64_t life = kLifetimesMs[choices_.choose(6)]; life != 0) {
+    op.expires_at_ms = now_ms() + life;
+  }
+  const std::size_t index = oracle_.begin(op);
+  trace("put " + Oracle::key_name(op.key) + " value " + std::to_string(op.value));
+  ++in_flight_;
+  auto answered = std::make_shared<bool>(false);  // outlives this call when the answer is late
+  PutOptions put;
+  put.expires_at_ms = op.expires_at_ms;
+  const bool settled = world_.worker->put(
+      world_.space, Oracle::key_name(op.key), oracle_.text(op.value), put,
+      [this, index, answered, life = life_](Result<PutOutcome> outcome) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        OpState state = OpState::kFailed;
+        if (outcome) {
+          state = *outcome == PutOutcome::kStored ? OpState::kDone : OpState::kDropped;
+          if (state == OpState::kDropped && !profile_.may_drop()) {
+            fail_if("a put was dropped without need");
+          }
+        }
+        oracle_.end(index, state, world_.time_ms());
+      });
+  await(settled, *answered);
+}
+
+void History::erase() {
+  Op op;
+  op.kind = OpKind::kErase;
+  op.key = draw_key();
+  const bool may_be_there = oracle_.may_be_there(op.key, now_ms());
+  const bool may_be_absent = oracle_.may_be_absent(op.key, now_ms());
+  const std::size_t index = oracle_.begin(op);
+  trace("erase " + Oracle::key_name(op.key));
+  ++in_flight_;
+  auto answered = std::make_shared<bool>(false);
+  const bool settled = world_.worker->erase(
+      world_.space, Oracle::key_name(op.key), {},
+      [=, this, life = life_](Result<EraseOutcome> outcome) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        OpState state = OpState::kFailed;
+        if (outcome && *outcome == EraseOutcome::kErased) state = OpState::kDone;
+        if (outcome && *outcome == EraseOutcome::kAbsent) state = OpState::kNoEffect;
+        if (state == OpState::kDone && !may_be_there && !oracle_.weak)
+          fail_if("an absent entry was erased");
+        if (state == OpState::kNoEffect && !may_be_absent && !oracle_.weak) {
+          fail_if("an entry that is there was not erased: " + Oracle::key_name(op.key));
+        }
+        if (state == OpState::kFailed && !profile_.may_fail()) fail_if("an erase failed");
+        oracle_.end(index, state, world_.time_ms());
+      });
+  await(settled, *answered);
+}
+
+void History::expire() {
+  Op op;
+  op.kind = OpKind::kExpire;
+  op.key = draw_key();
+  op.expires_at_ms = now_ms() + 1'000 + static_cast<std::int64_t>(choices_.choose(60'000));
+  const std::size_t index = oracle_.begin(op);
+  trace("expire " + Oracle::key_name(op.key) + " at " + std::to_string(op.expires_at_ms));
+  ++in_flight_;
+  auto answered = std::make_shared<bool>(false);
+  const bool settled = world_.worker->change_expiry(
+      world_.space, Oracle::key_name(op.key), {op.expires_at_ms, {}, {}},
+      [=, this, life = life_](Result<ExpiryOutcome> outcome) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        OpState state = OpState::kFailed;
+        if (outcome) {
+          state = *outcome == ExpiryOutcome::kChanged ? OpState::kDone : OpState::kNoEffect;
+        }
+        oracle_.end(index, state, world_.time_ms());
+      });
+  await(settled, *answered);
+}
+
+void History::erase_all() {
+  Op op;
+  op.kind = OpKind::kEraseAll;
+  const std::size_t index = oracle_.begin(op);
+  trace("erase all");
+  ++in_flight_;
+  auto answered = std::make_shared<bool>(false);
+  const bool settled =
+      world_.worker->erase_all(world_.space, [=, this, life = life_](Result<void> outcome) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        oracle_.end(index, outcome ? OpState::kDone : OpState::kFailed, world_.time_ms());
+      });
+  await(settled, *answered);
+}
+
+void History::get() {
+  const std::size_t key = draw_key();
+  const std::size_t from = oracle_.issued();
+  const std::int64_t from_ms = now_ms();
+  trace("get " + Oracle::key_name(key));
+  auto answered = std::make_shared<bool>(false);
+  ++in_flight_;
+  (void)world_.worker->get(
+      world_.space, Oracle::key_name(key),
+      [=, this, life = life_](Result<std::optional<Found>> found) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        if (!found || !*found) {
+          if (profile_.reads_fail()) return;
+          if (!found) return fail_if("a get failed: " + found.error().message);
+        }
+        std::optional<Sighting> seen;
+        if (*found) {
+          seen = Sighting{std::string((*found)->entry->value()), (*found)->expires_at_ms};
+        }
+        try {
+          oracle_.check_get(key, seen, from, from_ms, now_ms());
+        } catch (const Violation& violation) {
+          fail_if(std::string(violation.what()));
+        }
+      });
+  await(true, *answered);
+}
+
+void History::pass_time() {
+  static constexpr std::size_t kMostMs[] = {3, 60, 300, 3'000, 3'000, 100'000};
+  const auto ms = static_cast<std::int64_t>(choices_.choose(kMostMs[choices_.choose(6)]));
+  trace("advance " + std::to_string(ms) + " ms");
+  world_.advance(ms);
+}
+
+void History::jump_clock() {
+  if (!profile_.clock_jumps) return;
+  const auto by = static_cast<std::int64_t>(choices_.choose(200'000)) - 100'000;
+  trace("the wall clock jumps by " + std::to_string(by) + " ms");
+  result_.faults.note(FaultClass::kClockJump);
+  world_.clock.set_wall_ms(world_.clock.wall_ms() + by);
+}
+
+void History::stop_in_order() {
+  trace("stop");
+  const std::int64_t before_ms = now_ms();
+  auto closed = world_.close();
+  ++life_;
+  if (!closed && !profile_.may_fail())
+    throw Violation("the stop failed: " + closed.error().message);
+  oracle_.expired_for_good_ms = closed ? before_ms : before_ms - kClockLagMs;
+  go_on(closed ? Crash::kStop : Crash::kKill, world_.time_ms());
+}
+
+void History::crash() {
+  const std::int64_t time_ms = world_.time_ms();
+  oracle_.expired_for_good_ms = now_ms() - kClockLagMs;
+  watching_ = false;
+  ++life_;
+  world_.kill();
+  Crash kind = Crash::kKill;
+  if (choices_.one_in(2)) {
+    kind = Crash::kPowerCut;
+    DrawnCrash outcome(choices_);
+    world_.cut_power(outcome);
+    result_.faults.note(outcome.is_torn() ? FaultClass::kTornPowerCut : FaultClass::kPowerCut);
+  } else {
+    result_.faults.note(FaultClass::kKill);
+  }
+  trace(kind == Crash::kKill ? "kill" : "power cut");
+  go_on(kind, time_ms);
+}
+
+void History::go_on(Crash crash, std::int64_t time_ms) {
+  watching_ = false;
+  profile_.calm(world_);
+  const Damage damage = damage_at_random(world_, oracle_, crash, choices_, result_.faults);
+  if (!damage.what.empty()) trace(damage.what);
+  was_damaged_ |= damage.is_damage;
+  if (profile_.strikes_starts() && choices_.one_in(3)) {
+    // A start that meets an error gives up, or gets by; either way the next one finds all.
+    profile_.strike_start(world_, choices_);
+    ++life_;
+    if (world_.open()) world_.kill();
+    profile_.calm(world_);
+  }
+  ImageCheck check{oracle_, crash, time_ms, damage.excuses, was_damaged_};
+  // After a power cut damage could not be told from what it tore.
+  check.crashes_in_recovery = damage.is_damage ? 0 : 1;
+  check.explains = options_.trace;
+  const Sightings seen = check_image(world_, check);
+  result_.images += check.images;
+  result_.faults.add(check.faults);
+  oracle_.restart(seen);
+  over_ |= damage.loses_erases;  // from here on the model would know too little
+  trace("is there: " + std::to_string(world_.store->count(world_.space)) + " entries");
+  start();
+  profile_.restart(world_, oracle_);
+}
+
+void History::on_operation(const io::Operation& operation) {
+  if (!watching_ || result_.violation) return;
+  const bool changes = operation.op != io::FaultOp::kRead && operation.op != io::FaultOp::kOpen &&
+                       operation.op != io::FaultOp::kList;
+  if (!changes || !choices_.one_in(options_.image_every)) return;
+  try {
+    check_copy(operation);
+  } catch (const Violation& violation) {
+    fail_if(std::string(violation.what()));  // not through the engine's frames
+  }
+}
+
+/// A crash right before this operation, or in the midst of it.
+void History::check_copy(const io::Operation& operation) {
+  const auto copy = world_.fork(choices_.choose(1 << 30));
+  std::string told = "image before " + std::string(io::name_of(operation.op)) + " of " +
+                     std::string(operation.path);
+  ImageCheck check{oracle_, Crash::kKill, world_.time_ms(), {}, was_damaged_};
+  check.crashes_in_recovery = choices_.one_in(12) ? 1 : 0;
+  check.explains = options_.trace;
+  if (choices_.one_in(2)) {
+    check.crash = Crash::kPowerCut;
+    DrawnCrash outcome(choices_);
+    copy->cut_power(outcome);
+    result_.faults.note(outcome.is_torn() ? FaultClass::kTornPowerCut : FaultClass::kPowerCut);
+  } else if (write_partly(*copy, operation, choices_)) {
+    result_.faults.note(FaultClass::kKillInWrite);
+  } else {
+    result_.faults.note(FaultClass::kKill);
+  }
+  if (choices_.one_in(4)) {
+    copy->lose_index();
+    result_.faults.note(FaultClass::kIndexLost);
+    told += ", index lost";
+  }
+  trace(told + (check.crash == Crash::kKill ? ", kill" : ", power cut") +
+        (check.crashes_in_recovery > 0 ? ", crashes in recovery" : ""));
+  (void)check_image(*copy, check);
+  result_.images += check.images;
+  result_.faults.add(check.faults);
+}
+
+void History::trace(const std::string& what) {
+  result_.digest = XXH3_64bits_withSeed(what.data(), what.size(), result_.digest);
+  if (!options_.trace) return;
+  std::printf("%lld %3zu %s\n", static_cast<long long>(world_.clock.wall_ms()), oracle_.issued(),
+              what.c_str());
+}
+
+}  // namespace
+
+HistoryResult run_history(const HistoryOptions& options) {
+  return History(options).run();
+}
+
+}  // namespace kachel::sim

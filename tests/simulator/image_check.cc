@@ -1,0 +1,140 @@
+#include "tests/simulator/image_check.h"
+
+#include <algorithm>
+#include <exception>
+
+#include "tests/simulator/anatomy.h"
+
+namespace kachel::sim {
+namespace {
+
+Sightings open_and_check(World& world, ImageCheck& check);
+
+bool changes_something(const io::Operation& operation) {
+  return operation.op != io::FaultOp::kRead && operation.op != io::FaultOp::kOpen &&
+         operation.op != io::FaultOp::kList;
+}
+
+/// The same check on a copy of the world, crashed at this point of its start.
+void crash_in_recovery(World& world, ImageCheck& check) {
+  ImageCheck again{check.oracle,         check.crash,       check.time_ms,
+                   check.excuses,        check.was_damaged, check.crashes_in_recovery - 1,
+                   check.recovery_every, check.explains};
+  const auto copy = world.fork(world.choices.choose(1 << 30));
+  check.faults.note(FaultClass::kCrashInRecovery);
+  if (world.choices.one_in(2)) {
+    again.crash = check.crash == Crash::kPowerCut ? Crash::kPowerCut : Crash::kKillThenPowerCut;
+    DrawnCrash outcome(copy->choices);
+    copy->cut_power(outcome);
+  }
+  (void)check_image(*copy, again);
+  check.images += again.images;
+  check.faults.add(again.faults);
+}
+
+/// With crashes on the way, if asked for.
+Result<void> open_world(World& world, ImageCheck& check) {
+  if (check.crashes_in_recovery == 0) return world.open();
+  std::exception_ptr failure;
+  world.storage->observe([&](const io::Operation& operation) {
+    if (failure || !changes_something(operation)) return;
+    if (!world.choices.one_in(check.recovery_every)) return;
+    try {
+      crash_in_recovery(world, check);
+    } catch (...) {
+      failure = std::current_exception();  // not through the engine's frames
+    }
+  });
+  auto opened = world.open();
+  world.storage->observe({});
+  if (failure) std::rethrow_exception(failure);
+  return opened;
+}
+
+void check_scan(World& world, const Sightings& seen) {
+  const auto scanned = world.scan();
+  const std::int64_t now_ms = world.store->now_ms();
+  std::size_t expected = 0;
+  for (std::size_t key = 0; key < seen.size(); ++key) {
+    const bool listed = std::binary_search(scanned.begin(), scanned.end(), Oracle::key_name(key));
+    // It may have expired on the way.
+    const bool expired =
+        seen[key] && seen[key]->expires_at_ms != 0 && seen[key]->expires_at_ms <= now_ms;
+    if (seen[key] && !expired) ++expected;
+    if (listed == seen[key].has_value() || expired) continue;
+    throw Violation(Oracle::key_name(key) + (listed ? " is listed by a scan and not found by a get"
+                                                    : " is found by a get and not listed"));
+  }
+  if (world.store->count(world.space) < expected) {
+    throw Violation("the store counts " + std::to_string(world.store->count(world.space)) +
+                    " entries, gets found " + std::to_string(expected));
+  }
+}
+
+/// A start makes durable what it shows.
+void check_lasting(World& world, const Sightings& seen) {
+  world.kill();
+  io::LoseAll nothing_kept;
+  world.cut_power(nothing_kept);
+  if (auto opened = world.open(); !opened) {
+    throw Violation("the start after a start failed: " + opened.error().message);
+  }
+  const auto again = read_all(world, seen.size());
+  for (std::size_t key = 0; key < seen.size(); ++key) {
+    if (again[key] == seen[key]) continue;
+    throw Violation(Oracle::key_name(key) + " was " + (seen[key] ? "there" : "absent") +
+                    " after a start, and is " + (again[key] ? "there" : "absent") +
+                    " after the power was cut right then");
+  }
+}
+
+}  // namespace
+
+Sightings read_all(World& world, std::size_t keys) {
+  Sightings seen(keys);
+  for (std::size_t key = 0; key < keys; ++key) {
+    auto got = world.get(Oracle::key_name(key));
+    if (!got) throw Violation("a get failed: " + got.error().message);
+    seen[key] = std::move(*got);
+  }
+  return seen;
+}
+
+namespace {
+Sightings open_and_check(World& world, ImageCheck& check) {
+  if (auto opened = open_world(world, check); !opened) {
+    throw Violation("the store does not open: " + opened.error().message);
+  }
+  const std::int64_t from_ms = world.store->now_ms();
+  auto seen = read_all(world, check.oracle.keys());
+  check.oracle.check_crash(seen, check.crash, check.time_ms, from_ms, world.store->now_ms(),
+                           check.excuses);
+  if (check.was_damaged || check.oracle.weak) return seen;
+  check_scan(world, seen);
+  const StartStats start = world.store->stats().start;
+  if (start.damaged_records + start.damaged_segments != 0) {
+    throw Violation("a crash was taken for damage: " + std::to_string(start.damaged_records) +
+                    " records, " + std::to_string(start.damaged_bytes) + " bytes, " +
+                    std::to_string(start.damaged_segments) + " segments");
+  }
+  if (world.choices.one_in(8)) check_lasting(world, seen);
+  return seen;
+}
+
+}  // namespace
+
+Sightings check_image(World& world, ImageCheck& check) {
+  ++check.images;
+  if (!check.explains) return open_and_check(world, check);
+  const auto disk = world.disk->clone();
+  const std::optional<Marker> marker = world.index_disk->durable.marker;
+  try {
+    return open_and_check(world, check);
+  } catch (const Violation& violation) {
+    throw Violation(std::string(violation.what()) + "\n  the index has all through " +
+                    std::to_string(marker ? marker->applied_through : 0) + "\n" +
+                    describe(*disk, check.oracle.keys()));
+  }
+}
+
+}  // namespace kachel::sim

@@ -1,0 +1,122 @@
+// What may be read, and what must be there after a crash: a model of the store that knows only
+// what was asked of it and what it answered.
+//
+// Operations are kept in the order in which they were issued, which is the order of their
+// sequence numbers. What is left after a crash must be the state after some prefix of them (no
+// hole), a prefix that includes all that was promised by then. While the outcome of an
+// operation is open, each key has a set of possible states.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/options.h"
+#include "tests/simulator/world.h"
+
+namespace kachel::sim {
+
+using ValueId = std::uint64_t;  // 0: no entry
+
+struct Possible {
+  ValueId value = 0;
+  std::int64_t expires_at_ms = 0;  // 0: never
+  friend bool operator==(const Possible&, const Possible&) = default;
+};
+using PossibleSet = std::vector<Possible>;
+
+enum class OpKind : std::uint8_t { kPut, kErase, kExpire, kEraseAll };
+enum class OpState : std::uint8_t {
+  kInFlight,
+  kDone,      // acknowledged
+  kDropped,   // acknowledged as not stored: no older value is left
+  kNoEffect,  // there was nothing to do
+  kFailed,    // an error: it may have happened or not
+};
+
+struct Op {
+  OpKind kind = OpKind::kPut;
+  std::size_t key = 0;
+  ValueId value = 0;               // kPut
+  std::int64_t expires_at_ms = 0;  // kPut, kExpire
+  OpState state = OpState::kInFlight;
+  std::int64_t done_ms = 0;  // on the world's clock
+};
+
+enum class Crash : std::uint8_t {
+  kStop,  // in order: nothing is lost
+  kKill,
+  kPowerCut,
+  kKillThenPowerCut,  // before the start after the kill had ended
+};
+
+/// How far damage excuses what is read of a key.
+enum class Excuse : std::uint8_t {
+  kNone,
+  kMissing,  // it may be missing
+  kOlder,    // it may be missing, or as it was at any earlier time
+};
+
+class Oracle {
+ public:
+  Oracle(std::size_t keys, const Options& options);
+
+  std::size_t keys() const { return base_.size(); }
+  static std::string key_name(std::size_t key) { return "key" + std::to_string(key); }
+  /// A new value for the key; `bytes` long at least.
+  ValueId make_value(std::size_t key, std::size_t bytes, bool compressible);
+  const std::string& text(ValueId value) const { return values_[value].text; }
+
+  std::size_t begin(const Op& op);
+  void end(std::size_t op, OpState state, std::int64_t time_ms);
+  std::size_t issued() const { return ops_.size(); }
+  const Op& op(std::size_t index) const { return ops_[index]; }
+
+  /// Whether the key may be there (or not) for an operation issued now.
+  bool may_be_there(std::size_t key, std::int64_t now_ms) const;
+  bool may_be_absent(std::size_t key, std::int64_t now_ms) const;
+  /// Checks what a get saw that was issued after `from` operations, at `from_ms` of the store's
+  /// clock, and answered now. Throws Violation.
+  void check_get(std::size_t key, const std::optional<Sighting>& seen, std::size_t from,
+                 std::int64_t from_ms, std::int64_t now_ms) const;
+
+  /// Checks what is left after a crash at `time_ms` of the world's clock, seen between `from_ms`
+  /// and `now_ms` of the store's. Throws Violation.
+  void check_crash(const std::vector<std::optional<Sighting>>& seen, Crash crash,
+                   std::int64_t time_ms, std::int64_t from_ms, std::int64_t now_ms,
+                   const std::vector<Excuse>& excuses = {}) const;
+  /// The world goes on from what was seen.
+  void restart(const std::vector<std::optional<Sighting>>& seen);
+  /// How many of the operations must have survived.
+  std::size_t required(Crash crash, std::int64_t time_ms) const;
+
+  // What the world may do, set by whoever makes it.
+  bool evicts = false;         // space is short: any entry may be gone
+  bool device_failed = false;  // since the start: what was dropped may not even be logged
+  bool windows_hold = true;    // syncs are neither slow nor failing
+  bool weak = false;           // the device lied: only that values are genuine
+  /// What may un-expire: nothing that expired before this time of the store's clock.
+  std::int64_t expired_for_good_ms = 0;
+
+ private:
+  struct Value {
+    std::size_t key = 0;
+    std::string text;
+  };
+  enum class View : std::uint8_t { kRunning, kAfterKill, kAfterPowerCut };
+
+  void fold(PossibleSet& set, const Op& op, std::size_t key, View view) const;
+  ValueId identify(std::size_t key, const std::string& text) const;
+  bool matches(const PossibleSet& set, const std::optional<Possible>& seen, std::int64_t from_ms,
+               std::int64_t now_ms) const;
+  bool is_excused(std::size_t key, const std::optional<Possible>& seen, Excuse excuse) const;
+  std::string describe(std::size_t key, const std::optional<Possible>& seen) const;
+
+  Options options_;
+  std::vector<Value> values_{Value{}};
+  std::vector<PossibleSet> base_;
+  std::vector<Op> ops_;
+};
+
+}  // namespace kachel::sim

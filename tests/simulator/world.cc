@@ -1,0 +1,134 @@
+#include "tests/simulator/world.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kachel::sim {
+
+Options Setup::small_options(Durability durability) {
+  Options options;
+  options.memory_bytes = 16 * kMiB;
+  options.capacity_bytes = 1024 * kMiB;
+  options.segment_bytes = 64 * 1024;
+  options.durability = durability;
+  return options;
+}
+
+World::World(const Setup& chosen, std::uint64_t seed)
+    : setup(chosen),
+      disk(std::make_unique<io::MemoryStorage>(
+          io::MemoryStorageOptions{.capacity_bytes = chosen.device_bytes})),
+      storage(std::make_unique<io::FaultyStorage>(*disk, seed)),
+      choices(seed + 1),
+      random_(seed + 2),
+      seed_(seed) {
+  index_disk->faults = &faults;
+}
+
+World::~World() {
+  kill();
+}
+
+std::unique_ptr<World> World::fork(std::uint64_t seed) const {
+  Setup calm = setup;
+  calm.slow_io_percent = 0;
+  auto copy = std::make_unique<World>(calm, seed);
+  copy->clock.set_wall_ms(clock.wall_ms());
+  copy->disk = disk->clone();
+  copy->storage = std::make_unique<io::FaultyStorage>(*copy->disk, seed);
+  copy->index_disk->durable = index_disk->durable;
+  copy->index_disk->pending = index_disk->pending;
+  copy->boots_ = boots_;
+  copy->space = space;
+  return copy;
+}
+
+IndexFactory World::index_factory() {
+  return sim_index_factory(index_disk, *loop_, choices);
+}
+
+std::string World::boot_id() const {
+  std::string text = std::to_string(boots_);
+  return std::string(32 - text.size(), '0') + text;
+}
+
+Result<void> World::open() {
+  loop_ = std::make_unique<io::ManualLoop>(
+      clock, io::ManualLoopOptions{seed_ + 3, setup.slow_io_percent, setup.slow_io_max_ms});
+  pool_ = std::make_unique<io::InlinePool>(*loop_);
+  index_disk->is_running = false;
+  index_disk->pending.reset();
+  auto opened = Store::open({*storage, clock, random_, *loop_, *pool_, boot_id(), index_factory()},
+                            setup.options);
+  if (!opened) {
+    kill();
+    return opened.error();
+  }
+  store = std::move(*opened);
+  worker = store->attach(*loop_);
+  index_disk->is_running = true;
+  run();
+  return {};
+}
+
+void World::kill() {
+  if (loop_) loop_->cancel_io();
+  worker.reset();
+  loop_.reset();  // forgets what was under way
+  store.reset();
+  pool_.reset();
+}
+
+void World::cut_power(io::CrashOutcome& outcome) {
+  disk->crash(outcome);
+  if (index_disk->pending && choices.one_in(2)) index_disk->durable = *index_disk->pending;
+  index_disk->pending.reset();
+  ++boots_;
+}
+
+Result<void> World::close() {
+  worker.reset();
+  std::optional<Result<void>> closed;
+  store->close_async([&](Result<void> result) { closed = std::move(result); });
+  settle([&] { return closed.has_value(); });
+  kill();
+  return *closed;
+}
+
+void World::lose_index() {
+  index_disk->durable = {};
+  index_disk->pending.reset();
+}
+
+Result<std::optional<Sighting>> World::get(std::string_view key) {
+  std::optional<Result<std::optional<Sighting>>> answer;
+  worker->get(space, key, [&](Result<std::optional<Found>> found) {
+    if (!found) {
+      answer.emplace(found.error());
+    } else if (!*found) {
+      answer.emplace(std::optional<Sighting>());
+    } else {
+      answer.emplace(Sighting{std::string((*found)->entry->value()), (*found)->expires_at_ms});
+    }
+  });
+  settle([&] { return answer.has_value(); });
+  return std::move(*answer);
+}
+
+std::vector<std::string> World::scan() {
+  std::vector<std::string> keys;
+  std::uint64_t cursor = 0;
+  do {
+    std::optional<Result<ScanPage>> page;
+    worker->scan(space, cursor, 7, [&](Result<ScanPage> got) { page.emplace(std::move(got)); });
+    settle([&] { return page.has_value(); });
+    if (!*page) throw Violation("scan failed: " + page->error().message);
+    keys.insert(keys.end(), (*page)->keys.begin(), (*page)->keys.end());
+    cursor = (*page)->cursor;
+  } while (cursor != 0);
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  return keys;
+}
+
+}  // namespace kachel::sim

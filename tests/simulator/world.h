@@ -1,0 +1,103 @@
+// A whole store in a simulated world: disk, clock, threads and index are the simulator's, and
+// everything happens on one thread, when told. A world can be copied at any moment, with what
+// would be left on its disk, and the copy crashed.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "engine/store.h"
+#include "io/clock.h"
+#include "io/manual_loop.h"
+#include "io/memory_storage.h"
+#include "tests/simulator/sim_index.h"
+
+namespace kachel::sim {
+
+/// A promise broken; the text says which.
+struct Violation : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Setup {
+  Options options;
+  std::uint64_t device_bytes = std::uint64_t{1} << 40;
+  std::uint64_t slow_io_percent = 0;
+  std::uint64_t slow_io_max_ms = 0;
+  bool real_index = false;  // RocksDB, on the simulated disk
+
+  /// Small segments, so that they fill, seal and go often; room for everything.
+  static Options small_options(Durability durability);
+};
+
+/// What a get found; nothing: a miss.
+struct Sighting {
+  std::string value;
+  std::int64_t expires_at_ms = 0;
+  friend bool operator==(const Sighting&, const Sighting&) = default;
+};
+
+class World {
+ public:
+  World(const Setup& setup, std::uint64_t seed);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  /// Another world with the same disk, as it is at this instant; its store is not open, and
+  /// neither faults nor observers come along. Crash it, or open it as after a kill.
+  std::unique_ptr<World> fork(std::uint64_t seed) const;
+
+  Result<void> open();
+  /// Ends the process without warning: what it had in memory is gone.
+  void kill();
+  /// After kill(): loses what `outcome` says; an index flush under way has happened or not.
+  void cut_power(io::CrashOutcome& outcome);
+  Result<void> close();
+  void lose_index();
+
+  void run() { loop_->run_until_idle(); }
+  void advance(std::int64_t ms) { loop_->advance_ms(ms); }
+  std::int64_t time_ms() const { return clock.monotonic_ns() / 1'000'000; }
+
+  /// Waits for the answer, letting time pass if need be. Throws Violation when none comes.
+  Result<std::optional<Sighting>> get(std::string_view key);
+  std::vector<std::string> scan();
+  template <typename Condition>
+  void settle(Condition done) {
+    run();
+    for (int i = 0; i < kPatience && !done(); ++i)
+      advance(50);
+    if (!done()) throw Violation("an operation never ended");
+  }
+
+  static constexpr int kPatience = 400;
+  const Setup setup;
+  io::ManualClock clock;
+  std::unique_ptr<io::MemoryStorage> disk;
+  std::unique_ptr<io::FaultyStorage> storage;                             // what the store sees
+  std::shared_ptr<IndexDisk> index_disk = std::make_shared<IndexDisk>();  // shared with the index
+  std::optional<MemoryIndexImage> old_index;  // a backup that an operator may put back
+  FaultCounts faults;
+  SeededChoices choices;  // of the index and the crash
+  Namespace space{};
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Worker> worker;
+
+ private:
+  IndexFactory index_factory();
+  std::string boot_id() const;
+
+  io::SeededRandom random_;
+  std::uint64_t boots_ = 1;  // of the host
+  std::uint64_t seed_;
+  std::shared_ptr<void> index_files_;  // RocksDB's way to the disk, while one is open
+  std::unique_ptr<io::ManualLoop> loop_;
+  std::unique_ptr<io::InlinePool> pool_;
+};
+
+}  // namespace kachel::sim
