@@ -91,6 +91,10 @@ class RocksDbIndex final : public Index {
   static Result<std::unique_ptr<Index>> open(const RocksDbIndexOptions& options) {
     auto index = std::unique_ptr<RocksDbIndex>(new RocksDbIndex(options));
     const rocksdb::Status status = index->open_database(options);
+    // A file that others name is not there: a wipe was interrupted, or somebody tidied up.
+    if (status.IsPathNotFound()) {
+      return Error{ErrorCode::kCorrupt, "index: open: " + status.ToString()};
+    }
     if (!status.ok()) return to_error(status, "open");
     auto found = index->marker();
     if (!found) return found.error();
