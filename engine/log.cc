@@ -18,12 +18,13 @@ Log::Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_se
       allocator_(core, identity, next_segment_id),
       open_(core, allocator_) {}
 
-void Log::start(std::uint64_t through) {
+void Log::start(std::uint64_t through, const std::vector<std::uint64_t>& spares) {
   written_through_ = through;
   flushed_through_ = 0;
   core_.durable_through = through;
   applier_.set_applied_through(through);
   core_.queue.on_first([this] { wake(); });
+  allocator_.adopt(spares);
   allocator_.refill();
   schedule_tick();
 }
@@ -166,7 +167,7 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   bytes_since_flush_ += bytes;
   records_since_flush_ += records.size();
   if (!sync_waiters_.empty()) request_sync();
-  if (apply_paused_) {
+  if (apply_paused_ || index_full_) {
     unapplied_.push_back(std::move(records));
   } else {
     apply(records);
@@ -212,6 +213,12 @@ void Log::reject(std::vector<Append>& batch) {
 void Log::apply(std::vector<LogRecord>& records) {
   if (records.empty()) return;
   auto applied = applier_.apply(records);
+  if (!applied && applied.error().code == ErrorCode::kNoSpace) {
+    // The segments have them, and until the index has them too, reads find them pending.
+    index_full_ = true;
+    unapplied_.push_front(std::move(records));
+    return;
+  }
   if (!applied) {
     fail_writes(applied.error());
     return;
@@ -244,7 +251,7 @@ void Log::tell_applied() {
 }
 
 void Log::apply_unapplied() {
-  while (!unapplied_.empty() && !apply_paused_) {
+  while (!unapplied_.empty() && !apply_paused_ && !index_full_) {
     std::vector<LogRecord> records = std::move(unapplied_.front());
     unapplied_.pop_front();
     apply(records);

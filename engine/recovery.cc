@@ -5,6 +5,7 @@
 #include <queue>
 #include <utility>
 
+#include "engine/segment_allocator.h"
 #include "engine/segment_files.h"
 
 namespace kachel {
@@ -62,9 +63,9 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  if (*size == 0) {  // a spare that never took a record
+  if (*size == 0) {
     file->reset();
-    return core_.env.storage.remove(path);
+    return keep_or_remove_spare(id);
   }
   std::vector<std::byte> bytes(format::kSegmentHeaderBytes);
   auto got = (*file)->read_at(0, bytes);
@@ -109,6 +110,21 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   core_.segments.add(loaded.segment);
   loaded_.push_back(std::move(loaded));
   return {};
+}
+
+/// A spare that never took a record. Its blocks may be the only ones left for erases: on a full
+/// disk somebody else would have them at once. After a power cut it may have taken some, and
+/// ids are not used again.
+Result<void> Recovery::keep_or_remove_spare(std::uint64_t id) {
+  if (is_same_boot() && result_.spares.size() < SegmentAllocator::kSpares) {
+    result_.spares.push_back(id);
+    return {};
+  }
+  return core_.env.storage.remove(segment_path(id));
+}
+
+bool Recovery::is_same_boot() const {
+  return boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
 }
 
 /// What is not this store's is moved out of the way, never removed.
@@ -177,7 +193,8 @@ Result<void> Recovery::open_index() {
     usable = found.has_value();
     if (usable) marker = *found;
   } else if (opened.error().code != ErrorCode::kCorrupt &&
-             opened.error().code != ErrorCode::kForeign) {
+             opened.error().code != ErrorCode::kForeign &&
+             opened.error().code != ErrorCode::kNoSpace) {  // what it takes up may be enough
     return opened.error();
   }
   // An index that knows of bytes which its segments do not have is from another time.
@@ -287,7 +304,7 @@ std::uint64_t Recovery::find_cut(std::uint64_t from) const {
 }
 
 Result<void> Recovery::replay() {
-  const bool same_boot = boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
+  const bool same_boot = is_same_boot();
   const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
   std::uint64_t cut = kNoCut;
   if (!result_.stats.clean && (!same_boot || relaxed)) {
@@ -497,10 +514,11 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
       iovec head{header.data(), header.size()};
       if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
     }
-    if (auto written = segment.file->write_at(data_end, std::span(&part, 1)); !written) {
-      return written;
-    }
-    const std::uint64_t end = data_end + footer.bytes.size();
+    auto written = segment.file->write_at(data_end, std::span(&part, 1));
+    const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
+    if (!written && !no_room) return written;
+    // On a full disk it goes without: it is scanned when its table is needed.
+    const std::uint64_t end = no_room ? data_end : data_end + footer.bytes.size();
     if (auto cut_off = segment.file->truncate(end); !cut_off) return cut_off;
     if (auto synced = segment.file->sync(); !synced) return synced;
     segment.bytes = end;

@@ -1,6 +1,7 @@
 #include "engine/rocksdb_index.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -61,7 +62,7 @@ class NoLog final : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-/// Reports the end of the one flush under way.
+/// Reports the end of the one flush under way, and that the disk is full.
 class FlushListener final : public rocksdb::EventListener {
  public:
   void expect(UniqueFunction<void(Result<void>)> done) {
@@ -70,8 +71,17 @@ class FlushListener final : public rocksdb::EventListener {
   }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { finish({}); }
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsNoSpace()) full_ = true;
     finish(to_error(*status, "background work"));
   }
+  /// RocksDB itself would wait until a whole write buffer is free, which is 1 GiB here, and
+  /// choose its own moment: resume() does it, when the log says so.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status status,
+                            bool* auto_recovery) override {
+    if (status.IsNoSpace()) *auto_recovery = false;
+  }
+  bool is_full() const { return full_; }
+  void not_full() { full_ = false; }
   void finish(Result<void> result) {
     UniqueFunction<void(Result<void>)> done;
     {
@@ -84,6 +94,7 @@ class FlushListener final : public rocksdb::EventListener {
  private:
   std::mutex mutex_;
   UniqueFunction<void(Result<void>)> done_;
+  std::atomic<bool> full_{false};
 };
 
 class RocksDbIndex final : public Index {
@@ -176,6 +187,15 @@ class RocksDbIndex final : public Index {
     flush.allow_write_stall = true;
     const rocksdb::Status status = db_->Flush(flush);
     if (!status.ok()) listener_->finish(to_error(status, "flush"));
+  }
+
+  bool is_full() const override { return listener_->is_full(); }
+
+  Result<void> resume() override {
+    listener_->not_full();  // a failure says so again
+    const rocksdb::Status status = db_->Resume();
+    if (!status.ok()) return to_error(status, "resume");
+    return {};
   }
 
   Result<std::optional<Marker>> marker() const override {

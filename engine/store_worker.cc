@@ -252,7 +252,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   const std::uint64_t staged = core_.queue.staged_bytes();
   // Who minds throttled() is slowed long before: this is for those who do not. A single value
   // may overshoot.
-  if (!core_.writable || staged > bound) {
+  if (!core_.writable || core_.no_room || staged > bound) {
     bump(core_.counters.sets_not_stored);
     return drop_put(shard, operation);
   }
