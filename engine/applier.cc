@@ -1,6 +1,7 @@
 #include "engine/applier.h"
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <utility>
 #include <vector>
 
 namespace kachel {
@@ -27,7 +28,7 @@ class Applier::Batch {
     return {};
   }
 
-  Result<void> commit() { return core_.index->apply(changes_); }
+  Changes take() { return {std::move(changes_), std::move(fences_)}; }
 
  private:
   using MaybeRow = std::optional<Row>;
@@ -113,7 +114,8 @@ class Applier::Batch {
     // Appended again by reclaim: what it covers has been taken out of the books long since, and
     // what is in them came after it.
     const bool again = record.summary.version != record.summary.sequence;
-    if (again) return core_.index->put_fence({scope, version});
+    fences_.emplace_back(scope, version);
+    if (again) return {};
     for (const auto& segment : core_.segments.all()) {
       std::erase_if(segment->live_entries, [&](const auto& item) {
         const bool covered =
@@ -123,7 +125,7 @@ class Applier::Batch {
         return covered;
       });
     }
-    return core_.index->put_fence({scope, version});
+    return {};
   }
 
   /// The old copy is dead: its segment's books, unless they never had it.
@@ -146,16 +148,29 @@ class Applier::Batch {
 
   Core& core_;
   std::vector<IndexChange> changes_;
+  std::vector<Fence> fences_;
   boost::unordered_flat_map<Mac, std::size_t, MacHash> overlay_;
 };
 
 Result<void> Applier::apply(std::span<LogRecord> records) {
-  Batch batch(core_);
-  for (LogRecord& record : records) {
-    if (auto added = batch.add(record); !added) return added;
+  if (!uncommitted_) {
+    Batch batch(core_);
+    for (LogRecord& record : records) {
+      if (auto added = batch.add(record); !added) return added;
+    }
+    uncommitted_ = batch.take();
   }
-  if (auto committed = batch.commit(); !committed) return committed;
+  if (auto committed = commit(); !committed) return committed;
   if (!records.empty()) applied_through_ = records.back().summary.sequence;
+  return {};
+}
+
+Result<void> Applier::commit() {
+  if (auto applied = core_.index->apply(uncommitted_->rows); !applied) return applied;
+  for (const Fence& fence : uncommitted_->fences) {
+    if (auto put = core_.index->put_fence(fence); !put) return put;
+  }
+  uncommitted_.reset();
   return {};
 }
 

@@ -6,7 +6,9 @@
 // segment is dropped while that one stays, reclaim leaves a tombstone behind.
 #pragma once
 
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "engine/core.h"
 
@@ -21,7 +23,8 @@ class Applier {
  public:
   explicit Applier(Core& core) : core_(core) {}
 
-  /// Fills in `summary.covers` of puts. kIo when the index can't be written.
+  /// Fills in `summary.covers` of puts. kNoSpace: the index takes nothing now; the books are
+  /// kept, and the same call later finishes it. kIo when the index can't be written.
   Result<void> apply(std::span<LogRecord> records);
 
   /// Sequence through which everything is in the index.
@@ -30,7 +33,14 @@ class Applier {
 
  private:
   class Batch;
+  struct Changes {
+    std::vector<IndexChange> rows;
+    std::vector<Fence> fences;
+  };
+  Result<void> commit();
+
   Core& core_;
+  std::optional<Changes> uncommitted_;  // of an apply() that found the index full
   std::uint64_t applied_through_ = 0;
 };
 

@@ -75,6 +75,7 @@ struct Core {
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan
   std::atomic<std::uint64_t> durable_through{0};
   std::atomic<bool> writable{true};  // false after a failed sync: see Log
+  std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };
 
 /// What is known of a key right now, from memory. The shard's lock is held.

@@ -106,6 +106,13 @@ class Index {
   virtual void flush(const Marker& marker, std::span<const SegmentCounts> counts,
                      UniqueFunction<void(Result<void>)> done) = 0;
 
+  /// The disk was full: apply() and flush() answer kNoSpace until resume() has succeeded. What
+  /// was applied before stays readable.
+  virtual bool is_full() const { return false; }
+  /// Flushes what the full disk had kept from it, and takes changes again. May block; not while
+  /// apply() or flush() runs.
+  virtual Result<void> resume() { return {}; }
+
   /// As found at open.
   virtual Result<std::optional<Marker>> marker() const = 0;
   virtual Result<std::vector<SegmentCounts>> counts() const = 0;

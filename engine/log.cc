@@ -18,13 +18,14 @@ Log::Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_se
       allocator_(core, identity, next_segment_id),
       open_(core, allocator_) {}
 
-void Log::start(std::uint64_t through) {
+void Log::start(std::uint64_t through, const std::vector<std::uint64_t>& spares) {
   taken_through_ = through;
   written_through_ = through;
   flushed_through_ = 0;
   core_.durable_through = through;
   applier_.set_applied_through(through);
   core_.queue.on_first([this] { wake(); });
+  allocator_.adopt(spares);
   allocator_.refill();
   schedule_tick();
 }
@@ -211,6 +212,13 @@ void Log::reject(std::vector<Append>& batch) {
 void Log::apply(std::vector<LogRecord>& records) {
   if (records.empty()) return;
   auto applied = applier_.apply(records);
+  if (!applied && applied.error().code == ErrorCode::kNoSpace) {
+    // The segments have them, and until the index has them too, reads find them pending.
+    index_full_ = true;
+    for (LogRecord& record : records)
+      unapplied_.emplace(record.summary.sequence, std::move(record));
+    return;
+  }
   if (!applied) {
     fail_writes(applied.error());
     return;
@@ -245,7 +253,7 @@ void Log::tell_applied() {
 /// What waits for an earlier record waits to be applied as well: an erase before its put would
 /// erase nothing, and the put would stay.
 void Log::apply_in_order() {
-  if (apply_paused_) return;
+  if (apply_paused_ || index_full_) return;
   std::vector<LogRecord> ready;
   std::uint64_t next = applier_.applied_through() + 1;
   auto it = unapplied_.begin();

@@ -9,6 +9,8 @@
 //     and stays where it is for ever after a sync has failed;
 //   * the index is flushed only when everything applied to it is durable: applying waits
 //     while that sync is under way;
+//   * on a disk that is nearly full applying waits for the end of the flush as well. Resuming
+//     the index flushes all it holds, so it should hold nothing above the marker that failed;
 //   * a footer is written only over records that are durable.
 #pragma once
 
@@ -16,6 +18,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -32,7 +35,7 @@ class Log {
   Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_segment_id);
 
   /// Everything through this sequence is written, durable and applied already.
-  void start(std::uint64_t through);
+  void start(std::uint64_t through, const std::vector<std::uint64_t>& spares);
   /// Any thread: there is something to write.
   void wake();
 
@@ -50,6 +53,8 @@ class Log {
   Append make_mark() const;
 
   SegmentAllocator& allocator() { return allocator_; }
+  /// The disk is full, and the index can't be flushed for the time being.
+  bool index_is_full() const { return index_full_; }
   /// Called when an append found no room: reclaim should hurry.
   void on_shortage(std::function<void()> hurry) { hurry_ = std::move(hurry); }
   /// Tries again to place what found no room.
@@ -114,6 +119,9 @@ class Log {
   Marker make_marker() const;
   std::vector<SegmentCounts> make_counts() const;
   void end_flush(Result<void> result);
+  bool is_short_of_space();
+  void resume_index();
+  void end_resume(const Result<void>& result);
   void advance_stop();
 
   Core& core_;
@@ -127,13 +135,15 @@ class Log {
   bool relaxed_timer_set_ = false;
   io::Loop::TimerId relaxed_timer_ = 0;
   io::Loop::TimerId tick_timer_ = 0;
-  std::vector<Append> parked_;  // found no room; tried again first
+  std::vector<Append> parked_;         // found no room; tried again first
   std::uint64_t taken_through_ = 0;    // sequence: from the queue
   std::uint64_t written_through_ = 0;  // sequence: all up to here is with the kernel
   std::deque<Waiter> sync_waiters_;
   std::map<std::uint64_t, LogRecord> unapplied_;                   // written, by sequence
   std::vector<std::pair<std::uint64_t, io::Task>> apply_waiters_;  // sequence
   bool apply_paused_ = false;
+  bool index_full_ = false;  // nothing is applied until the index has been resumed
+  bool resuming_ = false;
   bool mark_due_ = false;
 
   std::unique_ptr<SyncRound> sync_;
@@ -151,6 +161,7 @@ class Log {
 
   bool keeping_ahead_ = false;
   bool stopping_ = false;
+  std::optional<Error> stop_error_;  // why the stop is not in order
   bool stopped_ = false;
   Done stop_done_;
 };

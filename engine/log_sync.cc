@@ -11,6 +11,9 @@ constexpr std::chrono::milliseconds kTick{250};
 // fast they are applied.
 constexpr std::uint64_t kFlushEveryBytes = 64 * kMiB;
 constexpr std::uint64_t kFlushEveryRecords = 32 * 1024;
+// Free space below which a flush of the index is not sure to succeed: its own files, and what
+// others may write meanwhile.
+constexpr std::uint64_t kFlushHeadroomBytes = 64 * kMiB;
 }  // namespace
 
 void Log::schedule_tick() {
@@ -23,7 +26,8 @@ void Log::tick() {
   retry_parked();
   open_.close_aged(core_.clock.now_ms());
   allocator_.set_index_bytes(core_.index->usage().disk_bytes);
-  allocator_.refill();
+  if (index_full_ || core_.index->is_full()) resume_index();
+  if (!index_full_) allocator_.refill();
   const auto since_sync = std::chrono::nanoseconds(core_.env.clock.monotonic_ns() - last_sync_ns_);
   if (!dirty_.empty() && since_sync + kTick >= core_.options.sync_interval) request_sync();
   keep_ahead();
@@ -188,7 +192,7 @@ void Log::seal(const SegmentPointer& segment) {
 }
 
 bool Log::wants_flush() const {
-  if (!core_.writable || !parked_.empty()) return false;
+  if (!core_.writable || !parked_.empty() || index_full_) return false;
   const std::uint64_t applied = applier_.applied_through();
   const bool asked = std::any_of(flush_waiters_.begin(), flush_waiters_.end(),
                                  [&](const FlushWaiter& w) { return w.sequence <= applied; });
@@ -232,6 +236,7 @@ void Log::flush_index() {
     it = flush_waiters_.erase(it);
   }
   bump(core_.counters.index_flushes);
+  apply_paused_ = is_short_of_space();
   core_.index->flush(marker, make_counts(),
                      [this, through = marker.applied_through](Result<void> result) {
                        core_.env.log_loop.post([this, through, result] {
@@ -239,8 +244,42 @@ void Log::flush_index() {
                          end_flush(result);
                        });
                      });
-  apply_paused_ = false;
   apply_in_order();
+}
+
+/// Too short to be sure that a flush of the index succeeds.
+bool Log::is_short_of_space() {
+  const auto space = core_.env.storage.space();
+  const std::uint64_t needed = kFlushHeadroomBytes + 2 * core_.index->usage().unflushed_bytes;
+  return space && space->available_bytes < needed;
+}
+
+/// Gives the index a spare segment's room, and lets it flush what it could not.
+void Log::resume_index() {
+  if (resuming_ || flush_stage_ != FlushStage::kIdle || !core_.writable) return;
+  index_full_ = true;
+  if (core_.durable_through < applier_.applied_through()) return request_sync();
+  resuming_ = true;
+  allocator_.discard_spare();
+  core_.env.pool.run([this] {
+    auto resumed = core_.index->resume();
+    core_.env.log_loop.post([this, resumed] { end_resume(resumed); });
+  });
+}
+
+void Log::end_resume(const Result<void>& result) {
+  resuming_ = false;
+  if (!result) bump(core_.counters.io_errors);
+  if (result) {
+    index_full_ = false;
+    bytes_since_flush_ = kFlushEveryBytes;  // a marker for what it flushed
+    apply_in_order();
+    advance_flush();
+    retry_parked();
+  } else if (stopping_) {
+    stop_error_ = result.error();
+  }
+  if (stopping_) advance_stop();
 }
 
 Marker Log::make_marker() const {
@@ -267,6 +306,9 @@ std::vector<SegmentCounts> Log::make_counts() const {
 void Log::end_flush(Result<void> result) {
   flush_stage_ = FlushStage::kIdle;
   if (!result) bump(core_.counters.io_errors);
+  if (!result && core_.index->is_full()) index_full_ = true;
+  apply_paused_ = false;
+  apply_in_order();
   for (Done& done : std::exchange(flushing_for_, {}))
     done(result);
   advance_flush();
@@ -289,14 +331,16 @@ void Log::stop(Done done) {
 
 /// Called whenever something ended: takes the next step towards a clean stop.
 void Log::advance_stop() {
-  if (stopped_ || sync_ || keeping_ahead_ || flush_stage_ != FlushStage::kIdle ||
+  if (stopped_ || sync_ || keeping_ahead_ || resuming_ || flush_stage_ != FlushStage::kIdle ||
       !allocator_.idle()) {
     if (!stopped_ && !allocator_.idle()) {
       core_.env.log_loop.schedule_after(std::chrono::milliseconds(1), [this] { advance_stop(); });
     }
     return;
   }
-  if (core_.writable) {
+  if (!parked_.empty()) stop_error_ = Error{ErrorCode::kNoSpace, "the disk is full"};
+  if (core_.writable && index_full_ && !stop_error_) return resume_index();
+  if (core_.writable && !stop_error_) {
     seal_ready();
     if (!dirty_.empty() || !sealing_.empty()) return request_sync();
     if (flushed_through_ < applier_.applied_through()) {
@@ -312,7 +356,9 @@ void Log::advance_stop() {
   core_.env.log_loop.cancel(relaxed_timer_);
   Result<void> result =
       Error{ErrorCode::kIo, "the store had stopped writing after a device failure"};
-  if (core_.writable) {
+  if (stop_error_) {
+    result = *stop_error_;
+  } else if (core_.writable) {
     result =
         identity_.end(core_.queue.last_sequence() + 1, allocator_.next_id(), core_.clock.now_ms());
   }

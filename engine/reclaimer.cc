@@ -93,7 +93,7 @@ void Reclaimer::look() {
   }
   if (const auto expired = choose_expired(views, core_.clock.now_ms())) {
     begin(*expired, Reason::kExpired);
-  } else if (log_.allocator().shortage_bytes() > 0) {
+  } else if (log_.allocator().shortage_bytes() > 0 && !log_.index_is_full()) {
     if (const auto victim = choose_victim(views)) begin(*victim, Reason::kSpace);
   }
 }

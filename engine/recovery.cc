@@ -5,6 +5,7 @@
 #include <queue>
 #include <utility>
 
+#include "engine/segment_allocator.h"
 #include "engine/segment_files.h"
 
 namespace kachel {
@@ -64,7 +65,11 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   if (!file) return file.error();
   auto size = (*file)->size();
   if (!size) return size.error();
-  if (*size < format::kSegmentHeaderBytes) {  // a spare that never took a whole record
+  if (*size == 0) {
+    file->reset();
+    return keep_or_remove_spare(id);
+  }
+  if (*size < format::kSegmentHeaderBytes) {  // not even a whole header: it never had a record
     file->reset();
     return core_.env.storage.remove(path);
   }
@@ -156,6 +161,17 @@ Result<void> Recovery::drop_or_set_aside(std::uint64_t id, const std::string& wh
   return set_aside(id, why);
 }
 
+/// A spare that never took a record. Its blocks may be the only ones left for erases: on a full
+/// disk somebody else would have them at once. After a power cut it may have taken some, and
+/// ids are not used again.
+Result<void> Recovery::keep_or_remove_spare(std::uint64_t id) {
+  if (same_boot() && result_.spares.size() < SegmentAllocator::kSpares) {
+    result_.spares.push_back(id);
+    return {};
+  }
+  return core_.env.storage.remove(segment_path(id));
+}
+
 /// What is not this store's is moved out of the way, never removed.
 Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
   if (auto made = core_.env.storage.create_directory(kQuarantine); !made) return made;
@@ -227,7 +243,8 @@ Result<void> Recovery::open_index() {
     usable = found.has_value();
     if (usable) marker = *found;
   } else if (opened.error().code != ErrorCode::kCorrupt &&
-             opened.error().code != ErrorCode::kForeign) {
+             opened.error().code != ErrorCode::kForeign &&
+             opened.error().code != ErrorCode::kNoSpace) {  // what it takes up may be enough
     return opened.error();
   }
   // An index that knows of bytes which its segments do not have is from another time.
@@ -569,10 +586,11 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
       // Before there is a footer: a sealed segment without a header would be a damaged one.
       if (auto synced = segment.file->sync(); !synced) return synced;
     }
-    if (auto written = segment.file->write_at(data_end, std::span(&part, 1)); !written) {
-      return written;
-    }
-    const std::uint64_t end = data_end + footer.bytes.size();
+    auto written = segment.file->write_at(data_end, std::span(&part, 1));
+    const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
+    if (!written && !no_room) return written;
+    // On a full disk it goes without: it is scanned when its table is needed.
+    const std::uint64_t end = no_room ? data_end : data_end + footer.bytes.size();
     if (auto cut_off = segment.file->truncate(end); !cut_off) return cut_off;
     if (auto synced = segment.file->sync(); !synced) return synced;
     segment.bytes = end;

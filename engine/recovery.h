@@ -20,6 +20,7 @@ struct RecoveryResult {
   StartStats stats;
   std::uint64_t last_sequence = 0;  // highest ever given out
   std::uint64_t next_segment_id = 1;
+  std::vector<std::uint64_t> spares;  // segments that were made and never written
   std::vector<Append> first_records;  // to be logged before anything else: void records
 };
 
@@ -61,6 +62,7 @@ class Recovery {
   Result<void> load_segment(std::uint64_t id);
   Result<bool> holds_records(const Segment& segment) const;
   Result<void> drop_or_set_aside(std::uint64_t id, const std::string& why);
+  Result<void> keep_or_remove_spare(std::uint64_t id);
   Result<void> set_aside(std::uint64_t id, const std::string& why);
   Result<void> scan_unsealed();
   void add_to_footer(Loaded& loaded, const format::SegmentHeader& header,

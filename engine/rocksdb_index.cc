@@ -1,6 +1,7 @@
 #include "engine/rocksdb_index.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -52,7 +53,16 @@ class DeadRowFilter final : public rocksdb::CompactionFilter {
   const RowFilter* filter_;
 };
 
-/// Reports the end of the one flush under way.
+/// RocksDB's own log file is not written: on a full disk its second write after a failed one hits
+/// an assertion, and Debian's build has assertions. What matters comes as a status.
+class NoLog final : public rocksdb::Logger {
+ public:
+  NoLog() : rocksdb::Logger(rocksdb::FATAL_LEVEL) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
+
+/// Reports the end of the one flush under way, and that the disk is full.
 class FlushListener final : public rocksdb::EventListener {
  public:
   void expect(UniqueFunction<void(Result<void>)> done) {
@@ -61,8 +71,17 @@ class FlushListener final : public rocksdb::EventListener {
   }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { finish({}); }
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+    if (status->IsNoSpace()) full_ = true;
     finish(to_error(*status, "background work"));
   }
+  /// RocksDB itself would wait until a whole write buffer is free, which is 1 GiB here, and
+  /// choose its own moment: resume() does it, when the log says so.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status status,
+                            bool* auto_recovery) override {
+    if (status.IsNoSpace()) *auto_recovery = false;
+  }
+  bool is_full() const { return full_; }
+  void not_full() { full_ = false; }
   void finish(Result<void> result) {
     UniqueFunction<void(Result<void>)> done;
     {
@@ -75,6 +94,7 @@ class FlushListener final : public rocksdb::EventListener {
  private:
   std::mutex mutex_;
   UniqueFunction<void(Result<void>)> done_;
+  std::atomic<bool> full_{false};
 };
 
 class RocksDbIndex final : public Index {
@@ -82,6 +102,10 @@ class RocksDbIndex final : public Index {
   static Result<std::unique_ptr<Index>> open(const RocksDbIndexOptions& options) {
     auto index = std::unique_ptr<RocksDbIndex>(new RocksDbIndex(options));
     const rocksdb::Status status = index->open_database(options);
+    // A file that others name is not there: a wipe was interrupted, or somebody tidied up.
+    if (status.IsPathNotFound()) {
+      return Error{ErrorCode::kCorrupt, "index: open: " + status.ToString()};
+    }
     if (!status.ok()) return to_error(status, "open");
     auto found = index->marker();
     if (!found) return found.error();
@@ -163,6 +187,15 @@ class RocksDbIndex final : public Index {
     flush.allow_write_stall = true;
     const rocksdb::Status status = db_->Flush(flush);
     if (!status.ok()) listener_->finish(to_error(status, "flush"));
+  }
+
+  bool is_full() const override { return listener_->is_full(); }
+
+  Result<void> resume() override {
+    listener_->not_full();  // a failure says so again
+    const rocksdb::Status status = db_->Resume();
+    if (!status.ok()) return to_error(status, "resume");
+    return {};
   }
 
   Result<std::optional<Marker>> marker() const override {
@@ -262,8 +295,7 @@ class RocksDbIndex final : public Index {
     db.use_direct_reads = false;
     db.compaction_filter = &filter_;
     db.listeners = {listener_};
-    db.info_log_level = rocksdb::WARN_LEVEL;
-    db.keep_log_file_num = 2;
+    db.info_log = std::make_shared<NoLog>();
     db.max_background_jobs = 2;
     db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;

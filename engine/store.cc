@@ -79,7 +79,7 @@ class StoreImpl final : public Store {
     log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
     reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
-      log_->start(recovered->last_sequence);
+      log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
         core_.queue.append(std::move(append));
       reclaimer_->start();

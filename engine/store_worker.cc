@@ -252,10 +252,9 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   const std::uint64_t staged = core_.queue.staged_bytes();
   // Who minds throttled() is slowed long before: this is for those who do not. A single value
   // may overshoot.
-  if (!core_.writable || staged > bound) {
-    drop_put(shard, key);
+  if (!core_.writable || core_.no_room || staged > bound) {
     bump(core_.counters.sets_not_stored);
-    return [operation] { operation->handler(PutOutcome::kNotStored); };
+    return drop_put(shard, operation);
   }
   const std::uint64_t raw_bytes = operation->entry->value().size();
   const std::int64_t expires_at_ms = operation->options.expires_at_ms;
@@ -292,17 +291,36 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   return after;
 }
 
-/// A put that is dropped leaves nothing behind, the older value neither.
-void StoreWorker::drop_put(Shard& shard, const Key& key) {
+/// A put that is dropped leaves nothing behind, the older value neither: it is acknowledged when
+/// the older one can't come back.
+io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation) {
+  const Key& key = operation->key;
   shard.hot.erase(key.mac);
   mark_read_stale(shard, key.mac);
-  if (core_.writable) {
-    commit_erase(shard, key, {}, AckLevel::kNone, nullptr);
-    return;
+  const bool absent = is_surely_absent(shard, key);  // on a full disk every record counts
+  if (core_.writable && !absent) {
+    return commit_erase(shard, key, {}, ack_level(), [operation](Result<Appended> done) {
+      if (done) return operation->handler(PutOutcome::kNotStored);
+      operation->handler(done.error());
+    });
   }
-  Pending& pending = shard.pending[key.mac];
-  pending = {};
-  pending.erased = true;
+  if (!absent) {
+    Pending& pending = shard.pending[key.mac];
+    pending = {};
+    pending.erased = true;
+  }
+  return [operation] { operation->handler(PutOutcome::kNotStored); };
+}
+
+/// Under the shard's lock; without asking the disk.
+bool StoreWorker::is_surely_absent(Shard& shard, const Key& key) const {
+  const auto pending = shard.pending.find(key.mac);
+  if (pending != shard.pending.end()) return pending->second.erased;
+  const Lookup lookup = core_.index->find({key.space, key.mac}, Where::kMemory);
+  if (lookup.status == LookupStatus::kFound) {
+    return core_.fences.is_fenced(key.space, lookup.row.version);
+  }
+  return lookup.status == LookupStatus::kAbsent;
 }
 
 /// With kNone, `after` is what the caller runs once the lock is gone.

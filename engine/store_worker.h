@@ -46,7 +46,8 @@ class StoreWorker final : public Worker {
   bool put_conditionally(const std::shared_ptr<PutOperation>& operation);
   static void encode(PutOperation& operation, const Options& options, std::int64_t now_ms);
   io::Task commit(Shard& shard, const std::shared_ptr<PutOperation>& operation);
-  void drop_put(Shard& shard, const Key& key);
+  io::Task drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation);
+  bool is_surely_absent(Shard& shard, const Key& key) const;
   io::Task commit_erase(Shard& shard, const Key& key, const Current& current, AckLevel ack,
                         AppendHandler handler);
   io::Task commit_expiry(Shard& shard, const Key& key, const Current& current,

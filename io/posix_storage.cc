@@ -47,9 +47,11 @@ class PosixLock final : public DirectoryLock {
   Descriptor descriptor_;  // an open file description lock goes with its last descriptor
 };
 
+constexpr std::size_t kHolderBytes = 16;
+
 /// The process id that a lock's holder left in the file, 0 when there is none to read.
 int read_holder(int fd) {
-  std::array<char, 16> text{};
+  std::array<char, kHolderBytes> text{};
   const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
   int pid = 0;
   if (got > 0) std::from_chars(text.data(), text.data() + got, pid);
@@ -223,9 +225,11 @@ Result<std::unique_ptr<DirectoryLock>> PosixStorage::lock(std::string_view path)
     return failed("locking", path);
   }
   if (!read_only_) {
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(file.get(), 0) != 0 ||
-        ::pwrite(file.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+    // Always of one size and in place: a full disk has no block for a file cut to nothing.
+    std::string pid = std::to_string(::getpid());
+    pid.resize(kHolderBytes - 1, ' ');
+    pid += '\n';
+    if (::pwrite(file.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
       return failed("writing the lock", path);
     }
   }

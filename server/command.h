@@ -24,6 +24,8 @@ inline constexpr std::uint32_t kDenyOom = 1u << 4;
 inline constexpr std::uint32_t kLoading = 1u << 5;
 inline constexpr std::uint32_t kStale = 1u << 6;
 inline constexpr std::uint32_t kNoAuth = 1u << 7;
+// Starts when the client's earlier commands are done: it changes what they would find.
+inline constexpr std::uint32_t kAfterAll = 1u << 8;
 }  // namespace command_flag
 
 struct KeyPositions {

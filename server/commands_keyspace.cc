@@ -148,8 +148,10 @@ constexpr CommandSpec kCommands[] = {
     {"scan", -2, kReadOnly, kNoKey, scan, kGroup, "Iterates over the keys of the database."},
     {"dbsize", 1, kReadOnly | kFast, kNoKey, dbsize, "server",
      "Returns the number of keys in the database."},
-    {"flushdb", -1, kWrite, kNoKey, flushdb, "server", "Erases all keys of the database."},
-    {"flushall", -1, kWrite, kNoKey, flushall, "server", "Erases all keys of all databases."},
+    {"flushdb", -1, kWrite | kAfterAll, kNoKey, flushdb, "server",
+     "Erases all keys of the database."},
+    {"flushall", -1, kWrite | kAfterAll, kNoKey, flushall, "server",
+     "Erases all keys of all databases."},
 };
 
 }  // namespace

@@ -134,7 +134,7 @@ bool Session::step() {
   const Arguments arguments = parser_.arguments(bytes);
   if (!arguments.empty()) {
     const CommandSpec* const spec = look_up(arguments);
-    if (spec != nullptr && wait_while_throttled(*spec)) return false;
+    if (spec != nullptr && (wait_while_throttled(*spec) || wait_for_earlier(*spec))) return false;
     execute(spec, arguments);
   }
   consume(parser_.length());
@@ -150,6 +150,17 @@ bool Session::wait_while_throttled(const CommandSpec& spec) {
     self->run();
   });
   return throttled_;
+}
+
+/// A read under way has been located; yet a fence would make it find nothing.
+bool Session::wait_for_earlier(const CommandSpec& spec) {
+  if ((spec.flags & command_flag::kAfterAll) == 0) return false;
+  for (std::size_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].done) continue;
+    hold_for(first_slot_ + i);
+    return true;
+  }
+  return false;
 }
 
 const CommandSpec* Session::look_up(Arguments arguments) const {

@@ -153,6 +153,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   void run();
   bool step();
   bool wait_while_throttled(const CommandSpec& spec);
+  bool wait_for_earlier(const CommandSpec& spec);
   void execute(const CommandSpec* spec, Arguments arguments);
   void protocol_error();
   const CommandSpec* look_up(Arguments arguments) const;

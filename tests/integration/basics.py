@@ -154,6 +154,18 @@ class Keyspace(Basics):
         self.assertEqual((third.dbsize(), self.client.dbsize()), (0, 0))
         third.close()
 
+    def test_reads_sent_before_a_flush_find_what_was_there(self):
+        with self.running.connect() as connection:
+            connection.pipeline([("SET", f"k{i}", f"v{i}" * 500) for i in range(200)])
+        self.assertEqual(self.running.stop(), 0)
+        self.running.start()  # so that they are read from the drive
+        with self.running.connect() as connection:
+            *values, flushed = connection.pipeline(
+                [("GET", f"k{i}") for i in range(200)] + [("FLUSHDB",)])
+            self.assertEqual(flushed, "OK")
+            self.assertEqual(values, [(f"v{i}" * 500).encode() for i in range(200)])
+            self.assertEqual(connection.call("DBSIZE"), 0)
+
     def test_dbsize_counts_what_is_there(self):
         for i in range(10):
             self.client.set(f"k{i % 5}", i)

@@ -34,7 +34,7 @@ def binary(name):
     return os.path.join(BIN_DIR, name)
 
 
-def _die_with_parent():
+def die_with_parent():
     pr_set_pdeathsig = 1
     _libc.prctl(pr_set_pdeathsig, signal.SIGKILL)
 
@@ -42,8 +42,9 @@ def _die_with_parent():
 class Server:
     """One data directory and the kacheld that runs on it, started and stopped at will."""
 
-    def __init__(self, data, *args, memory="64MiB", durability="group"):
+    def __init__(self, data, *args, memory="64MiB", durability="group", executable=None):
         self.data = data
+        self.executable = executable or binary("kacheld")
         self.args = list(args)
         self.memory = memory
         self.durability = durability
@@ -53,21 +54,28 @@ class Server:
 
     def command(self):
         return [
-            binary("kacheld"), "--data", self.data, "--listen", "127.0.0.1:0",
+            self.executable, "--data", self.data, "--listen", "127.0.0.1:0",
             "--memory", self.memory, "--durability", self.durability, *self.args,
         ]
 
     def start(self):
         """Returns once the server accepts connections."""
+        return self.launch().wait_ready()
+
+    def launch(self):
+        """Returns as soon as the process runs."""
         assert self.process is None
         self.log = []
         self._ready = threading.Event()
         self.port = None
         self.process = subprocess.Popen(
             self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=_die_with_parent)
+            stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=die_with_parent)
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
+        return self
+
+    def wait_ready(self):
         if not self._ready.wait(DEADLINE_S) or self.port is None:
             ended = self.process.poll()
             self.destroy()
@@ -88,7 +96,8 @@ class Server:
     def log_text(self):
         return "".join(self.log[-200:])
 
-    def _finish(self):
+    def reap(self):
+        """Waits for the end; the exit code. Fails on a sanitizer's report."""
         code = self.process.wait(DEADLINE_S)
         self._reader.join(DEADLINE_S)
         self.process = None
@@ -100,13 +109,13 @@ class Server:
     def stop(self):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self._finish()
+        return self.reap()
 
     def kill(self):
         """kill -9. What was acknowledged must survive it."""
         ended = self.process.poll()
         self.process.kill()
-        self._finish()
+        self.reap()
         if ended is not None:
             raise AssertionError(f"kacheld had ended before ({ended}):\n" + self.log_text())
 
@@ -114,7 +123,7 @@ class Server:
         """For clean-up after a test, whatever state it left."""
         if self.process is not None:
             self.process.kill()
-            self._finish()
+            self.reap()
 
     def client(self, **options):
         options.setdefault("socket_timeout", DEADLINE_S)
@@ -168,7 +177,7 @@ class TestCase(unittest.TestCase):
         """Runs kacheld expecting it to end by itself: (exit code, stderr)."""
         result = subprocess.run(
             [binary("kacheld"), *args], stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, errors="replace", timeout=DEADLINE_S, preexec_fn=_die_with_parent)
+            text=True, errors="replace", timeout=DEADLINE_S, preexec_fn=die_with_parent)
         self.assertIsNone(SANITIZER_REPORT.search(result.stderr), result.stderr)
         return result.returncode, result.stdout + result.stderr
 

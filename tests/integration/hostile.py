@@ -337,6 +337,20 @@ class Damage(harness.TestCase):
         self.assertEqual(server.counter("start_index_rebuilt"), 1)
         self.assertEqual(self.read_all(server), 0)
 
+    def test_an_index_that_lacks_files_is_rebuilt(self):
+        """As a kill leaves it that strikes while a useless index is being removed."""
+        server = self.fill(lambda server: self.assertEqual(server.stop(), 0))
+        index = os.path.join(server.data, "index")
+        for prefix in ("MANIFEST", "CURRENT"):
+            with self.subTest(prefix=prefix):
+                for name in os.listdir(index):
+                    if name.startswith(prefix):
+                        os.remove(os.path.join(index, name))
+                server.start()
+                self.assertEqual(server.counter("start_index_rebuilt"), 1)
+                self.assertEqual(self.read_all(server), 0)
+                self.assertEqual(server.stop(), 0)
+
     def test_a_file_that_is_no_segment_is_left_alone(self):
         server = self.fill(lambda server: server.kill())
         stray = os.path.join(server.data, "segments", "notes.txt")

@@ -41,8 +41,9 @@ class StoreWorld {
   Result<void> try_open() {
     loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed_});
     pool_ = std::make_unique<io::InlinePool>(*loop_);
-    auto opened = Store::open(
-        {storage, clock, random, *loop_, *pool_, boot_id, memory_index_factory(index)}, options);
+    auto opened = Store::open({storage, clock, random, *loop_, *pool_, boot_id,
+                               index_factory ? index_factory : memory_index_factory(index)},
+                              options);
     if (!opened) return opened.error();
     store = std::move(*opened);
     worker = store->attach(*loop_);
@@ -136,6 +137,7 @@ class StoreWorld {
   io::ManualClock clock;
   io::SeededRandom random{7};
   std::shared_ptr<MemoryIndexImage> index = std::make_shared<MemoryIndexImage>();
+  IndexFactory index_factory;  // for the next start: another one than of `index`
   std::string boot_id = "10000000000000000000000000000000";
   Namespace space{};
   std::unique_ptr<Store> store;

@@ -1,0 +1,225 @@
+// Disks that fill up under a store, and an index that is refused its flush.
+#include "store_world.h"
+
+namespace kachel {
+namespace {
+
+std::string noise(std::uint64_t seed, std::size_t bytes) {
+  io::SeededRandom random(seed);
+  std::string value(bytes, ' ');
+  random.fill(std::as_writable_bytes(std::span(value)));
+  return value;
+}
+
+/// A file of somebody else that takes all the space there is.
+class ForeignFile {
+ public:
+  explicit ForeignFile(StoreWorld& world) : world_(world) {
+    file_ = world.storage.open("foreign", io::OpenMode::kCreate).value();
+    EXPECT_TRUE(file_->reserve(world.storage.space().value().available_bytes));
+  }
+  void remove() {
+    file_.reset();
+    EXPECT_TRUE(world_.storage.remove("foreign"));
+  }
+
+ private:
+  StoreWorld& world_;
+  std::unique_ptr<io::File> file_;
+};
+
+TEST(FullDisk, EntriesMakeRoomForWhatIsPut) {
+  StoreWorld world;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    world.put("old" + std::to_string(i), noise(i, 10'000));
+  const ForeignFile foreign(world);
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    world.put("new" + std::to_string(i), noise(1000 + i, 10'000));
+    world.advance(20);
+  }
+  EXPECT_GT(world.store->stats().evicted_segments, 0u);
+  EXPECT_TRUE(world.store->stats().writable);
+  int there = 0;
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const auto got = world.get("new" + std::to_string(i));
+    if (!got) continue;
+    ++there;
+    EXPECT_EQ(*got, noise(1000 + i, 10'000));
+  }
+  EXPECT_GT(there, 100);
+}
+
+TEST(FullDisk, ADroppedPutLeavesNoOlderValueBehind) {
+  StoreWorld world;
+  world.put("k", "old");
+  const ForeignFile foreign(world);
+  const PutOutcome outcome = world.put("k", noise(1, 300'000));  // more than a segment
+  EXPECT_EQ(outcome, PutOutcome::kNotStored);
+  EXPECT_FALSE(world.get("k"));
+  world.kill();
+  EXPECT_FALSE(world.get("k"));
+}
+
+TEST(FullDisk, ErasesAreDurableAcrossKillsWithoutABlockLeft) {
+  StoreWorld world;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    world.put("k" + std::to_string(i), noise(i, 10'000));
+  world.kill();
+  ForeignFile foreign(world);
+  for (int i = 0; i < 20; i += 2) {
+    const std::string last = "k" + std::to_string(299 - i);
+    EXPECT_EQ(world.erase(last), EraseOutcome::kErased);
+    world.kill();
+    EXPECT_FALSE(world.get(last));
+    EXPECT_TRUE(world.get("k" + std::to_string(298 - i)));
+  }
+  world.power_cut();
+  EXPECT_FALSE(world.get("k299"));
+  foreign.remove();
+  world.advance(1000);
+  EXPECT_EQ(world.put("again", "v"), PutOutcome::kStored);
+  EXPECT_TRUE(world.close());
+}
+
+TEST(FullDisk, EraseAllMakesRoom) {
+  StoreWorld world;
+  for (std::uint64_t i = 0; i < 300; ++i)
+    world.put("k" + std::to_string(i), noise(i, 10'000));
+  const ForeignFile foreign(world);
+  EXPECT_TRUE(world.erase_all());
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    world.put("new" + std::to_string(i), noise(i, 10'000));
+    world.advance(20);
+  }
+  EXPECT_EQ(world.get("new99"), noise(99, 10'000));
+}
+
+/// An index whose disk may be full: then it refuses everything but reads, as RocksDB does.
+class LimitedIndex final : public Index {
+ public:
+  struct Disk {
+    bool full = false;     // as of now
+    bool refuses = false;  // since a flush failed
+    int resumed = 0;
+  };
+  LimitedIndex(std::unique_ptr<Index> inner, Disk* disk) : inner_(std::move(inner)), disk_(disk) {}
+
+  Lookup find(const RowKey& key, Where where) const override { return inner_->find(key, where); }
+  Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
+                                                std::size_t limit) const override {
+    return inner_->list(space, from, limit);
+  }
+  Result<void> apply(std::span<const IndexChange> changes) override {
+    if (disk_->refuses) return no_space();
+    return inner_->apply(changes);
+  }
+  Result<void> put_fence(const Fence& fence) override {
+    if (disk_->refuses) return no_space();
+    return inner_->put_fence(fence);
+  }
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
+             UniqueFunction<void(Result<void>)> done) override {
+    disk_->refuses = disk_->refuses || disk_->full;
+    if (disk_->refuses) return done(no_space());
+    inner_->flush(marker, counts, std::move(done));
+  }
+  bool is_full() const override { return disk_->refuses; }
+  Result<void> resume() override {
+    if (disk_->full) return no_space();
+    disk_->refuses = false;
+    ++disk_->resumed;
+    return {};
+  }
+  Result<std::optional<Marker>> marker() const override { return inner_->marker(); }
+  Result<std::vector<SegmentCounts>> counts() const override { return inner_->counts(); }
+  Result<std::vector<Fence>> fences() const override { return inner_->fences(); }
+  void start_housekeeping() override {}
+  void set_memory(std::uint64_t) override {}
+  IndexUsage usage() const override { return inner_->usage(); }
+
+ private:
+  static Error no_space() { return {ErrorCode::kNoSpace, "no space for the index"}; }
+
+  std::unique_ptr<Index> inner_;
+  Disk* disk_;
+};
+
+class FullIndex : public ::testing::Test {
+ protected:
+  FullIndex() {
+    world.index_factory = [this](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
+      auto inner = memory_index_factory(world.index)(request);
+      if (!inner) return inner.error();
+      return std::unique_ptr<Index>(std::make_unique<LimitedIndex>(std::move(*inner), &disk));
+    };
+    world.kill();
+  }
+
+  /// More than what makes the log flush the index.
+  void put_many(int version) {
+    for (int i = 0; i < kKeys; ++i)
+      world.put("k" + std::to_string(i), std::to_string(version));
+    world.advance(1000);
+  }
+  void check(const std::string& value) {
+    for (int i = 0; i < kKeys; i += 37)
+      EXPECT_EQ(world.get("k" + std::to_string(i)), value);
+  }
+
+  static constexpr int kKeys = 20'000;
+  StoreWorld world;
+  LimitedIndex::Disk disk;
+};
+
+TEST_F(FullIndex, WritesAndErasesGoOnAndCatchUp) {
+  disk.full = true;
+  put_many(1);
+  put_many(2);  // past 32,768 records: the flush was refused
+  EXPECT_TRUE(disk.refuses);
+  put_many(3);
+  check("3");
+  EXPECT_EQ(world.erase("k0"), EraseOutcome::kErased);
+  EXPECT_FALSE(world.get("k0"));
+  EXPECT_TRUE(world.store->stats().writable);
+  disk.full = false;
+  world.advance(1000);
+  EXPECT_EQ(disk.resumed, 1);
+  EXPECT_FALSE(disk.refuses);
+  world.erase("k37");
+  EXPECT_EQ(world.store->count(world.space), static_cast<std::uint64_t>(kKeys - 2));
+  EXPECT_EQ(world.get("k74"), "3");
+  world.kill();
+  EXPECT_FALSE(world.get("k0"));
+  EXPECT_EQ(world.get("k74"), "3");
+  EXPECT_EQ(world.store->count(world.space), static_cast<std::uint64_t>(kKeys - 2));
+}
+
+TEST_F(FullIndex, AKillMeanwhileLosesNothing) {
+  disk.full = true;
+  put_many(1);
+  put_many(2);
+  EXPECT_EQ(world.erase("k0"), EraseOutcome::kErased);
+  EXPECT_TRUE(world.erase_all());
+  put_many(3);
+  EXPECT_EQ(world.erase("k1"), EraseOutcome::kErased);
+  disk = {};
+  world.kill();
+  EXPECT_FALSE(world.get("k1"));
+  EXPECT_EQ(world.store->count(world.space), static_cast<std::uint64_t>(kKeys - 1));
+  world.erase("k37");
+  EXPECT_EQ(world.get("k74"), "3");
+}
+
+TEST_F(FullIndex, AStopEndsAndSaysWhy) {
+  disk.full = true;
+  put_many(1);
+  const Result<void> closed = world.close();
+  ASSERT_FALSE(closed);
+  EXPECT_EQ(closed.error().code, ErrorCode::kNoSpace);
+  disk = {};
+  world.open();
+  check("1");
+}
+
+}  // namespace
+}  // namespace kachel
