@@ -102,7 +102,8 @@ class Index {
   virtual Result<void> put_fence(const Fence& fence) = 0;
 
   /// Starts making everything applied so far durable, atomically with the marker and the
-  /// counts; returns at once. `done` runs on any thread. One at a time.
+  /// counts; returns at once. `done` runs on any thread, or never when the index is destroyed
+  /// first. One at a time.
   virtual void flush(const Marker& marker, std::span<const SegmentCounts> counts,
                      UniqueFunction<void(Result<void>)> done) = 0;
 

@@ -80,6 +80,9 @@ Result<std::vector<Fence>> MemoryIndex::fences() const {
 IndexFactory memory_index_factory(std::shared_ptr<MemoryIndexImage> image) {
   return [image = std::move(image)](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
     if (request.wipe) *image = {};
+    if (image->marker && image->marker->store_id != request.store_id) {
+      return Error{ErrorCode::kForeign, "index: belongs to another store"};
+    }
     return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(image));
   };
 }

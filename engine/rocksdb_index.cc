@@ -32,7 +32,8 @@ std::string_view view(const rocksdb::Slice& slice) {
 
 Error to_error(const rocksdb::Status& status, std::string_view doing) {
   ErrorCode code = ErrorCode::kIo;
-  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
+  // A file that the index itself names and does not have is damage as well.
+  if (status.IsCorruption() || status.IsPathNotFound()) code = ErrorCode::kCorrupt;
   if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
   return {code, "index: " + std::string(doing) + ": " + status.ToString()};
 }
