@@ -68,12 +68,8 @@ class SegmentMaker {
       }
       case 5:
         return align();
-      // Past the scanner's window. Slow, so twice in a file at most.
-      case 6:
-        if (++large_ <= 2) grow(kLargeBytes - input_.u8() * kRecordAlignment);
-        return;
-      case 7:
-        if (++large_ <= 2) add_record(Bytes(kLargeBytes - input_.u8(), std::byte{0x5a}));
+      case 6:  // up to the end of the scanner's window, or past it; slow, so twice at most
+        if (++large_ <= 2) add_record(Bytes(kLargeBytes - input_.u16(), std::byte{0x5a}));
         return;
       default:
         return add_record({});
