@@ -22,9 +22,12 @@ namespace kachel {
 /// The wall clock as the store sees it: never back, not even across restarts.
 class StoreClock {
  public:
+  /// Never past this, whatever a clock or a file says, so that lifetimes can be added to it.
+  static constexpr std::int64_t kLatestMs = INT64_MAX / 2;
+
   explicit StoreClock(const io::Clock& clock) : clock_(clock) {}
   std::int64_t now_ms() const {
-    const std::int64_t wall = clock_.wall_ms();
+    const std::int64_t wall = std::min(clock_.wall_ms(), kLatestMs);
     std::int64_t highest = highest_.load(std::memory_order_relaxed);
     while (wall > highest &&
            !highest_.compare_exchange_weak(highest, wall, std::memory_order_relaxed)) {
@@ -32,6 +35,7 @@ class StoreClock {
     return std::max(wall, highest);
   }
   void raise(std::int64_t wall_ms) {
+    wall_ms = std::min(wall_ms, kLatestMs);
     std::int64_t highest = highest_.load(std::memory_order_relaxed);
     while (wall_ms > highest &&
            !highest_.compare_exchange_weak(highest, wall_ms, std::memory_order_relaxed)) {

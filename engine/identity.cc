@@ -154,6 +154,13 @@ std::string Identity::boot_id() const {
 Result<void> Identity::begin(const std::string& boot_id, bool relaxed, std::uint64_t next_sequence,
                              std::uint64_t next_segment_id, std::int64_t wall_ms) {
   const std::lock_guard lock(mutex_);
+  // A superblock beyond this could not be read again.
+  if (next_sequence + kSequenceStep > format::kMaxNumber ||
+      next_segment_id + kSegmentIdStep > format::kMaxNumber) {
+    return Error{ErrorCode::kCorrupt,
+                 "the store's sequences or segment ids are used up, which no store lives to see: "
+                 "its superblock or a segment was tampered with; restore it from a backup"};
+  }
   superblock_.state = relaxed ? format::StoreState::kOpenRelaxed : format::StoreState::kOpen;
   superblock_.boot_id = boot_id_bytes(boot_id);
   superblock_.sequence_limit = next_sequence + kSequenceStep;

@@ -256,6 +256,8 @@ Result<void> Recovery::open_index() {
     ++result_.stats.damaged_records;
     result_.stats.damaged_bytes += offset - segment->bytes;
   }
+  // So is one that knows of sequences which were never given out.
+  if (marker && marker->applied_through >= identity_.sequence_limit()) usable = false;
   if (usable && marker) {
     auto restored = restore_books(*marker);
     if (restored) return {};
@@ -277,6 +279,9 @@ Result<void> Recovery::restore_books(const Marker& marker) {
   if (!counts) return counts.error();
   auto fences = core_.index->fences();
   if (!fences) return fences.error();
+  for (const Fence& fence : *fences) {
+    if (fence.second >= identity_.sequence_limit()) return Error{ErrorCode::kCorrupt, "a fence"};
+  }
   for (const Fence& fence : *fences)
     core_.fences.raise(fence.first, fence.second);
   applied_through_ = marker.applied_through;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/format/bytes.h"
+
 namespace kachel {
 namespace {
 
@@ -32,43 +34,21 @@ std::uint64_t get_big_endian(std::string_view bytes) {
   return value;
 }
 
-/// Reads varints off the front; `ok` turns false for good at the first that does not fit.
-class Cursor {
- public:
-  explicit Cursor(std::string_view bytes) : rest_(bytes) {}
+using format::Reader;
 
-  std::uint64_t varint() {
-    std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
-      const auto byte = static_cast<unsigned char>(rest_.front());
-      rest_.remove_prefix(1);
-      value |= std::uint64_t{byte & 0x7fu} << shift;
-      if (byte < 0x80) return value;
-    }
-    ok_ = false;
-    return 0;
-  }
-  std::string_view bytes(std::size_t count) {
-    if (rest_.size() < count) {
-      ok_ = false;
-      return {};
-    }
-    const std::string_view front = rest_.substr(0, count);
-    rest_.remove_prefix(count);
-    return front;
-  }
-  bool done() const { return ok_ && rest_.empty(); }
-  bool ok() const { return ok_; }
+Reader reader_of(std::string_view bytes) {
+  return Reader(format::as_bytes(bytes));
+}
 
- private:
-  std::string_view rest_;
-  bool ok_ = true;
-};
+// In units of the records' alignment; what would not fit afterwards fails.
+std::uint64_t get_units(Reader& reader, std::uint64_t limit) {
+  return reader.varint_up_to(limit / format::kRecordAlignment) * format::kRecordAlignment;
+}
 
-Namespace get_namespace(Cursor& cursor) {
+Namespace get_namespace(Reader& reader) {
   Namespace space;
-  space.tenant = static_cast<std::uint32_t>(cursor.varint());
-  space.database = static_cast<std::uint8_t>(cursor.varint());
+  space.tenant = static_cast<std::uint32_t>(reader.varint_up_to(UINT32_MAX));
+  space.database = static_cast<std::uint8_t>(reader.varint_up_to(UINT8_MAX));
   return space;
 }
 
@@ -109,18 +89,18 @@ std::string encode_row(const Row& row) {
 }
 
 std::optional<Row> decode_row(std::string_view bytes) {
-  Cursor cursor(bytes);
+  Reader reader = reader_of(bytes);
   Row row;
-  row.segment_id = cursor.varint();
-  row.offset = cursor.varint() * format::kRecordAlignment;
-  row.size = static_cast<std::uint32_t>(cursor.varint() * format::kRecordAlignment);
-  row.sequence = cursor.varint();
-  row.version = row.sequence - cursor.varint();
-  row.expires_at_ms = static_cast<std::int64_t>(cursor.varint());
-  row.raw_bytes = cursor.varint();
-  row.covers = cursor.varint();
-  row.expiry_sequence = cursor.varint();
-  if (!cursor.done()) return std::nullopt;
+  row.segment_id = reader.varint();
+  row.offset = get_units(reader, UINT64_MAX);
+  row.size = static_cast<std::uint32_t>(get_units(reader, UINT32_MAX));
+  row.sequence = reader.varint();
+  row.version = row.sequence - reader.varint_up_to(row.sequence);
+  row.expires_at_ms = reader.time_ms();
+  row.raw_bytes = reader.varint();
+  row.covers = reader.varint();
+  row.expiry_sequence = reader.varint();
+  if (!reader.finished()) return std::nullopt;
   return row;
 }
 
@@ -144,9 +124,9 @@ std::string encode_fence(std::uint64_t version) {
 }
 
 std::optional<std::uint64_t> decode_fence(std::string_view bytes) {
-  Cursor cursor(bytes);
-  const std::uint64_t version = cursor.varint();
-  if (!cursor.done()) return std::nullopt;
+  Reader reader = reader_of(bytes);
+  const std::uint64_t version = reader.varint();
+  if (!reader.finished()) return std::nullopt;
   return version;
 }
 
@@ -168,19 +148,19 @@ std::string encode_marker(const Marker& marker) {
 }
 
 std::optional<Marker> decode_marker(std::string_view bytes) {
-  Cursor cursor(bytes);
-  if (cursor.varint() != kMarkerVersion) return std::nullopt;
+  Reader reader = reader_of(bytes);
+  if (reader.varint() != kMarkerVersion) return std::nullopt;
   Marker marker;
-  const std::string_view id = cursor.bytes(marker.store_id.size());
-  if (!cursor.ok()) return std::nullopt;
+  const auto id = reader.bytes(marker.store_id.size());
+  if (!reader.ok()) return std::nullopt;
   std::memcpy(marker.store_id.data(), id.data(), id.size());
-  marker.applied_through = cursor.varint();
-  const std::uint64_t open = cursor.varint();
-  for (std::uint64_t i = 0; i < open && cursor.ok(); ++i) {
-    const std::uint64_t segment = cursor.varint();
-    marker.open_segments.emplace_back(segment, cursor.varint());
+  marker.applied_through = reader.varint();
+  const std::uint64_t open = reader.varint();
+  for (std::uint64_t i = 0; i < open && reader.ok(); ++i) {
+    const std::uint64_t segment = reader.varint();
+    marker.open_segments.emplace_back(segment, reader.varint());
   }
-  if (!cursor.done()) return std::nullopt;
+  if (!reader.finished()) return std::nullopt;
   return marker;
 }
 
@@ -211,17 +191,17 @@ std::string encode_counts(const SegmentCounts& counts) {
 }
 
 std::optional<SegmentCounts> decode_counts(std::uint64_t segment_id, std::string_view bytes) {
-  Cursor cursor(bytes);
+  Reader reader = reader_of(bytes);
   SegmentCounts counts;
   counts.segment_id = segment_id;
-  counts.live_bytes = cursor.varint();
-  counts.has_later_expiries = cursor.varint() != 0;
-  const std::uint64_t spaces = cursor.varint();
-  for (std::uint64_t i = 0; i < spaces && cursor.ok(); ++i) {
-    const Namespace space = get_namespace(cursor);
-    counts.entries.emplace_back(space, cursor.varint());
+  counts.live_bytes = reader.varint();
+  counts.has_later_expiries = reader.varint_up_to(1) != 0;
+  const std::uint64_t spaces = reader.varint();
+  for (std::uint64_t i = 0; i < spaces && reader.ok(); ++i) {
+    const Namespace space = get_namespace(reader);
+    counts.entries.emplace_back(space, reader.varint());
   }
-  if (!cursor.done()) return std::nullopt;
+  if (!reader.finished()) return std::nullopt;
   return counts;
 }
 

@@ -30,7 +30,9 @@ std::optional<std::uint64_t> parse_segment_name(std::string_view name) {
   std::uint64_t id = 0;
   const char* end = name.data() + kIdDigits;
   const auto [stopped, error] = std::from_chars(name.data(), end, id, 16);
-  if (error != std::errc() || stopped != end || id == 0) return std::nullopt;
+  if (error != std::errc() || stopped != end || id == 0 || id > format::kMaxNumber) {
+    return std::nullopt;
+  }
   return id;
 }
 

@@ -54,7 +54,7 @@ void read_extent(Reader& reader, RecordSummary& record, std::uint64_t begin, std
 void read_sequence(Reader& reader, RecordSummary& record, std::uint64_t before) {
   record.sequence = before + static_cast<std::uint64_t>(unzigzag(reader.varint()));
   const std::uint64_t lag = reader.varint();
-  if (lag >= record.sequence) return reader.fail();
+  if (lag >= record.sequence || record.sequence > kMaxNumber) return reader.fail();
   record.version = record.sequence - lag;
 }
 

@@ -20,6 +20,9 @@ inline constexpr std::uint32_t kRecordMagic = 0x4345524b;  // "KREC"
 inline constexpr std::size_t kRecordFixedBytes = 40;
 inline constexpr std::size_t kRecordAlignment = 8;
 inline constexpr std::uint8_t kAllDatabases = 255;
+/// No sequence and no segment id is above this: more than a store gives out in its life, and
+/// low enough that what is added to them does not wrap around.
+inline constexpr std::uint64_t kMaxNumber = std::uint64_t{1} << 62;
 /// Bound a length before it is trusted: key, model and subjects at their limits, and more
 /// than the largest value allowed by Options.
 inline constexpr std::size_t kMaxMetaBytes = std::size_t{1} << 20;

@@ -78,7 +78,8 @@ const char* fixed_fault(std::span<const std::byte> fixed) {
   if (load<std::uint32_t>(fixed.data() + kPayloadLengthOffset) > kMaxPayloadBytes) {
     return "the payload is above the limit";
   }
-  if (load<std::uint64_t>(fixed.data() + kSequenceOffset) == 0) return "no sequence";
+  const auto sequence = load<std::uint64_t>(fixed.data() + kSequenceOffset);
+  if (sequence == 0 || sequence > kMaxNumber) return "no such sequence";
   return nullptr;
 }
 

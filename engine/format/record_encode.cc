@@ -107,8 +107,9 @@ void EncodedRecord::finish(const Place& place, std::uint64_t sequence) {
   const std::size_t payload_bytes = load<std::uint32_t>(fixed + kPayloadLengthOffset);
   const std::byte* meta = fixed + kRecordFixedBytes;
   const bool is_versioned = (std::to_integer<unsigned>(fixed[kFlagsOffset]) & kFlagVersioned) != 0;
-  if (sequence == 0 || (is_versioned && load<std::uint64_t>(meta) > sequence)) {
-    throw std::logic_error("a record's version is past its sequence");
+  if (sequence == 0 || sequence > kMaxNumber ||
+      (is_versioned && load<std::uint64_t>(meta) > sequence)) {
+    throw std::logic_error("no such sequence, or a version past it");
   }
   store(fixed + kSequenceOffset, sequence);
   store(fixed + kPayloadChecksumOffset,

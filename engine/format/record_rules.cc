@@ -31,11 +31,13 @@ const char* record_fault(const RecordMeta& meta, std::size_t payload_bytes) {
       if (meta.first_void == 0 || meta.first_void > meta.last_void) {
         return "the voided range is empty";
       }
+      if (meta.last_void > kMaxNumber) return "no such sequence";
       break;
     case RecordType::kMark:
       if (meta.durable_through > meta.written_through) {
         return "a mark calls durable what was not written";
       }
+      if (meta.written_through > kMaxNumber) return "no such sequence";
       break;
     default:
       break;

@@ -40,11 +40,13 @@ class Window {
     }
     begin_ = offset;
     filled_ = kept;
-    const std::size_t room = std::max(length, kWindowBytes);
+    // Most segments that are scanned are short: no more memory than there is file.
+    const std::uint64_t rest = end_ - std::min(end_, begin_);
+    const auto room =
+        static_cast<std::size_t>(std::min<std::uint64_t>(std::max(length, kWindowBytes), rest));
+    if (room <= kept) return {};
     if (buffer_.size() < room) buffer_.resize(room);
-    const auto read = static_cast<std::size_t>(
-        std::min<std::uint64_t>(room - kept, end_ - std::min(end_, begin_ + kept)));
-    if (read == 0) return {};
+    const std::size_t read = room - kept;
     const auto got = file_.read_at(begin_ + kept, std::span(buffer_).subspan(kept, read));
     if (!got) return got.error();
     // What can't be read is not known to be absent.

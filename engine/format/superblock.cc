@@ -49,7 +49,9 @@ std::optional<Superblock> load_copy(std::span<const std::byte> bytes) {
   superblock.highest_wall_ms = load<std::int64_t>(from + kHighestWallOffset);
   superblock.sequence_limit = load<std::uint64_t>(from + kSequenceLimitOffset);
   superblock.segment_id_limit = load<std::uint64_t>(from + kSegmentIdLimitOffset);
-  if (superblock.sequence_limit == 0 || superblock.segment_id_limit == 0) return std::nullopt;
+  for (const std::uint64_t limit : {superblock.sequence_limit, superblock.segment_id_limit}) {
+    if (limit == 0 || limit > kMaxNumber) return std::nullopt;
+  }
   return superblock;
 }
 

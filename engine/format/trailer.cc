@@ -62,6 +62,7 @@ bool fits(const Trailer& trailer, std::uint64_t file_bytes) {
 
 bool is_ordered(const Trailer& trailer) {
   return trailer.lowest_sequence <= trailer.highest_sequence &&
+         trailer.highest_sequence <= kMaxNumber &&
          (trailer.lowest_sequence == 0) == (trailer.entries == 0) &&
          trailer.lowest_deadline_ms >= 0 && trailer.highest_deadline_ms >= 0;
 }

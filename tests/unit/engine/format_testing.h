@@ -120,7 +120,7 @@ inline void fill_record(OwnedRecord& record, RecordType type, Random& random,
   RecordMeta& meta = record.meta;
   meta.type = type;
   meta.flags = below(random, 2) == 0 ? 0 : kFlagMoved;
-  meta.sequence = std::max<std::uint64_t>(1, some_number(random));
+  meta.sequence = std::max<std::uint64_t>(1, some_number(random, 62));
   meta.version = below(random, 2) == 0 ? 0 : 1 + below(random, meta.sequence);
   meta.created_ms = static_cast<std::int64_t>(some_number(random, 63));
   if (type != RecordType::kVoid && type != RecordType::kMark) {
@@ -139,11 +139,11 @@ inline void fill_record(OwnedRecord& record, RecordType type, Random& random,
   if (type == RecordType::kErase) meta.covers = some_number(random);
   if (type == RecordType::kFence && below(random, 2) == 0) meta.space.database = kAllDatabases;
   if (type == RecordType::kVoid) {
-    meta.last_void = std::max<std::uint64_t>(1, some_number(random));
+    meta.last_void = std::max<std::uint64_t>(1, some_number(random, 62));
     meta.first_void = 1 + below(random, meta.last_void);
   }
   if (type == RecordType::kMark) {
-    meta.written_through = some_number(random);
+    meta.written_through = some_number(random, 62);
     meta.durable_through = meta.written_through / 2;
   }
   record.link();

@@ -250,5 +250,19 @@ TEST(Record, AMomentBeforeTheEpochIsPastAndNotNever) {
   EXPECT_EQ(decoded->meta.created_ms, 0);
 }
 
+TEST(Record, RefusesNumbersThatNoStoreGivesOut) {
+  OwnedRecord record;
+  record.meta.sequence = kMaxNumber;
+  EXPECT_TRUE(decode_record(record.encode(kPlace).bytes(), kPlace));
+  record.meta.sequence = kMaxNumber + 1;
+  EXPECT_THROW(record.encode(kPlace), std::logic_error);
+
+  record.meta = {};
+  record.meta.type = RecordType::kVoid;
+  record.meta.first_void = 1;
+  record.meta.last_void = kMaxNumber + 1;
+  EXPECT_THROW(encode_record(record.meta, {}), std::logic_error);
+}
+
 }  // namespace
 }  // namespace kachel::format

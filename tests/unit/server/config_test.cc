@@ -126,6 +126,13 @@ TEST(ConfigFile, NamesFileLineKeyAndRemedy) {
   EXPECT_EQ(file_error_of("data = \n").substr(0, 15), "kachel.toml:1: ");
 }
 
+TEST(ConfigFile, RefusesKeysThatAreNotAscii) {
+  // Undefined behaviour in the parser's header, as UndefinedBehaviorSanitizer saw it.
+  EXPECT_EQ(file_error_of("größe = 1\n").substr(0, 15), "kachel.toml:1: ");
+  EXPECT_EQ(file_error_of("threads = 1 \u00e9\n").substr(0, 15), "kachel.toml:1: ");
+  EXPECT_EQ(file_error_of("\xef\xb9\xbf").substr(0, 15), "kachel.toml:1: ");
+}
+
 TEST(ExitCodes, TellWhatIsMissing) {
   EXPECT_EQ(exit_code_of(ErrorCode::kLocked), 11);
   EXPECT_EQ(exit_code_of(ErrorCode::kKeyMissing), 12);

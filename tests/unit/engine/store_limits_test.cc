@@ -1,0 +1,96 @@
+// Starts of stores whose files are whole and say what no store says: numbers at the end of
+// their range, clocks at the end of time.
+#include "engine/format/superblock.h"
+#include "store_world.h"
+
+namespace kachel {
+namespace {
+
+format::Superblock read_superblock(StoreWorld& world) {
+  std::vector<std::byte> bytes(2 * format::kSuperblockCopyBytes);
+  auto file = world.storage.open("superblock", io::OpenMode::kRead);
+  EXPECT_TRUE(file && (*file)->read_at(0, bytes));
+  return *format::decode_superblock(bytes);
+}
+
+void write_superblock(StoreWorld& world, const format::Superblock& superblock) {
+  std::vector<std::byte> copy = format::encode_superblock_copy(superblock);
+  auto file = world.storage.open("superblock", io::OpenMode::kReadWrite);
+  iovec parts[] = {{copy.data(), copy.size()}, {copy.data(), copy.size()}};
+  ASSERT_TRUE(file && (*file)->write_at(0, parts));
+}
+
+template <typename Change>
+Result<void> reopen_with(StoreWorld& world, Change change) {
+  world.drop();
+  format::Superblock superblock = read_superblock(world);
+  change(superblock);
+  write_superblock(world, superblock);
+  return world.try_open();
+}
+
+TEST(StoreLimits, RefusesSequencesThatAreUsedUp) {
+  for (const std::uint64_t limit : {format::kMaxNumber, format::kMaxNumber + 1, UINT64_MAX}) {
+    StoreWorld world;
+    world.put("k", "v");
+    const auto opened = reopen_with(world, [&](auto& block) { block.sequence_limit = limit; });
+    ASSERT_FALSE(opened) << limit;
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  }
+}
+
+TEST(StoreLimits, RefusesSegmentIdsThatAreUsedUp) {
+  for (const std::uint64_t limit : {format::kMaxNumber, UINT64_MAX - 1023}) {
+    StoreWorld world;
+    const auto opened = reopen_with(world, [&](auto& block) { block.segment_id_limit = limit; });
+    ASSERT_FALSE(opened) << limit;
+    EXPECT_EQ(opened.error().code, ErrorCode::kCorrupt);
+  }
+}
+
+TEST(StoreLimits, LeavesFilesAloneWhoseNamesAreNoSegmentIds) {
+  StoreWorld world;
+  world.put("k", "v");
+  world.drop();
+  constexpr std::string_view kPath = "segments/fffffffffffffbff.seg";
+  ASSERT_TRUE(world.storage.open(kPath, io::OpenMode::kCreate));
+  world.open();
+  world.kill();
+  EXPECT_EQ(world.get("k"), "v");
+  EXPECT_TRUE(world.storage.exists(kPath).value());
+}
+
+TEST(StoreLimits, ServesAtTheEndOfTime) {
+  StoreWorld world;
+  world.put("k", "v");
+  ASSERT_TRUE(reopen_with(world, [](auto& block) { block.highest_wall_ms = INT64_MAX; }));
+  EXPECT_EQ(world.get("k"), "v");
+  PutOptions options;
+  options.expires_at_ms = INT64_MAX;
+  EXPECT_EQ(world.put("l", "w", options), PutOutcome::kStored);
+  world.kill();
+  EXPECT_EQ(world.get("l"), "w");
+}
+
+TEST(StoreLimits, AnIndexAheadOfTheStoreIsBuiltAnew) {
+  StoreWorld world;
+  world.put("k", "v");
+  ASSERT_TRUE(world.close());
+  world.index->marker->applied_through = UINT64_MAX;
+  world.open();
+  EXPECT_TRUE(world.store->stats().start.index_rebuilt);
+  EXPECT_EQ(world.get("k"), "v");
+}
+
+TEST(StoreLimits, AFenceThatNobodySetDoesNotHideEverything) {
+  StoreWorld world;
+  world.put("k", "v");
+  ASSERT_TRUE(world.close());
+  world.index->fences[{}] = UINT64_MAX;
+  world.open();
+  EXPECT_TRUE(world.store->stats().start.index_rebuilt);
+  EXPECT_EQ(world.get("k"), "v");
+}
+
+}  // namespace
+}  // namespace kachel
