@@ -183,7 +183,9 @@ void Log::seal(const SegmentPointer& segment) {
     // Gives back what was reserved beyond the end.
     if (!segment->file->truncate(end)) bump(core_.counters.io_errors);
   } else {
-    // Without a footer the records are still there: it will be scanned when needed.
+    // Without a footer the records are still there: it will be scanned when needed. A part of
+    // one would pass for damage.
+    (void)segment->file->truncate(segment->data_end);
     bump(core_.counters.io_errors);
   }
   segment->highest_sequence = footer.trailer.highest_sequence;

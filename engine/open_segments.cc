@@ -98,6 +98,8 @@ std::vector<OpenSegments::Outcome> OpenSegments::write() {
     } else {
       bump(core_.counters.io_errors);
       segment.data_end = std::max<std::uint64_t>(batch.start, format::kSegmentHeaderBytes);
+      // Part of it may be there, and would pass for damage. Where this fails too, it does.
+      (void)segment.file->truncate(batch.start);
       close(batch.segment);
     }
     outcomes.push_back({batch.segment, std::move(written)});

@@ -85,6 +85,8 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
       [&](const format::DecodedRecord& record, std::uint64_t offset) {
         if (offset >= data_end) return;
         summaries.push_back(format::summarize(record.meta, offset, record.size, mac_key));
+        // Only the table knows what a put superseded: so it may be anything.
+        if (record.meta.type == format::RecordType::kPut) summaries.back().covers = 1;
       });
   if (!scan) return scan.error();
   if (scanned != nullptr) *scanned = *scan;

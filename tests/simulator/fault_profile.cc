@@ -62,7 +62,11 @@ void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) con
 void FaultProfile::restart(World& world, Oracle& oracle) const {
   // Relaxed puts are acknowledged before they find their place, or none.
   const bool drops_later = may_drop() && world.setup.options.durability == Durability::kRelaxed;
-  oracle.evicts = kind_ == Kind::kTight || reads_fail() || drops_later;
+  const bool short_of_space =
+      kind_ == Kind::kTight || kind_ == Kind::kNoSpace || kind_ == Kind::kSmallDisk;
+  oracle.evicts = short_of_space || reads_fail() || drops_later;
+  // An index that can't be read stops all writes, as a failed sync does.
+  oracle.device_failed = kind_ == Kind::kIndexTrouble;
   oracle.windows_hold = kind_ != Kind::kSlow;
   oracle.weak = kind_ == Kind::kLies;
 }
