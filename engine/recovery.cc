@@ -341,8 +341,8 @@ std::uint64_t Recovery::known_durable(std::uint64_t marker) const {
   return durable;
 }
 
-/// The first sequence that, with all after it, was never promised: kNoCut when there is none.
-std::uint64_t Recovery::find_cut(std::uint64_t from) const {
+/// The first sequence above `from` that no unsealed segment has.
+std::uint64_t Recovery::first_missing(std::uint64_t from) const {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> present;  // ranges
   for (const Loaded& loaded : loaded_) {
     for (const format::RecordSummary& record : loaded.scanned) {
@@ -359,7 +359,13 @@ std::uint64_t Recovery::find_cut(std::uint64_t from) const {
     if (first > next) return next;
     next = std::max(next, last + 1);
   }
-  return kNoCut;
+  return next;
+}
+
+/// The first sequence that, with all after it, was never promised: kNoCut when there is none.
+std::uint64_t Recovery::find_cut(std::uint64_t from) const {
+  const std::uint64_t missing = first_missing(from);
+  return missing < highest_found() ? missing : kNoCut;
 }
 
 /// The highest sequence through which everything is known to have been handed to the kernel.
@@ -376,7 +382,7 @@ std::uint64_t Recovery::known_written() const {
 /// handed to the kernel once. Before a record of the same segment that a kill has left, nothing
 /// can be torn: `in_order`.
 void Recovery::count_damage(std::uint64_t there, bool in_order) {
-  const bool lacks_records = find_cut(known_durable(applied_through_)) <= there;
+  const bool lacks_records = first_missing(known_durable(applied_through_)) <= there;
   for (const Loaded& loaded : loaded_) {
     for (const Gap& gap : loaded.gaps) {
       if (!in_order && gap.next_sequence > there) continue;
@@ -393,7 +399,7 @@ Result<void> Recovery::replay() {
   const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
   std::uint64_t cut = kNoCut;
   if (result_.stats.clean) {
-    count_damage(kNoCut, true);
+    count_damage(identity_.sequence_limit() - 1, true);
   } else {
     // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
     const std::uint64_t there = same_boot() ? known_written() : known_durable(applied_through_);

@@ -79,6 +79,7 @@ class Recovery {
   Result<void> read_source(Source& source);
   Result<void> raise_fences(const std::vector<Source>& sources, std::uint64_t cut);
   Result<void> replay_sources(std::vector<Source>& sources, std::uint64_t cut);
+  std::uint64_t first_missing(std::uint64_t from) const;
   std::uint64_t find_cut(std::uint64_t from) const;
   std::uint64_t covers_of(std::uint64_t sequence) const;
   Result<void> sync_unsealed();

@@ -41,7 +41,7 @@ void FaultProfile::choose_setup(Setup& setup, Choices& choices) const {
   if (kind_ == Kind::kTight) setup.options.capacity_bytes = 64 * kMiB;
 }
 
-void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) const {
+void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) {
   static constexpr std::uint64_t kFlushAtRows[] = {0, 4, 16, 50};
   IndexDisk& index = *world.index_disk;
   index.flush_at_rows = kFlushAtRows[choices.choose(4)];
@@ -49,7 +49,7 @@ void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) con
   index.needs_disk_percent = choices.one_in(3) ? 20 : 0;
   if (kind_ == Kind::kIndexTrouble) {
     index.flush_error_percent = 40;
-    index.read_error_percent = choices.one_in(2) ? 5 : 0;
+    index_read_errors_ = choices.one_in(2) ? 5 : 0;
     index.needs_disk_percent = 30;
     index.flush_at_rows = 4;
   }
@@ -60,6 +60,7 @@ void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) con
 }
 
 void FaultProfile::restart(World& world, Oracle& oracle) const {
+  world.index_disk->read_error_percent = index_read_errors_;
   // Relaxed puts are acknowledged before they find their place, or none.
   const bool drops_later = may_drop() && world.setup.options.durability == Durability::kRelaxed;
   const bool short_of_space =
@@ -85,6 +86,7 @@ void FaultProfile::count(World& world) {
 void FaultProfile::calm(World& world) {
   count(world);
   world.storage->clear();
+  world.index_disk->read_error_percent = 0;
 }
 
 void FaultProfile::strike(World& world, Oracle& oracle, Choices& choices) {

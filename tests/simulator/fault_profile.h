@@ -11,7 +11,7 @@ class FaultProfile {
   static FaultProfile draw(Choices& choices);
 
   void choose_setup(Setup& setup, Choices& choices) const;
-  void configure(World& world, Oracle& oracle, Choices& choices) const;
+  void configure(World& world, Oracle& oracle, Choices& choices);
   /// Called before every step; now and then arms a fault.
   void strike(World& world, Oracle& oracle, Choices& choices);
   /// Arms faults for a start that may fail on them.
@@ -52,6 +52,7 @@ class FaultProfile {
   Kind kind_ = Kind::kCalm;
   FaultClass counted_ = FaultClass::kWriteError;  // what is armed
   std::uint64_t injected_ = 0;                    // counted so far
+  std::size_t index_read_errors_ = 0;             // in a hundred
 };
 
 /// Carries out a part of a write, up to the end of some page: what a kill in its midst leaves.

@@ -16,8 +16,7 @@ struct HistoryOptions {
   std::uint64_t seed = 1;
   std::uint64_t steps = 200;
   std::uint64_t image_every = 6;  // one crash image in so many changes on the storage
-  bool real_index = false;
-  bool trace = false;  // tells on stdout what happens
+  bool trace = false;             // tells on stdout what happens
 };
 
 struct HistoryResult {

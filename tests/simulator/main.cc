@@ -14,7 +14,6 @@ struct Arguments {
   std::uint64_t seeds = 1;
   std::uint64_t steps = 200;
   std::uint64_t image_every = 6;
-  bool real_index = false;
   bool trace = false;
   bool json = false;
   bool keep_going = false;
@@ -75,7 +74,6 @@ int run_histories(const Arguments& arguments) {
     options.seed = arguments.seed + i;
     options.steps = arguments.steps;
     options.image_every = arguments.image_every;
-    options.real_index = arguments.real_index;
     options.trace = arguments.trace;
     const HistoryResult result = run_history(options);
     add(totals, result);
@@ -83,9 +81,8 @@ int run_histories(const Arguments& arguments) {
       std::printf("seed %" PRIu64 " (%s): %s\n", options.seed, result.setting.c_str(),
                   result.violation->c_str());
       std::printf("again with: --seed %" PRIu64 " --steps %" PRIu64 " --image-every %" PRIu64
-                  "%s --trace\n",
-                  options.seed, options.steps, options.image_every,
-                  options.real_index ? " --rocksdb" : "");
+                  " --trace\n",
+                  options.seed, options.steps, options.image_every);
       ++broken;
       if (!arguments.keep_going) break;
     }
@@ -119,7 +116,6 @@ int run(int argc, char** argv) {
                  "check a crash image at one in so many changes on the storage")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_flag("--rocksdb", arguments.real_index, "the real RocksDB on the simulated disk");
   app.add_flag("--keep-going", arguments.keep_going, "do not stop at the first broken promise");
   app.add_flag("--trace", arguments.trace, "tell what happens");
   app.add_flag("--json", arguments.json, "JSON Lines: a status a second, and a summary");

@@ -80,7 +80,6 @@ std::size_t Oracle::required(Crash crash, std::int64_t time_ms) const {
   for (std::size_t i = ops_.size(); i > 0; --i) {
     const Op& op = ops_[i - 1];
     const bool erase = op.kind == OpKind::kErase || op.kind == OpKind::kEraseAll;
-    if (op.state == OpState::kDropped && !device_failed && at_once) return i;
     if (op.state != OpState::kDone) continue;
     if (erase || at_once) return i;
     if (windows_hold && op.done_ms + window_ms < time_ms) return i;

@@ -28,7 +28,6 @@ struct Setup {
   std::uint64_t device_bytes = std::uint64_t{1} << 40;
   std::uint64_t slow_io_percent = 0;
   std::uint64_t slow_io_max_ms = 0;
-  bool real_index = false;  // RocksDB, on the simulated disk
 
   /// Small segments, so that they fill, seal and go often; room for everything.
   static Options small_options(Durability durability);
@@ -95,7 +94,6 @@ class World {
   io::SeededRandom random_;
   std::uint64_t boots_ = 1;  // of the host
   std::uint64_t seed_;
-  std::shared_ptr<void> index_files_;  // RocksDB's way to the disk, while one is open
   std::unique_ptr<io::ManualLoop> loop_;
   std::unique_ptr<io::InlinePool> pool_;
 };
