@@ -47,7 +47,7 @@ class FullDisk:
             chunk = 4 * MIB
             while chunk >= 512:
                 status = os.statvfs(self.disk)
-                free = status.f_bfree * status.f_frsize - leave_bytes
+                free = status.f_bavail * status.f_frsize - leave_bytes
                 try:
                     if free < chunk:
                         raise OSError()
