@@ -22,6 +22,7 @@ namespace {
 // Far above what the engine lets gather before it flushes: RocksDB must never flush by
 // itself, since rows would become durable without their marker.
 constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
+constexpr std::size_t kManifestReserveBytes = 64 * 1024;  // not 4 MiB, which a start may not find
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
@@ -297,6 +298,7 @@ class RocksDbIndex final : public Index {
     db.compaction_filter = &filter_;
     db.listeners = {listener_};
     db.info_log = std::make_shared<NoLog>();
+    db.manifest_preallocation_size = kManifestReserveBytes;
     db.max_background_jobs = 2;
     db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;

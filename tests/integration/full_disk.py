@@ -47,7 +47,7 @@ class FullDisk:
             chunk = 4 * MIB
             while chunk >= 512:
                 status = os.statvfs(self.disk)
-                free = status.f_bfree * status.f_frsize - leave_bytes
+                free = status.f_bavail * status.f_frsize - leave_bytes
                 try:
                     if free < chunk:
                         raise OSError()
@@ -187,12 +187,12 @@ class FullDisk:
         with server.connect() as connection:
             self.set_all(connection, [f"k{i}" for i in range(500)])
             self.eat()
-            for version in range(3):
-                for start in range(0, len(small), 500):
+            for version, count in enumerate((len(small), 4000, 4000)):
+                for start in range(0, count, 500):
                     some = small[start:start + 500]
                     replies = connection.pipeline([("SET", key, f"{version}") for key in some])
                     self.assertEqual(set(replies), {"OK"})
-                for key in small[::100]:
+                for key in small[:count:100]:
                     self.assertIn(connection.call("GET", key), (None, f"{version}".encode()))
                 self.delete_all(connection, small[:300])
             self.check_goes_on(server)

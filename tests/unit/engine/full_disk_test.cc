@@ -17,6 +17,7 @@ class ForeignFile {
   explicit ForeignFile(StoreWorld& world) : world_(world) {
     file_ = world.storage.open("foreign", io::OpenMode::kCreate).value();
     EXPECT_TRUE(file_->reserve(world.storage.space().value().available_bytes));
+    EXPECT_TRUE(file_->sync());
     EXPECT_TRUE(world.storage.sync_directory(""));
   }
   void remove() {
