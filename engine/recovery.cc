@@ -234,6 +234,8 @@ void Recovery::add_to_footer(Loaded& loaded, const format::SegmentHeader& header
 
 Result<void> Recovery::open_index() {
   if (auto made = core_.env.storage.create_directory("index"); !made) return made;
+  // Somebody may have removed it, and RocksDB syncs only what is in it.
+  if (auto synced = core_.env.storage.sync_directory(""); !synced) return synced;
   auto opened = open_index_(false);
   std::optional<Marker> marker;
   bool usable = false;

@@ -136,6 +136,8 @@ class StoreImpl final : public Store {
     if (wipe) {
       if (auto removed = core_.env.storage.remove_tree("index"); !removed) return removed.error();
       if (auto made = core_.env.storage.create_directory("index"); !made) return made.error();
+      // Or the old one comes back in its place after a power cut.
+      if (auto synced = core_.env.storage.sync_directory(""); !synced) return synced.error();
     }
     RocksDbIndexOptions options;
     options.path = core_.env.storage.native_root() + "/index";

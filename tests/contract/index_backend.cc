@@ -62,7 +62,10 @@ class SimulatedBackend final : public IndexBackend {
   void crash(std::unique_ptr<Index> index) override {
     files_->die();
     if (crash_ == Crash::kPowerCut) storage_.crash();
-    if (crash_ == Crash::kTornPowerCut) storage_.crash_torn(random_);
+    if (crash_ == Crash::kTornPowerCut) {
+      io::KeepAtRandom outcome(random_);
+      storage_.crash(outcome);
+    }
     index.reset();
     files_ = std::make_shared<sim::StorageFileSystem>(storage_);
     factory_ = sim::rocksdb_factory(files_);

@@ -1,6 +1,7 @@
 #include "storage_file_system.h"
 
 #include <algorithm>
+#include <limits>
 #include <rocksdb/env.h>
 #include <rocksdb/system_clock.h>
 
@@ -179,6 +180,10 @@ IOStatus StorageFileSystem::GetFileModificationTime(const std::string& path,
 
 IOStatus StorageFileSystem::GetFreeSpace(const std::string&, const IOOptions&, uint64_t* bytes,
                                          IODebugContext*) {
+  *bytes = std::numeric_limits<uint64_t>::max();
+  // Closing a database that once found the disk full may wait until it sees space enough to try
+  // again, and to find that it is closing.
+  if (process_->is_dead()) return IOStatus::OK();
   return process_->look([&] {
     auto space = storage_.space();
     if (space) *bytes = space->available_bytes;
@@ -251,6 +256,7 @@ IndexFactory rocksdb_factory(std::shared_ptr<StorageFileSystem> files) {
       io::Storage& storage = files->storage();
       if (auto removed = storage.remove_tree("index"); !removed) return removed.error();
       if (auto made = storage.create_directory("index"); !made) return made.error();
+      if (auto synced = storage.sync_directory(""); !synced) return synced.error();
     }
     RocksDbIndexOptions options;
     options.path = kIndexPath;

@@ -3,6 +3,7 @@
 
 #include <future>
 #include <gtest/gtest.h>
+#include <thread>
 
 #include "io/faulty_storage.h"
 #include "io/memory_storage.h"
@@ -37,11 +38,12 @@ class Machine : public testing::Test {
     index.reset();
     factory = {};
   }
-  Result<void> flush(std::uint64_t applied_through) {
-    std::promise<Result<void>> flushed;
-    index->flush({{}, applied_through, {}}, {},
-                 [&](Result<void> result) { flushed.set_value(std::move(result)); });
-    return flushed.get_future().get();
+  Result<void> flush(std::uint64_t through) { return start_flush(through).get(); }
+  std::future<Result<void>> start_flush(std::uint64_t through) {
+    auto flushed = std::make_shared<std::promise<Result<void>>>();
+    index->flush({{}, through, {}}, {},
+                 [flushed](Result<void> result) { flushed->set_value(std::move(result)); });
+    return flushed->get_future();
   }
   void apply(std::uint64_t sequence) {
     std::vector<IndexChange> changes;
@@ -166,6 +168,59 @@ TEST_F(Machine, ADiskThatFailsIsAFailedFlush) {
     start();
     EXPECT_EQ(sequence(), 1U);
     EXPECT_EQ(applied_through(), 1U);
+  }
+}
+
+TEST_F(Machine, AFullDiskInACompactionDoesNotStopFlushes) {
+  start();
+  for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) {
+    apply(sequence);
+    ASSERT_TRUE(flush(sequence));
+  }
+  faulty.inject({.op = io::FaultOp::kCreate, .error_number = ENOSPC, .path_contains = ".sst"});
+  index->start_housekeeping();
+  for (int i = 0; i < 5000 && faulty.injected() == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ASSERT_EQ(faulty.injected(), 1U);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  apply(6);
+  const auto flushed = flush(6);
+  EXPECT_TRUE(flushed) << flushed.error().message;
+}
+
+/// RocksDB waits for space and then flushes all it has, rows that the log applied while the failed
+/// flush was under way too: without a marker that speaks for them.
+TEST_F(Machine, DISABLED_NoRowIsDurableBeforeItsMarker) {
+  for (int round = 0; round < 20; ++round) {
+    start();
+    apply(1);
+    ASSERT_TRUE(flush(1));
+    apply(2);
+    faulty.inject({.op = io::FaultOp::kWrite, .error_number = ENOSPC, .path_contains = ".sst"});
+    auto failed = start_flush(2);
+    apply(3);  // the memtable has been switched
+    EXPECT_FALSE(failed.get());
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    kill();
+    faulty.clear();
+    start();
+    EXPECT_EQ(sequence(), applied_through());
+    kill();
+    storage.remove_tree("index").value();
+    storage.create_directory("index").value();
+  }
+}
+
+/// The failure is reported before RocksDB has stopped: a flush begun at once is taken and dropped.
+TEST_F(Machine, DISABLED_AFlushRightAfterAFailedOneEnds) {
+  for (int round = 0; round < 200; ++round) {
+    start();
+    apply(1);
+    faulty.inject({.op = io::FaultOp::kSync, .path_contains = ".sst"});
+    (void)flush(1);
+    ASSERT_EQ(start_flush(1).wait_for(std::chrono::seconds(5)), std::future_status::ready) << round;
+    kill();
+    faulty.clear();
   }
 }
 

@@ -12,16 +12,45 @@
 #include "engine/memory_index.h"
 #include "engine/store.h"
 #include "io/clock.h"
+#include "io/faulty_storage.h"
 #include "io/manual_loop.h"
 #include "io/memory_storage.h"
 #include "io/random.h"
 
 namespace kachel {
 
+/// Which index a world has, and where that is kept while nothing runs.
+class IndexHome {
+ public:
+  virtual ~IndexHome() = default;
+  /// A process begins.
+  virtual IndexFactory begin() = 0;
+  /// It ends: what it has under way changes nothing any more.
+  virtual void end() {}
+  /// All of it is gone. Nothing runs.
+  virtual void lose() = 0;
+};
+
+class MemoryIndexHome final : public IndexHome {
+ public:
+  IndexFactory begin() override { return memory_index_factory(image_); }
+  void lose() override { *image_ = {}; }
+
+ private:
+  std::shared_ptr<MemoryIndexImage> image_ = std::make_shared<MemoryIndexImage>();
+};
+
 class StoreWorld {
  public:
-  explicit StoreWorld(Options chosen = small_options(), std::optional<std::uint64_t> seed = {})
-      : options(chosen), seed_(seed) {
+  using MakeHome = std::unique_ptr<IndexHome> (*)(StoreWorld& world);
+  static std::unique_ptr<IndexHome> memory_home(StoreWorld&) {
+    return std::make_unique<MemoryIndexHome>();
+  }
+
+  explicit StoreWorld(Options chosen = small_options(),
+                      std::optional<std::uint64_t> chosen_seed = {},
+                      MakeHome make_home = memory_home)
+      : options(chosen), seed(chosen_seed), index(make_home(*this)) {
     open();
   }
   ~StoreWorld() { drop(); }
@@ -39,10 +68,10 @@ class StoreWorld {
     if (!opened) FAIL() << opened.error().message;
   }
   Result<void> try_open() {
-    loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed_});
+    loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed});
     pool_ = std::make_unique<io::InlinePool>(*loop_);
-    auto opened = Store::open({storage, clock, random, *loop_, *pool_, boot_id,
-                               index_factory ? index_factory : memory_index_factory(index)},
+    auto opened = Store::open({device, clock, random, *loop_, *pool_, boot_id,
+                               index_factory ? index_factory : index->begin()},
                               options);
     if (!opened) return opened.error();
     store = std::move(*opened);
@@ -61,7 +90,7 @@ class StoreWorld {
     boot_id[0] = boot_id[0] == '1' ? '2' : '1';
     open();
   }
-  void lose_index() { *index = {}; }
+  void lose_index() { index->lose(); }
   Result<void> close() {
     std::optional<Result<void>> closed;
     worker.reset();
@@ -72,7 +101,18 @@ class StoreWorld {
     drop();
     return closed.value_or(Result<void>(Error{}));
   }
+  /// Begins a stop and gives it so many steps of the loop; nothing when it has not ended then.
+  std::optional<Result<void>> try_close(std::size_t steps) {
+    auto closed = std::make_shared<std::optional<Result<void>>>();
+    worker.reset();
+    store->close_async([closed](Result<void> result) { *closed = std::move(result); });
+    for (std::size_t i = 0; i < steps && !*closed; ++i) {
+      if (!loop_->run_one()) clock.advance_ms(1);
+    }
+    return *closed;
+  }
   void drop() {
+    index->end();
     worker.reset();
     loop_.reset();  // forgets what was under way
     store.reset();
@@ -134,12 +174,14 @@ class StoreWorld {
 
   Options options;
   io::MemoryStorage storage;
+  io::FaultyStorage device{storage};
   io::ManualClock clock;
   io::SeededRandom random{7};
-  std::shared_ptr<MemoryIndexImage> index = std::make_shared<MemoryIndexImage>();
   IndexFactory index_factory;  // for the next start: another one than of `index`
   std::string boot_id = "10000000000000000000000000000000";
   Namespace space{};
+  const std::optional<std::uint64_t> seed;
+  std::unique_ptr<IndexHome> index;
   std::unique_ptr<Store> store;
   std::unique_ptr<Worker> worker;
 
@@ -163,7 +205,6 @@ class StoreWorld {
     return answer;
   }
 
-  std::optional<std::uint64_t> seed_;
   std::unique_ptr<io::ManualLoop> loop_;
   std::unique_ptr<io::InlinePool> pool_;
 };

@@ -1,0 +1,17 @@
+// An index whose flush() has ended when it returns. RocksDB flushes on threads of its own, while
+// a simulated loop has no time but its own: it would run ahead through minutes that the flush
+// never got. So a flush is one step, as it is with MemoryIndex.
+#pragma once
+
+#include <memory>
+
+#include "engine/index.h"
+#include "storage_file_system.h"
+
+namespace kachel::sim {
+
+/// Once the process of `files` is dead, its flushes never end. Aborts when one of the living
+/// does not: then nothing would.
+IndexFactory waiting(IndexFactory factory, std::shared_ptr<StorageFileSystem> files);
+
+}  // namespace kachel::sim
