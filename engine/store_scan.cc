@@ -24,7 +24,14 @@ Mac first_mac(std::uint64_t cursor) {
   return mac;
 }
 
-std::optional<std::string> read_key(const Core& core, const Row& row) {
+/// The record is what the row says it is: as with a get, a row that points elsewhere is a miss,
+/// or it would show the keys of other databases and tenants.
+bool is_of(const Core& core, const format::RecordMeta& meta, const RowKey& key, const Row& row) {
+  return meta.type == format::RecordType::kPut && meta.space == key.space &&
+         meta.version == row.version && key_mac(core.mac_key, key.space, meta.key) == key.mac;
+}
+
+std::optional<std::string> read_key(const Core& core, const RowKey& key, const Row& row) {
   const SegmentPointer segment = core.segments.find(row.segment_id);
   if (!segment) return std::nullopt;
   const format::Place place{core.store_id, row.segment_id, row.offset};
@@ -36,7 +43,7 @@ std::optional<std::string> read_key(const Core& core, const Row& row) {
     if (!extent) return std::nullopt;
     if (extent->meta_end <= *got) {
       auto record = format::decode_record_meta(std::span(bytes).first(*got), place);
-      if (!record || record->meta.type != format::RecordType::kPut) return std::nullopt;
+      if (!record || !is_of(core, record->meta, key, row)) return std::nullopt;
       return std::string(record->meta.key);
     }
     bytes.resize(extent->meta_end);
@@ -56,7 +63,7 @@ Result<ScanPage> read_page(Core& core, Namespace space, std::uint64_t cursor, st
   for (const auto& [mac, row] : *rows) {
     if (row.expires_at_ms != 0 && row.expires_at_ms <= now_ms) continue;
     if (core.fences.is_fenced(space, row.version)) continue;
-    if (auto key = read_key(core, row)) page.keys.push_back(std::move(*key));
+    if (auto key = read_key(core, {space, mac}, row)) page.keys.push_back(std::move(*key));
   }
   return page;
 }

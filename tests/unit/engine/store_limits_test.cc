@@ -1,5 +1,5 @@
 // Starts of stores whose files are whole and say what no store says: numbers at the end of
-// their range, clocks at the end of time.
+// their range, clocks at the end of time, an index that points elsewhere.
 #include "engine/format/superblock.h"
 #include "store_world.h"
 
@@ -90,6 +90,23 @@ TEST(StoreLimits, AFenceThatNobodySetDoesNotHideEverything) {
   world.open();
   EXPECT_TRUE(world.store->stats().start.index_rebuilt);
   EXPECT_EQ(world.get("k"), "v");
+}
+
+TEST(StoreLimits, ARowThatPointsElsewhereShowsNobodyElsesKeyOrValue) {
+  StoreWorld world;
+  world.put("mine", "v");
+  world.space = {0, 1};
+  world.put("theirs", "secret");
+  ASSERT_TRUE(world.close());
+  auto& rows = world.index->rows;
+  ASSERT_EQ(rows.size(), 2u);
+  rows.begin()->second = rows.rbegin()->second;
+  world.open();
+  world.space = {};
+  EXPECT_TRUE(world.scan_all(10).empty());
+  EXPECT_FALSE(world.get("mine"));
+  world.space = {0, 1};
+  EXPECT_EQ(world.scan_all(10), std::vector<std::string>{"theirs"});
 }
 
 }  // namespace
