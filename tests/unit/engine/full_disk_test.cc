@@ -150,7 +150,7 @@ class FullIndex : public ::testing::Test {
  protected:
   FullIndex() {
     world.index_factory = [this](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
-      auto inner = memory_index_factory(world.index)(request);
+      auto inner = world.index->begin()(request);
       if (!inner) return inner.error();
       return std::unique_ptr<Index>(std::make_unique<LimitedIndex>(std::move(*inner), &disk));
     };
