@@ -72,11 +72,15 @@ TEST(StoreLimits, ServesAtTheEndOfTime) {
   EXPECT_EQ(world.get("l"), "w");
 }
 
+MemoryIndexImage& image_of(StoreWorld& world) {
+  return static_cast<MemoryIndexHome&>(*world.index).image();
+}
+
 TEST(StoreLimits, AnIndexAheadOfTheStoreIsBuiltAnew) {
   StoreWorld world;
   world.put("k", "v");
   ASSERT_TRUE(world.close());
-  world.index->marker->applied_through = UINT64_MAX;
+  image_of(world).marker->applied_through = UINT64_MAX;
   world.open();
   EXPECT_TRUE(world.store->stats().start.index_rebuilt);
   EXPECT_EQ(world.get("k"), "v");
@@ -86,7 +90,7 @@ TEST(StoreLimits, AFenceThatNobodySetDoesNotHideEverything) {
   StoreWorld world;
   world.put("k", "v");
   ASSERT_TRUE(world.close());
-  world.index->fences[{}] = UINT64_MAX;
+  image_of(world).fences[{}] = UINT64_MAX;
   world.open();
   EXPECT_TRUE(world.store->stats().start.index_rebuilt);
   EXPECT_EQ(world.get("k"), "v");
@@ -98,7 +102,7 @@ TEST(StoreLimits, ARowThatPointsElsewhereShowsNobodyElsesKeyOrValue) {
   world.space = {0, 1};
   world.put("theirs", "secret");
   ASSERT_TRUE(world.close());
-  auto& rows = world.index->rows;
+  auto& rows = image_of(world).rows;
   ASSERT_EQ(rows.size(), 2u);
   rows.begin()->second = rows.rbegin()->second;
   world.open();

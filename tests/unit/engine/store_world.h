@@ -35,6 +35,7 @@ class MemoryIndexHome final : public IndexHome {
  public:
   IndexFactory begin() override { return memory_index_factory(image_); }
   void lose() override { *image_ = {}; }
+  MemoryIndexImage& image() { return *image_; }
 
  private:
   std::shared_ptr<MemoryIndexImage> image_ = std::make_shared<MemoryIndexImage>();
