@@ -104,8 +104,8 @@ std::uint64_t FaultyFile::another_place(std::uint64_t offset) const {
 
 std::string_view name_of(FaultOp op) {
   static constexpr std::string_view kNames[] = {
-      "read",   "write",  "sync", "reserve",          "truncate",      "open", "create",
-      "remove", "rename", "list", "create directory", "sync directory"};
+      "read",   "write",  "sync",   "reserve", "truncate",         "open",
+      "create", "remove", "rename", "list",    "create directory", "sync directory"};
   return kNames[static_cast<std::size_t>(op)];
 }
 
