@@ -60,7 +60,7 @@ class MemoryFileData {
   std::vector<Change> unsynced_;  // what leads from durable_ to live_, in order
 };
 
-struct MemoryDirectory;
+class MemoryDirectory;
 
 /// An entry: one of the two is set.
 struct MemoryNode {
