@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -12,6 +13,7 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <thread>
 #include <utility>
 
 #include "engine/row_coding.h"
@@ -23,6 +25,7 @@ namespace {
 // itself, since rows would become durable without their marker.
 constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
 constexpr std::size_t kManifestReserveBytes = 64 * 1024;  // not 4 MiB, which a start may not find
+constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // has been flushed
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
@@ -67,13 +70,19 @@ class NoLog final : public rocksdb::Logger {
 /// Reports the end of the one flush under way, and that the disk is full.
 class FlushListener final : public rocksdb::EventListener {
  public:
-  void expect(UniqueFunction<void(Result<void>)> done) {
+  /// It ends when everything through `sequence`, RocksDB's own number, is on disk: the word of an
+  /// earlier flush, one of resume(), may come later than the beginning of this one.
+  void expect(UniqueFunction<void(Result<void>)> done, rocksdb::SequenceNumber sequence) {
     const std::lock_guard lock(mutex_);
     done_ = std::move(done);
+    sequence_ = sequence;
   }
-  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo&) override { finish({}); }
+  void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+    end({}, info.largest_seqno);
+  }
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsNoSpace()) full_ = true;
+    if (status->severity() >= rocksdb::Status::kHardError) stopped_ = true;
     finish(to_error(*status, "background work"));
   }
   /// RocksDB itself would wait until a whole write buffer is free, which is 1 GiB here, and
@@ -83,20 +92,28 @@ class FlushListener final : public rocksdb::EventListener {
     if (status.IsNoSpace()) *auto_recovery = false;
   }
   bool is_full() const { return full_; }
-  void not_full() { full_ = false; }
-  void finish(Result<void> result) {
+  /// Before RocksDB itself knows: it says so first, and takes writes and flushes until then that
+  /// it never carries out.
+  bool is_stopped() const { return stopped_; }
+  void resume() { full_ = stopped_ = false; }
+  void finish(Result<void> result) { end(std::move(result), kWhatever); }
+
+ private:
+  void end(Result<void> result, rocksdb::SequenceNumber through) {
     UniqueFunction<void(Result<void>)> done;
     {
       const std::lock_guard lock(mutex_);
+      if (through < sequence_) return;
       done = std::move(done_);
     }
     if (done) done(std::move(result));
   }
 
- private:
   std::mutex mutex_;
-  UniqueFunction<void(Result<void>)> done_;
+  UniqueFunction<void(Result<void>)> done_;  // guarded by mutex_
+  rocksdb::SequenceNumber sequence_ = 0;     // guarded by mutex_
   std::atomic<bool> full_{false};
+  std::atomic<bool> stopped_{false};
 };
 
 class RocksDbIndex final : public Index {
@@ -183,18 +200,23 @@ class RocksDbIndex final : public Index {
       batch.Put(encode_counts_key(count.segment_id), encode_counts(count));
     }
     if (auto written = write(batch); !written) return done(std::move(written));
-    listener_->expect(std::move(done));
+    listener_->expect(std::move(done), db_->GetLatestSequenceNumber());
     rocksdb::FlushOptions flush;
     flush.wait = false;  // the memtable is switched before this returns
     flush.allow_write_stall = true;
     const rocksdb::Status status = db_->Flush(flush);
     if (!status.ok()) listener_->finish(to_error(status, "flush"));
+    if (listener_->is_stopped()) {
+      const ErrorCode code = is_full() ? ErrorCode::kNoSpace : ErrorCode::kIo;
+      listener_->finish(Error{code, "index: flush: stopped after a failure"});
+    }
   }
 
   bool is_full() const override { return listener_->is_full(); }
 
   Result<void> resume() override {
-    listener_->not_full();  // a failure says so again
+    await_flushes();
+    listener_->resume();  // a failure says so again
     const rocksdb::Status status = db_->Resume();
     if (!status.ok()) return to_error(status, "resume");
     return {};
@@ -305,6 +327,16 @@ class RocksDbIndex final : public Index {
     rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
     db_.reset(raw);
     return status;
+  }
+
+  /// A flush tells of its failure first and makes it RocksDB's state then: resumed in between,
+  /// RocksDB would find nothing amiss, and stop afterwards.
+  void await_flushes() const {
+    std::uint64_t running = 0;
+    while (db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &running) &&
+           running != 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
 
   Result<void> write(rocksdb::WriteBatch& batch) {

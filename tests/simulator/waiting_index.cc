@@ -44,6 +44,8 @@ class WaitingIndex final : public Index {
     done(future.get());
   }
 
+  bool is_full() const override { return index_->is_full(); }
+  Result<void> resume() override { return index_->resume(); }
   Result<std::optional<Marker>> marker() const override { return index_->marker(); }
   Result<std::vector<SegmentCounts>> counts() const override { return index_->counts(); }
   Result<std::vector<Fence>> fences() const override { return index_->fences(); }
