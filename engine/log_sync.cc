@@ -309,6 +309,7 @@ void Log::end_flush(Result<void> result) {
   flush_stage_ = FlushStage::kIdle;
   if (!result) bump(core_.counters.io_errors);
   if (!result && core_.index->is_full()) index_full_ = true;
+  if (!result && !index_full_ && stopping_) stop_error_ = result.error();  // it would fail again
   apply_paused_ = false;
   apply_in_order();
   for (Done& done : std::exchange(flushing_for_, {}))
