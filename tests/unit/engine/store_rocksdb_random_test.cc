@@ -101,8 +101,7 @@ TEST_P(RandomRocksDbHistory, IsAPrefixAfterEveryCrash) {
   run(false);
 }
 
-/// Waits for the index to end every flush (AFlushRightAfterAFailedOneEnds): one in 800 restarts.
-TEST_P(RandomRocksDbHistory, DISABLED_IsAPrefixThoughTheIndexFails) {
+TEST_P(RandomRocksDbHistory, IsAPrefixThoughTheIndexFails) {
   run(true);
 }
 
