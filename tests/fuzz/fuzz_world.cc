@@ -77,7 +77,7 @@ void FuzzWorld::drop() {
 template <typename T, typename Begin>
 Result<T> FuzzWorld::wait(Begin begin) {
   auto answer = std::make_shared<std::optional<Result<T>>>();
-  begin([answer](Result<T> done) { *answer = std::move(done); });
+  begin([answer](Result<T> done) { answer->emplace(std::move(done)); });
   loop_->run_until_idle();
   for (int i = 0; i < kWaits && !answer->has_value(); ++i)
     advance(kWaitMs);
