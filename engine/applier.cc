@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "io/check.h"
+
 namespace kachel {
 
 /// The changes of one call, visible to its own later records before they are in the index.
@@ -28,7 +30,7 @@ class Applier::Batch {
     return {};
   }
 
-  Changes take() { return {std::move(changes_), std::move(fences_)}; }
+  Changes take(std::size_t records) { return {std::move(changes_), std::move(fences_), records}; }
 
  private:
   using MaybeRow = std::optional<Row>;
@@ -158,9 +160,13 @@ Result<void> Applier::apply(std::span<LogRecord> records) {
     for (LogRecord& record : records) {
       if (auto added = batch.add(record); !added) return added;
     }
-    uncommitted_ = batch.take();
+    uncommitted_ = batch.take(records.size());
   }
-  if (auto committed = commit(); !committed) return committed;
+  KACHEL_CHECK(uncommitted_->records == records.size(), "not the records that were refused");
+  if (auto committed = commit(); !committed) {
+    if (committed.error().code != ErrorCode::kNoSpace) uncommitted_.reset();
+    return committed;
+  }
   if (!records.empty()) applied_through_ = records.back().summary.sequence;
   return {};
 }

@@ -23,9 +23,13 @@ class Applier {
  public:
   explicit Applier(Core& core) : core_(core) {}
 
-  /// Fills in `summary.covers` of puts. kNoSpace: the index takes nothing now; the books are
-  /// kept, and the same call later finishes it. kIo when the index can't be written.
+  /// Fills in `summary.covers` of puts. kNoSpace: the index takes nothing now; the books have the
+  /// records, and the next call must be with them again, and no others. kIo when the index can't
+  /// be written, kCorrupt when it can't be read.
   Result<void> apply(std::span<LogRecord> records);
+
+  /// How many records the next call must be with; 0: any.
+  std::size_t refused() const { return uncommitted_ ? uncommitted_->records : 0; }
 
   /// Sequence through which everything is in the index.
   std::uint64_t applied_through() const { return applied_through_; }
@@ -36,6 +40,7 @@ class Applier {
   struct Changes {
     std::vector<IndexChange> rows;
     std::vector<Fence> fences;
+    std::size_t records = 0;  // that they come from
   };
   Result<void> commit();
 

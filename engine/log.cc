@@ -1,6 +1,7 @@
 #include "engine/log.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace kachel {
@@ -168,8 +169,7 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   bytes_since_flush_ += bytes;
   records_since_flush_ += records.size();
   if (!sync_waiters_.empty()) request_sync();
-  for (LogRecord& record : records)
-    unapplied_.emplace(record.summary.sequence, std::move(record));
+  add_unapplied(std::move(records));
   apply_in_order();
   acknowledge(std::move(written), {});
   core_.queue.resume_waiters();
@@ -215,8 +215,7 @@ void Log::apply(std::vector<LogRecord>& records) {
   if (!applied && applied.error().code == ErrorCode::kNoSpace) {
     // The segments have them, and until the index has them too, reads find them pending.
     index_full_ = true;
-    for (LogRecord& record : records)
-      unapplied_.emplace(record.summary.sequence, std::move(record));
+    add_unapplied(std::move(records));
     return;
   }
   if (!applied) {
@@ -250,17 +249,43 @@ void Log::tell_applied() {
     task();
 }
 
+void Log::add_unapplied(std::vector<LogRecord> records) {
+  if (unapplied_.empty()) {
+    unapplied_ = std::move(records);
+    return;
+  }
+  const auto middle = static_cast<std::ptrdiff_t>(unapplied_.size());
+  std::move(records.begin(), records.end(), std::back_inserter(unapplied_));
+  std::inplace_merge(unapplied_.begin(), unapplied_.begin() + middle, unapplied_.end(),
+                     [](const LogRecord& a, const LogRecord& b) {
+                       return a.summary.sequence < b.summary.sequence;
+                     });
+}
+
 /// What waits for an earlier record waits to be applied as well: an erase before its put would
 /// erase nothing, and the put would stay.
 void Log::apply_in_order() {
-  if (apply_paused_ || index_full_) return;
-  std::vector<LogRecord> ready;
-  std::uint64_t next = applier_.applied_through() + 1;
-  auto it = unapplied_.begin();
-  for (; it != unapplied_.end() && it->first == next; ++it, ++next)
-    ready.push_back(std::move(it->second));
-  unapplied_.erase(unapplied_.begin(), it);
-  apply(ready);
+  while (!apply_paused_ && !index_full_) {
+    std::vector<LogRecord> ready = take_ready();
+    if (ready.empty()) return;
+    apply(ready);
+  }
+}
+
+/// From the front: what the index has refused before, or all that has no gap before it.
+std::vector<LogRecord> Log::take_ready() {
+  std::size_t count = applier_.refused();
+  if (count == 0) {
+    const std::uint64_t next = applier_.applied_through() + 1;
+    while (count < unapplied_.size() && unapplied_[count].summary.sequence == next + count)
+      ++count;
+  }
+  if (count == unapplied_.size()) return std::exchange(unapplied_, {});
+  const auto end = unapplied_.begin() + static_cast<std::ptrdiff_t>(count);
+  std::vector<LogRecord> ready(std::make_move_iterator(unapplied_.begin()),
+                               std::make_move_iterator(end));
+  unapplied_.erase(unapplied_.begin(), end);
+  return ready;
 }
 
 /// The index knows them now: reads find them there.

@@ -16,7 +16,6 @@
 
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -95,7 +94,9 @@ class Log {
   void reject(std::vector<Append>& batch);
   void wait_or_acknowledge(Append& append, std::vector<Waiter>& written);
   void apply(std::vector<LogRecord>& records);
+  void add_unapplied(std::vector<LogRecord> records);
   void apply_in_order();
+  std::vector<LogRecord> take_ready();
   void tell_applied();
   void forget_pending(const std::vector<LogRecord>& records);
   static void acknowledge(std::vector<Waiter> waiters, const Result<void>& result);
@@ -139,7 +140,7 @@ class Log {
   std::uint64_t taken_through_ = 0;    // sequence: from the queue
   std::uint64_t written_through_ = 0;  // sequence: all up to here is with the kernel
   std::deque<Waiter> sync_waiters_;
-  std::map<std::uint64_t, LogRecord> unapplied_;                   // written, by sequence
+  std::vector<LogRecord> unapplied_;                               // written, by sequence
   std::vector<std::pair<std::uint64_t, io::Task>> apply_waiters_;  // sequence
   bool apply_paused_ = false;
   bool index_full_ = false;  // nothing is applied until the index has been resumed

@@ -117,7 +117,10 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
   for (std::size_t i = 0; i < kRecordsPerStep && job->next < job->summaries.size(); ++i) {
     visit(*job, job->summaries[job->next++]);
   }
-  if (job->failed) return give_up(*job);
+  if (job->failed) {
+    bump(core_.counters.io_errors);
+    return give_up(*job);
+  }
   if (job->next < job->summaries.size()) {
     core_.env.log_loop.post([this, job] { step(job); });
   } else {
@@ -128,7 +131,6 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
 /// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
 /// again later. What was appended for its sake does no harm.
 void Reclaimer::give_up(Job& job) {
-  bump(core_.counters.io_errors);
   job.segment->state = SegmentState::kSealed;
   finish(Next::kTick);
 }
@@ -136,8 +138,7 @@ void Reclaimer::give_up(Job& job) {
 void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
   const auto then = [this, job](bool durable) {
     if (durable) return drop(job);
-    job->segment->state = SegmentState::kSealed;  // nothing may go while nothing is durable
-    finish(Next::kTick);
+    give_up(*job);  // nothing may go while nothing is durable
   };
   if (job->appended) {
     log_.checkpoint([then](Result<void> done) { then(done.has_value()); });

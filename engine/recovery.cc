@@ -330,8 +330,8 @@ bool Recovery::same_boot() const {
 }
 
 /// The highest sequence through which everything is known to have been durable.
-std::uint64_t Recovery::known_durable(std::uint64_t marker) const {
-  std::uint64_t durable = marker;
+std::uint64_t Recovery::known_durable() const {
+  std::uint64_t durable = applied_through_;
   for (const Loaded& loaded : loaded_) {
     // A footer is written once a sync has covered the segment, and every sync covers all that
     // was written before it, in all segments.
@@ -372,7 +372,7 @@ std::uint64_t Recovery::find_cut(std::uint64_t from) const {
 
 /// The highest sequence through which everything is known to have been handed to the kernel.
 std::uint64_t Recovery::known_written() const {
-  std::uint64_t written = known_durable(applied_through_);
+  std::uint64_t written = known_durable();
   for (const Loaded& loaded : loaded_) {
     for (const format::RecordSummary& record : loaded.scanned)
       written = std::max(written, record.written_through);
@@ -384,7 +384,7 @@ std::uint64_t Recovery::known_written() const {
 /// handed to the kernel once. Before a record of the same segment that a kill has left, nothing
 /// can be torn: `in_order`.
 void Recovery::count_damage(std::uint64_t there, bool in_order) {
-  const bool lacks_records = first_missing(known_durable(applied_through_)) <= there;
+  const bool lacks_records = first_missing(known_durable()) <= there;
   for (const Loaded& loaded : loaded_) {
     for (const Gap& gap : loaded.gaps) {
       if (!in_order && gap.next_sequence > there) continue;
@@ -404,7 +404,7 @@ Result<void> Recovery::replay() {
     count_damage(identity_.sequence_limit() - 1, true);
   } else {
     // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
-    const std::uint64_t there = same_boot() ? known_written() : known_durable(applied_through_);
+    const std::uint64_t there = same_boot() ? known_written() : known_durable();
     if (!same_boot() || relaxed) cut = find_cut(there);
     count_damage(there, same_boot() && !relaxed);
   }

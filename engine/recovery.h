@@ -74,7 +74,7 @@ class Recovery {
   std::uint64_t known_written() const;
   void count_damage(std::uint64_t there, bool in_order);
   std::uint64_t highest_found() const;
-  std::uint64_t known_durable(std::uint64_t marker) const;
+  std::uint64_t known_durable() const;
   Result<void> replay();
   Result<void> read_source(Source& source);
   Result<void> raise_fences(const std::vector<Source>& sources, std::uint64_t cut);

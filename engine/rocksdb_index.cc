@@ -36,7 +36,8 @@ std::string_view view(const rocksdb::Slice& slice) {
 
 Error to_error(const rocksdb::Status& status, std::string_view doing) {
   ErrorCode code = ErrorCode::kIo;
-  // A file that the index itself names and does not have is damage as well.
+  // A file that the index itself names and does not have: a wipe was interrupted, or somebody
+  // tidied up.
   if (status.IsCorruption() || status.IsPathNotFound()) code = ErrorCode::kCorrupt;
   if (status.IsNoSpace()) code = ErrorCode::kNoSpace;
   return {code, "index: " + std::string(doing) + ": " + status.ToString()};
@@ -121,10 +122,6 @@ class RocksDbIndex final : public Index {
   static Result<std::unique_ptr<Index>> open(const RocksDbIndexOptions& options) {
     auto index = std::unique_ptr<RocksDbIndex>(new RocksDbIndex(options));
     const rocksdb::Status status = index->open_database(options);
-    // A file that others name is not there: a wipe was interrupted, or somebody tidied up.
-    if (status.IsPathNotFound()) {
-      return Error{ErrorCode::kCorrupt, "index: open: " + status.ToString()};
-    }
     if (!status.ok()) return to_error(status, "open");
     auto found = index->marker();
     if (!found) return found.error();

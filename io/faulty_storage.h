@@ -44,6 +44,10 @@ enum class FaultOp : std::uint8_t {
 };
 
 std::string_view name_of(FaultOp op);
+/// Whether it leaves something on the storage that was not there before.
+constexpr bool changes_storage(FaultOp op) {
+  return op != FaultOp::kRead && op != FaultOp::kOpen && op != FaultOp::kList;
+}
 
 enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost, kMisdirect };
 

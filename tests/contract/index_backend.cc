@@ -88,14 +88,19 @@ std::unique_ptr<IndexBackend> make() {
 
 }  // namespace
 
-std::vector<IndexBackendCase> all_index_backends() {
+std::vector<IndexBackendCase> index_backends_with_files() {
   return {
-      {"Memory", make<MemoryBackend>},
       {"RocksDbOnHost", make<HostBackend>},
       {"RocksDbKilled", make<SimulatedBackend, Crash::kKill>},
       {"RocksDbPowerCut", make<SimulatedBackend, Crash::kPowerCut>},
       {"RocksDbTornPowerCut", make<SimulatedBackend, Crash::kTornPowerCut>},
   };
+}
+
+std::vector<IndexBackendCase> all_index_backends() {
+  std::vector<IndexBackendCase> all = index_backends_with_files();
+  all.push_back({"Memory", make<MemoryBackend>});
+  return all;
 }
 
 }  // namespace kachel

@@ -27,5 +27,7 @@ struct IndexBackendCase {
 };
 
 std::vector<IndexBackendCase> all_index_backends();
+/// Those whose storage() is not null.
+std::vector<IndexBackendCase> index_backends_with_files();
 
 }  // namespace kachel

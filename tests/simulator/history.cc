@@ -336,9 +336,7 @@ void History::go_on(Crash crash, std::int64_t time_ms) {
 
 void History::on_operation(const io::Operation& operation) {
   if (!watching_ || result_.violation) return;
-  const bool changes = operation.op != io::FaultOp::kRead && operation.op != io::FaultOp::kOpen &&
-                       operation.op != io::FaultOp::kList;
-  if (!changes || !choices_.one_in(options_.image_every)) return;
+  if (!io::changes_storage(operation.op) || !choices_.one_in(options_.image_every)) return;
   try {
     check_copy(operation);
   } catch (const Violation& violation) {

@@ -10,11 +10,6 @@ namespace {
 
 Sightings open_and_check(World& world, ImageCheck& check);
 
-bool changes_something(const io::Operation& operation) {
-  return operation.op != io::FaultOp::kRead && operation.op != io::FaultOp::kOpen &&
-         operation.op != io::FaultOp::kList;
-}
-
 /// The same check on a copy of the world, crashed at this point of its start.
 void crash_in_recovery(World& world, ImageCheck& check) {
   ImageCheck again{check.oracle,         check.crash,       check.time_ms,
@@ -37,7 +32,7 @@ Result<void> open_world(World& world, ImageCheck& check) {
   if (check.crashes_in_recovery == 0) return world.open();
   std::exception_ptr failure;
   world.storage->observe([&](const io::Operation& operation) {
-    if (failure || !changes_something(operation)) return;
+    if (failure || !io::changes_storage(operation.op)) return;
     if (!world.choices.one_in(check.recovery_every)) return;
     try {
       crash_in_recovery(world, check);

@@ -196,6 +196,21 @@ TEST_F(FullIndex, WritesAndErasesGoOnAndCatchUp) {
   EXPECT_EQ(world.store->count(world.space), static_cast<std::uint64_t>(kKeys - 2));
 }
 
+TEST_F(FullIndex, WhatCameAfterARefusedChangeIsInTheIndexToo) {
+  disk = {.full = true, .refuses = true};
+  world.put("first", "1");  // the index refuses it
+  world.put("second", "2");
+  EXPECT_EQ(world.get("second"), "2");
+  disk.full = false;
+  world.advance(1000);
+  ASSERT_EQ(disk.resumed, 1);
+  ASSERT_TRUE(world.close());
+  world.open();
+  EXPECT_EQ(world.get("first"), "1");
+  EXPECT_EQ(world.get("second"), "2");
+  EXPECT_EQ(world.store->count(world.space), 2U);
+}
+
 TEST_F(FullIndex, AKillMeanwhileLosesNothing) {
   disk.full = true;
   put_many(1);
