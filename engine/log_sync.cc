@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/index_mark.h"
 #include "engine/log.h"
 
 namespace kachel {
@@ -131,6 +132,8 @@ void Log::end_sync() {
 void Log::fail_writes(const Error& error) {
   core_.writable = false;
   bump(core_.counters.io_errors);
+  const bool index_damaged = error.code == ErrorCode::kCorrupt;
+  if (index_damaged && !condemn_index(core_.env.storage)) bump(core_.counters.io_errors);
   std::vector<Waiter> waiters(std::make_move_iterator(sync_waiters_.begin()),
                               std::make_move_iterator(sync_waiters_.end()));
   sync_waiters_.clear();

@@ -5,6 +5,7 @@
 #include <queue>
 #include <utility>
 
+#include "engine/index_mark.h"
 #include "engine/segment_allocator.h"
 #include "engine/segment_files.h"
 
@@ -236,7 +237,10 @@ Result<void> Recovery::open_index() {
   if (auto made = core_.env.storage.create_directory("index"); !made) return made;
   // Somebody may have removed it, and RocksDB syncs only what is in it.
   if (auto synced = core_.env.storage.sync_directory(""); !synced) return synced;
-  auto opened = open_index_(false);
+  auto condemned = is_index_condemned(core_.env.storage);
+  if (!condemned) return condemned.error();
+  Result<std::unique_ptr<Index>> opened = Error{ErrorCode::kCorrupt, "index: damaged"};
+  if (!*condemned) opened = open_index_(false);
   std::optional<Marker> marker;
   bool usable = false;
   if (opened) {
@@ -270,6 +274,7 @@ Result<void> Recovery::open_index() {
   auto wiped = open_index_(true);
   if (!wiped) return wiped.error();
   core_.index = std::move(*wiped);
+  if (auto acquitted = acquit_index(core_.env.storage); !acquitted) return acquitted;
   rebuilt_ = true;
   core_.index->start_housekeeping();  // millions of rows are coming
   result_.stats.index_rebuilt = true;
@@ -520,6 +525,9 @@ Result<void> Recovery::replay_sources(std::vector<Source>& sources, std::uint64_
       }
     }
     batch.clear();
+    if (!applied && applied.error().code == ErrorCode::kCorrupt) {
+      if (auto marked = condemn_index(core_.env.storage); !marked) return marked;
+    }
     if (!applied || unflushed < kFlushEvery) return applied;
     const std::uint64_t memory = MemoryPlan::of(core_.memory_bytes).index_bytes;
     if (core_.index->usage().unflushed_bytes < memory / 3) return applied;

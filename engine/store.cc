@@ -3,9 +3,11 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 #include "engine/core.h"
 #include "engine/identity.h"
+#include "engine/index_mark.h"
 #include "engine/lifetime_bucket.h"
 #include "engine/limits.h"
 #include "engine/log.h"
@@ -240,12 +242,21 @@ Stats StoreImpl::stats() const {
 
 Result<std::unique_ptr<Store>> Store::open(Environment environment, const Options& options) {
   if (auto valid = check_options(options); !valid) return valid.error();
-  auto identity = Identity::open(environment.storage, environment.clock, environment.random,
-                                 options.create_if_missing);
-  if (!identity) return identity.error();
-  auto store = std::make_unique<StoreImpl>(std::move(environment), options, std::move(*identity));
-  if (auto started = store->start(); !started) return started.error();
-  return std::unique_ptr<Store>(std::move(store));
+  bool tried = false;
+  while (true) {
+    auto identity = Identity::open(environment.storage, environment.clock, environment.random,
+                                   options.create_if_missing);
+    if (!identity) return identity.error();
+    auto store = std::make_unique<StoreImpl>(environment, options, std::move(*identity));
+    auto started = store->start();
+    if (started) return std::unique_ptr<Store>(std::move(store));
+    // The index was found damaged on the way: once more, from the segments alone.
+    if (std::exchange(tried, true) || started.error().code != ErrorCode::kCorrupt) {
+      return started.error();
+    }
+    const auto condemned = is_index_condemned(environment.storage);
+    if (!condemned || !*condemned) return started.error();
+  }
 }
 
 }  // namespace kachel
