@@ -38,27 +38,31 @@ class Writer:
         os.close(self._fd)
 
 
-def read_own(path, past):
-    """Adds what the file says to `past`, a History. Returns the loader's own violations."""
-    violations, waiting, skipped = [], {}, set()
+def _lines(path, connection, violations):
+    """Yields (kind, command, words after it); what the loader itself saw goes to `violations`."""
     with open(path) as file:
         for line in file:
             kind, _, rest = line.rstrip("\n").partition(" ")
             if kind == "V":
-                violations.append(f"connection {past.writer}: {rest}")
+                violations.append(f"connection {connection}: {rest}")
                 continue
-            words = rest.split()
-            command = int(words[0])
-            if kind == "E":
-                effect = history.Effect(words[1], *map(int, words[2:]))
-                waiting.setdefault(command, []).append(effect)
-            elif kind == "A":
-                effects = waiting.pop(command)
-                past.effects += effects
-                past.acknowledge(len(effects), float(words[1]), words[2] == "1")
-            elif kind == "N":
-                skipped.add(command)
-                waiting.pop(command)
+            command, *words = rest.split()
+            yield kind, int(command), words
+
+
+def read_own(path, past):
+    """Adds what the file says to `past`, a History. Returns the loader's own violations."""
+    violations, waiting = [], {}
+    for kind, command, words in _lines(path, past.writer, violations):
+        if kind == "E":
+            effect = history.Effect(words[0], *map(int, words[1:]))
+            waiting.setdefault(command, []).append(effect)
+        elif kind == "A":
+            effects = waiting.pop(command)
+            past.effects += effects
+            past.acknowledge(len(effects), float(words[0]), words[1] == "1")
+        elif kind == "N":
+            waiting.pop(command)
     for command in sorted(waiting):  # never answered
         past.effects += waiting[command]
     return violations
@@ -72,22 +76,15 @@ def read_shared(path, writer, is_binding):
         effects.setdefault(key, []).append(
             history.SharedEffect(writer, version, at, answered, binding))
 
-    with open(path) as file:
-        for line in file:
-            kind, _, rest = line.rstrip("\n").partition(" ")
-            if kind == "V":
-                violations.append(f"connection {writer}: {rest}")
-                continue
-            words = rest.split()
-            command = int(words[0])
-            if kind == "S":
-                issued[command] = (int(words[1]), int(words[2]), float(words[3]))
-            elif kind == "A":
-                key, version, at = issued.pop(command)
-                answered = float(words[1])
-                take(key, version, at, answered, is_binding(answered, words[2] == "1"))
-            elif kind == "N":
-                issued.pop(command)
+    for kind, command, words in _lines(path, writer, violations):
+        if kind == "S":
+            issued[command] = (int(words[0]), int(words[1]), float(words[2]))
+        elif kind == "A":
+            key, version, at = issued.pop(command)
+            answered = float(words[0])
+            take(key, version, at, answered, is_binding(answered, words[1] == "1"))
+        elif kind == "N":
+            issued.pop(command)
     for key, version, at in issued.values():
         take(key, version, at, None, False)
     return effects, violations
