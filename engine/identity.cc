@@ -125,6 +125,9 @@ Result<void> Identity::load() {
   auto superblock = format::decode_superblock(*bytes);
   if (!superblock) return superblock.error();
   superblock_ = *superblock;
+  const auto second = format::decode_superblock(
+      std::span(*bytes).subspan(std::min(bytes->size(), format::kSuperblockCopyBytes)));
+  whole_copy_ = second && second->generation == superblock_.generation ? 1 : 0;
 
   auto key_file = storage_.open(kKeyPath, io::OpenMode::kRead);
   if (!key_file) {
@@ -166,6 +169,8 @@ Result<void> Identity::begin(const std::string& boot_id, bool relaxed, std::uint
   superblock_.sequence_limit = next_sequence + kSequenceStep;
   superblock_.segment_id_limit = next_segment_id + kSegmentIdStep;
   superblock_.highest_wall_ms = wall_ms;
+  // What a killed process wrote may be whole to read and still not on disk.
+  if (auto synced = file_->sync(); !synced) return synced;
   return write();
 }
 
@@ -194,13 +199,17 @@ Result<void> Identity::end(std::uint64_t next_sequence, std::uint64_t next_segme
   return write();
 }
 
+/// Over the copy first that could be spared: the other may be torn by a crash before this one.
 Result<void> Identity::write() {
   ++superblock_.generation;
-  std::vector<std::byte> copy = format::encode_superblock_copy(superblock_);
-  for (const std::uint64_t offset :
-       {std::uint64_t{0}, std::uint64_t{format::kSuperblockCopyBytes}}) {
-    if (auto written = write_all(*file_, offset, copy); !written) return written;
+  std::vector<std::byte> bytes = format::encode_superblock_copy(superblock_);
+  const std::uint64_t last = whole_copy_;
+  for (const std::uint64_t copy : {1 - last, last}) {
+    if (auto written = write_all(*file_, copy * format::kSuperblockCopyBytes, bytes); !written) {
+      return written;
+    }
     if (auto synced = file_->sync(); !synced) return synced;
+    whole_copy_ = copy;
   }
   return {};
 }

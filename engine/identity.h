@@ -52,6 +52,7 @@ class Identity {
   std::unique_ptr<io::File> file_;
   std::mutex mutex_;  // over superblock_ and its file, once the store is open
   format::Superblock superblock_;
+  std::uint64_t whole_copy_ = 0;  // 0 or 1: a copy on disk that is whole and the newest
   format::KeyFile key_;
   bool created_ = false;
 };

@@ -1,0 +1,57 @@
+#include "engine/identity.h"
+
+#include <gtest/gtest.h>
+
+#include "io/faulty_storage.h"
+#include "io/memory_storage.h"
+
+namespace kachel {
+namespace {
+
+/// Of each unsynced write only its first sector is left.
+class TearAll final : public io::CrashOutcome {
+ public:
+  void keep_sectors(std::uint64_t, std::vector<bool>& kept) override { kept.front() = true; }
+  bool keep_size() override { return true; }
+  bool keep_entry() override { return true; }
+};
+
+/// A start whose write of the superblock is cut off before the sync with this number: by a kill,
+/// or by a power cut that tears all that is unsynced by then.
+void begin_and_crash(io::MemoryStorage& disk, std::uint64_t sync, bool is_power_cut) {
+  io::FaultyStorage storage(disk, 1);
+  const io::ManualClock clock(1'700'000'000'000);
+  io::SeededRandom random(1);
+  {
+    auto identity = Identity::open(storage, clock, random, true);
+    ASSERT_TRUE(identity) << identity.error().message;
+    io::Fault fault;
+    fault.op = io::FaultOp::kSync;
+    fault.path_contains = "superblock";
+    fault.skip = sync;
+    storage.inject(fault);
+    ASSERT_FALSE((*identity)->begin("b007", false, 1, 1, clock.wall_ms()));
+  }
+  TearAll tear;
+  if (is_power_cut) disk.crash(tear);
+}
+
+TEST(Identity, OneCopyIsWholeHoweverManyWritesOfItAreCutOff) {
+  constexpr unsigned kStarts = 4;
+  constexpr unsigned kSyncs = 3;  // of one start
+  unsigned outcomes = 1;
+  for (unsigned start = 0; start < kStarts; ++start)
+    outcomes *= 2 * kSyncs;
+  for (unsigned outcome = 0; outcome < outcomes; ++outcome) {
+    SCOPED_TRACE(outcome);
+    io::MemoryStorage disk;
+    for (unsigned start = 0, left = outcome; start < kStarts; ++start, left /= 2 * kSyncs) {
+      ASSERT_NO_FATAL_FAILURE(begin_and_crash(disk, left / 2 % kSyncs, left % 2 == 1));
+    }
+    io::SeededRandom random(1);
+    EXPECT_TRUE(Identity::open(disk, io::ManualClock(), random, false));
+  }
+}
+
+}  // namespace
+}  // namespace kachel
