@@ -28,11 +28,10 @@ std::vector<std::byte> encode_key_file(const KeyFile& key) {
 Result<KeyFile> decode_key_file(std::span<const std::byte> bytes, const StoreId& store_id) {
   if (!has_magic(bytes, kMagic)) return corrupt("is not a Kachel key file");
   if (bytes.size() < kStoreIdOffset) return corrupt("is cut off");
-  if (is_too_new(bytes)) return too_new(bytes, "the file `key`");
   if (bytes.size() != kKeyFileBytes) return corrupt("is not 64 bytes long");
-  if (!is_sealed(bytes, 0) || !all_zero(bytes.subspan(kZeroOffset, 8))) {
-    return corrupt("is damaged");
-  }
+  if (!is_sealed(bytes, 0)) return corrupt("is damaged");
+  if (is_too_new(bytes)) return too_new(bytes, "the file `key`");
+  if (!all_zero(bytes.subspan(kZeroOffset, 8))) return corrupt("is damaged");
   if (!same_store(bytes, store_id)) {
     return Error{ErrorCode::kForeign,
                  "the file `key` belongs to another store; put back the one this store was "

@@ -44,8 +44,6 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
   if (!has_magic(bytes, kMagic)) {
     return error(ErrorCode::kCorrupt, segment_id, "this is no Kachel segment");
   }
-  if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
-
   const std::byte* from = bytes.data();
   SegmentHeader header;
   header.store_id = load<StoreId>(from + kStoreIdOffset);
@@ -67,6 +65,7 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
     return error(ErrorCode::kCorrupt, segment_id,
                  "it is that of segment " + std::to_string(header.segment_id));
   }
+  if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
   if (header.bucket > kLastBucket || (header.flags & ~kSegmentFlagSurvivors) != 0 ||
       header.created_ms < 0 || header.first_sequence > kMaxNumber ||
       !all_zero(bytes.subspan(kEndOffset, kSegmentHeaderBytes - kChecksumBytes - kEndOffset))) {

@@ -49,8 +49,9 @@ inline bool has_magic(std::span<const std::byte> bytes, std::uint64_t magic) {
   return bytes.size() >= kMagicBytes && load<std::uint64_t>(bytes.data()) == magic;
 }
 
-/// Looked at before the checksum, whose place a newer version may have changed. No writer's
-/// version is below its own minimum reader: that is damage, for the checksum to find.
+/// Of a structure whose checksum fits: its place, seed and length are the same in all versions,
+/// so that damage is not taken for a newer format. No writer's version is below its own minimum
+/// reader.
 inline bool is_too_new(std::span<const std::byte> bytes) {
   const auto version = load<std::uint32_t>(bytes.data() + kVersionOffset);
   const auto min_reader = load<std::uint32_t>(bytes.data() + kMinReaderOffset);

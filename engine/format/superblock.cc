@@ -25,7 +25,6 @@ static_assert(kEndOffset < kSuperblockCopyBytes - kChecksumBytes);
 struct Copy {
   bool has_magic = false;
   std::optional<Error> too_new;
-  bool is_whole = false;
   std::optional<Superblock> superblock;
 };
 
@@ -59,10 +58,10 @@ Copy inspect(std::span<const std::byte> bytes) {
   Copy copy;
   copy.has_magic = has_magic(bytes, kMagic);
   if (!copy.has_magic || bytes.size() < kSuperblockCopyBytes) return copy;
-  copy.is_whole = is_sealed(bytes, 0);
+  if (!is_sealed(bytes, 0)) return copy;
   if (is_too_new(bytes)) {
     copy.too_new = too_new(bytes, "the superblock");
-  } else if (copy.is_whole) {
+  } else {
     copy.superblock = load_copy(bytes);
   }
   return copy;
@@ -94,7 +93,7 @@ Result<Superblock> decode_superblock(std::span<const std::byte> bytes) {
   const std::array<Copy, kCopies> copies{inspect(slice(bytes, 0)), inspect(slice(bytes, 1))};
   // A whole copy by a newer format counts even beside an older one: an upgrade has begun.
   for (const Copy& copy : copies) {
-    if (copy.too_new && copy.is_whole) return *copy.too_new;
+    if (copy.too_new) return *copy.too_new;
   }
   std::optional<Superblock> newest;
   for (const Copy& copy : copies) {
@@ -102,9 +101,6 @@ Result<Superblock> decode_superblock(std::span<const std::byte> bytes) {
     if (!newest || copy.superblock->generation > newest->generation) newest = copy.superblock;
   }
   if (newest) return *newest;
-  for (const Copy& copy : copies) {
-    if (copy.too_new) return *copy.too_new;
-  }
   for (const Copy& copy : copies) {
     if (!copy.has_magic) continue;
     return Error{ErrorCode::kCorrupt,

@@ -114,9 +114,9 @@ Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t f
                  "segment " + std::to_string(segment_id) + " has no trailer: it is not sealed"};
   }
   bytes = bytes.last(kTrailerBytes);
-  if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
   const std::uint64_t seed = checksum_seed({store_id, segment_id, file_bytes - kTrailerBytes});
   if (!is_sealed(bytes, seed)) return corrupt(segment_id, "the checksum does not fit");
+  if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
 
   const Trailer trailer = load_trailer(bytes.data());
   if (trailer.store_id != store_id || trailer.segment_id != segment_id) {

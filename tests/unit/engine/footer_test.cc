@@ -113,6 +113,11 @@ TEST(SegmentHeader, ANewerFormatIsRefusedByName) {
   auto bytes = encode_segment_header(test_header());
   store(bytes.data() + 8, std::uint32_t{7});
   store(bytes.data() + 12, std::uint32_t{2});
+  // Without the checksum it is damage that looks like one.
+  EXPECT_EQ(decode_segment_header(bytes, kStore, kSegment).error().code, ErrorCode::kCorrupt);
+  reseal(bytes, checksum_seed({kStore, kSegment, 0}));
+  EXPECT_EQ(decode_segment_header(bytes, test_store(3), kSegment).error().code,
+            ErrorCode::kForeign);
   const auto header = decode_segment_header(bytes, kStore, kSegment);
   ASSERT_FALSE(header);
   EXPECT_EQ(header.error().code, ErrorCode::kVersion);

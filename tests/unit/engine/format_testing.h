@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/format/bytes.h"
+#include "engine/format/checksum.h"
 #include "engine/format/footer.h"
 #include "engine/format/record.h"
 #include "io/file.h"
@@ -48,6 +49,12 @@ inline Bytes copy_of(std::span<const std::byte> bytes) {
 
 inline void flip(Bytes& bytes, std::size_t bit) {
   bytes[bit / 8] ^= static_cast<std::byte>(1u << (bit % 8));
+}
+
+/// Puts the checksum of a structure that a test has changed in its last 8 bytes.
+inline void reseal(std::span<std::byte> bytes, std::uint64_t seed) {
+  const auto body = bytes.first(bytes.size() - 8);
+  store(bytes.data() + body.size(), checksum(body, seed));
 }
 
 inline std::uint64_t below(Random& random, std::uint64_t limit) {
