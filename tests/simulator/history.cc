@@ -50,6 +50,7 @@ class History {
   void await(bool settled, const bool& answered);
   void on_operation(const io::Operation& operation);
   void check_copy(const io::Operation& operation);
+  void tell(const io::Operation& operation) const;
   void fail_if(const std::optional<std::string>& failure) {
     if (failure && !result_.violation) result_.violation = failure;
   }
@@ -279,6 +280,7 @@ void History::jump_clock() {
 
 void History::stop_in_order() {
   trace("stop");
+  oracle_.note_time(now_ms());
   const std::int64_t before_ms = now_ms();
   auto closed = world_.close();
   ++life_;
@@ -290,6 +292,7 @@ void History::stop_in_order() {
 
 void History::crash() {
   const std::int64_t time_ms = world_.time_ms();
+  oracle_.note_time(now_ms());
   oracle_.expired_for_good_ms = now_ms() - kClockLagMs;
   watching_ = false;
   ++life_;
@@ -336,12 +339,27 @@ void History::go_on(Crash crash, std::int64_t time_ms) {
 
 void History::on_operation(const io::Operation& operation) {
   if (!watching_ || result_.violation) return;
+  oracle_.note_time(now_ms());
+  if (options_.trace_storage) tell(operation);
   if (!io::changes_storage(operation.op) || !choices_.one_in(options_.image_every)) return;
   try {
     check_copy(operation);
   } catch (const Violation& violation) {
     fail_if(std::string(violation.what()));  // not through the engine's frames
   }
+}
+
+void History::tell(const io::Operation& operation) const {
+  if (!io::changes_storage(operation.op)) return;
+  std::size_t bytes = 0;
+  for (const iovec& part : operation.parts)
+    bytes += part.iov_len;
+  std::printf("      %.*s of %.*s", static_cast<int>(io::name_of(operation.op).size()),
+              io::name_of(operation.op).data(), static_cast<int>(operation.path.size()),
+              operation.path.data());
+  if (operation.op == io::FaultOp::kWrite)
+    std::printf(": %zu bytes at %llu", bytes, static_cast<unsigned long long>(operation.offset));
+  std::printf("\n");
 }
 
 /// A crash right before this operation, or in the midst of it.

@@ -15,6 +15,7 @@ struct Arguments {
   std::uint64_t steps = 200;
   std::uint64_t image_every = 6;
   bool trace = false;
+  bool trace_storage = false;
   bool json = false;
   bool keep_going = false;
 };
@@ -74,7 +75,8 @@ int run_histories(const Arguments& arguments) {
     options.seed = arguments.seed + i;
     options.steps = arguments.steps;
     options.image_every = arguments.image_every;
-    options.trace = arguments.trace;
+    options.trace = arguments.trace || arguments.trace_storage;
+    options.trace_storage = arguments.trace_storage;
     const HistoryResult result = run_history(options);
     add(totals, result);
     if (result.violation) {
@@ -118,6 +120,8 @@ int run(int argc, char** argv) {
       ->check(CLI::PositiveNumber);
   app.add_flag("--keep-going", arguments.keep_going, "do not stop at the first broken promise");
   app.add_flag("--trace", arguments.trace, "tell what happens");
+  app.add_flag("--trace-storage", arguments.trace_storage,
+               "tell every change on the storage as well");
   app.add_flag("--json", arguments.json, "JSON Lines: a status a second, and a summary");
   CLI11_PARSE(app, argc, argv);
   return run_histories(arguments);

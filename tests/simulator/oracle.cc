@@ -149,6 +149,7 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
   // In the midst of a batch, a kill may keep what comes later in it: nothing of it was promised.
   const View view = crash == Crash::kPowerCut ? View::kAfterPowerCut : View::kAfterKill;
   const std::int64_t dead_ms = std::max(from_ms, expired_for_good_ms);
+  const std::int64_t late_ms = std::max(now_ms, latest_ms_);
   for (std::size_t key = 0; key < keys(); ++key) {
     if (sightings[key]) {
       seen[key] = Possible{identify(key, sightings[key]->value), sightings[key]->expires_at_ms};
@@ -157,23 +158,28 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
     PossibleSet set = base_[key];
     for (std::size_t p = 0; p <= ops_.size(); ++p) {
       if (p > 0) fold(set, ops_[p - 1], key, view);
-      fits[key][p] = matches(set, seen[key], dead_ms, now_ms) || is_excused(key, seen[key], excuse);
+      fits[key][p] = matches(set, seen[key], dead_ms, late_ms) || is_excused(key, seen[key], excuse);
     }
   }
   if (weak) return;
   const std::size_t least = required(crash, time_ms);
-  std::vector<std::size_t> best;  // the keys that do not fit the best prefix
-  for (std::size_t p = ops_.size() + 1; p-- > least;) {
-    std::vector<std::size_t> misfits;
-    for (std::size_t key = 0; key < keys(); ++key) {
-      if (!fits[key][p]) misfits.push_back(key);
+  for (std::size_t p = least; p <= ops_.size(); ++p) {
+    if (std::all_of(fits.begin(), fits.end(), [&](const auto& of_key) { return of_key[p]; })) {
+      return;
     }
-    if (misfits.empty()) return;
-    if (best.empty() || misfits.size() < best.size()) best = std::move(misfits);
   }
   std::string misfits;
-  for (const std::size_t key : best)
-    misfits += "; " + describe(key, seen[key]);
+  for (std::size_t key = 0; key < keys(); ++key) {
+    std::string prefixes;
+    bool all = true;
+    for (std::size_t p = least; p <= ops_.size(); ++p) {
+      all &= fits[key][p];
+      if (fits[key][p]) prefixes += " " + std::to_string(p);
+    }
+    if (all) continue;
+    misfits += "\n  " + describe(key, seen[key]) + "; that fits" +
+               (prefixes.empty() ? " none" : prefixes);
+  }
   static constexpr std::string_view kCrashes[] = {"stop", "kill", "power cut",
                                                   "kill and a power cut"};
   throw Violation("after a " + std::string(kCrashes[static_cast<std::size_t>(crash)]) +

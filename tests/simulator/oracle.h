@@ -7,6 +7,7 @@
 // operation is open, each key has a set of possible states.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -96,6 +97,9 @@ class Oracle {
   bool device_failed = false;  // since the start: what was dropped may not even be logged
   bool windows_hold = true;    // syncs are neither slow nor failing
   bool weak = false;           // the device lied: only that values are genuine
+  /// Tells what the store's clock shows: what has expired by then may be gone for good, even if
+  /// the clock of the next start lags behind.
+  void note_time(std::int64_t now_ms) { latest_ms_ = std::max(latest_ms_, now_ms); }
   /// What may un-expire: nothing that expired before this time of the store's clock.
   std::int64_t expired_for_good_ms = 0;
 
@@ -116,6 +120,7 @@ class Oracle {
   Options options_;
   std::vector<Value> values_{Value{}};
   std::vector<PossibleSet> base_;
+  std::int64_t latest_ms_ = 0;
   std::vector<Op> ops_;
 };
 
