@@ -95,10 +95,10 @@ void Log::place_all(std::vector<Append>& batch, Places& places) {
 bool Log::write_placed(std::vector<Append>& batch, Places& places) {
   bool all = true;
   for (OpenSegments::Outcome& outcome : open_.write()) {
-    if (outcome.result) {
-      note_dirty(outcome.segment);
-      continue;
-    }
+    // After a failure, too: what was cut off must stay so before the same sequences, perhaps as
+    // something else, are durable elsewhere.
+    note_dirty(outcome.segment);
+    if (outcome.result) continue;
     all = false;
     // What an earlier attempt wrote into it is there, and stays.
     for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -150,7 +150,6 @@ void Log::replace_record(Append& append, format::EncodedRecord record, format::R
 void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   std::vector<LogRecord> records;
   records.reserve(batch.size());
-  std::vector<Waiter> written;
   taken_through_ = std::max(taken_through_, batch.back().summary.sequence);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < batch.size(); ++i) {
@@ -160,7 +159,11 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
     }
     bytes += batch[i].record.size();
     records.push_back({batch[i].summary, places[i]});
-    wait_or_acknowledge(batch[i], written);
+    if (!batch[i].handler) continue;
+    const bool durable = batch[i].ack == AckLevel::kDurable;
+    (durable ? sync_waiters_ : write_waiters_)
+        .push_back({batch[i].summary.sequence, batch[i].loop, std::move(batch[i].handler),
+                    batch[i].outcome});
   }
   // Nothing past a hole counts as written, or it would be called durable.
   written_through_ = parked_.empty() ? taken_through_ : parked_.front().summary.sequence - 1;
@@ -171,21 +174,22 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   if (!sync_waiters_.empty()) request_sync();
   add_unapplied(std::move(records));
   apply_in_order();
-  acknowledge(std::move(written), {});
+  acknowledge(take_through(written_through_, write_waiters_), {});
   core_.queue.resume_waiters();
   seal_ready();
   advance_flush();
   if (stopping_) advance_stop();
 }
 
-void Log::wait_or_acknowledge(Append& append, std::vector<Waiter>& written) {
-  if (!append.handler) return;
-  Waiter waiter{append.summary.sequence, append.loop, std::move(append.handler), append.outcome};
-  if (append.ack == AckLevel::kDurable) {
-    sync_waiters_.push_back(std::move(waiter));
-  } else {
-    written.push_back(std::move(waiter));
-  }
+/// Those that wait for no more than this.
+std::vector<Log::Waiter> Log::take_through(std::uint64_t through, std::vector<Waiter>& waiters) {
+  const auto later = std::stable_partition(
+      waiters.begin(), waiters.end(), [&](const Waiter& w) { return w.sequence <= through; });
+  if (later == waiters.end()) return std::exchange(waiters, {});
+  std::vector<Waiter> taken(std::make_move_iterator(waiters.begin()),
+                            std::make_move_iterator(later));
+  waiters.erase(waiters.begin(), later);
+  return taken;
 }
 
 /// After a failed sync nothing can be promised any more: reads go on, writes do not.

@@ -92,7 +92,7 @@ class Log {
   void replace_record(Append& append, format::EncodedRecord record, format::RecordType type);
   void finish_batch(std::vector<Append>& batch, Places& places);
   void reject(std::vector<Append>& batch);
-  void wait_or_acknowledge(Append& append, std::vector<Waiter>& written);
+  static std::vector<Waiter> take_through(std::uint64_t through, std::vector<Waiter>& waiters);
   void apply(std::vector<LogRecord>& records);
   void add_unapplied(std::vector<LogRecord> records);
   void apply_in_order();
@@ -139,7 +139,9 @@ class Log {
   std::vector<Append> parked_;         // found no room; tried again first
   std::uint64_t taken_through_ = 0;    // sequence: from the queue
   std::uint64_t written_through_ = 0;  // sequence: all up to here is with the kernel
-  std::deque<Waiter> sync_waiters_;
+  // Nobody is told before everything with a lower sequence is as safe.
+  std::vector<Waiter> write_waiters_;
+  std::vector<Waiter> sync_waiters_;
   std::vector<LogRecord> unapplied_;                               // written, by sequence
   std::vector<std::pair<std::uint64_t, io::Task>> apply_waiters_;  // sequence
   bool apply_paused_ = false;

@@ -111,16 +111,7 @@ void Log::end_sync() {
                               end - segment->synced_end / io::kBlockBytes * io::kBlockBytes);
     segment->synced_end = std::max(segment->synced_end, end);
   }
-  std::vector<Waiter> durable;
-  for (auto it = sync_waiters_.begin(); it != sync_waiters_.end();) {
-    if (it->sequence > core_.durable_through) {
-      ++it;
-      continue;
-    }
-    durable.push_back(std::move(*it));
-    it = sync_waiters_.erase(it);
-  }
-  acknowledge(std::move(durable), {});
+  acknowledge(take_through(core_.durable_through, sync_waiters_), {});
   seal_ready();
   advance_flush();
   if (!sync_ && (sync_again_ || !sync_waiters_.empty()) && parked_.empty()) begin_sync();
@@ -134,10 +125,8 @@ void Log::fail_writes(const Error& error) {
   bump(core_.counters.io_errors);
   const bool index_damaged = error.code == ErrorCode::kCorrupt;
   if (index_damaged && !condemn_index(core_.env.storage)) bump(core_.counters.io_errors);
-  std::vector<Waiter> waiters(std::make_move_iterator(sync_waiters_.begin()),
-                              std::make_move_iterator(sync_waiters_.end()));
-  sync_waiters_.clear();
-  acknowledge(std::move(waiters), error);
+  for (std::vector<Waiter>* waiters : {&write_waiters_, &sync_waiters_})
+    acknowledge(std::exchange(*waiters, {}), error);
   flush_stage_ = flush_stage_ == FlushStage::kFlushing ? flush_stage_ : FlushStage::kIdle;
   apply_paused_ = false;
   for (FlushWaiter& waiter : std::exchange(flush_waiters_, {}))
@@ -148,19 +137,22 @@ void Log::seal_ready() {
   for (SegmentPointer& closed : open_.take_closed())
     sealing_.push_back(std::move(closed));
   if (!core_.writable) return;
-  std::erase_if(sealing_, [this](const SegmentPointer& segment) {
+  // A footer says that everything up to its highest sequence is durable, in other segments too.
+  const auto is_durable = [this](const Segment& segment) {
+    return segment.synced_end >= segment.data_end &&
+           segment.highest_sequence <= core_.durable_through;
+  };
+  std::erase_if(sealing_, [&](const SegmentPointer& segment) {
     const bool empty = segment->data_end == format::kSegmentHeaderBytes;
-    if (!empty &&
-        (segment->synced_end < segment->data_end || segment->applied_end < segment->data_end)) {
-      return false;
-    }
+    if (!empty && (segment->applied_end < segment->data_end || !is_durable(*segment))) return false;
     seal(segment);
     return true;
   });
-  const bool unsynced = std::any_of(
-      sealing_.begin(), sealing_.end(),
-      [](const SegmentPointer& segment) { return segment->synced_end < segment->data_end; });
-  if (unsynced) request_sync();
+  const bool helps = !dirty_.empty() || core_.durable_through < written_through_;
+  if (helps && !std::all_of(sealing_.begin(), sealing_.end(),
+                            [&](const SegmentPointer& s) { return is_durable(*s); })) {
+    request_sync();
+  }
   // Only sealed segments can be reclaimed, so this is the moment to look.
   if (hurry_ && allocator_.shortage_bytes() > 0) hurry_();
 }

@@ -100,6 +100,7 @@ std::vector<OpenSegments::Outcome> OpenSegments::write() {
       segment.data_end = std::max<std::uint64_t>(batch.start, format::kSegmentHeaderBytes);
       // Part of it may be there, and would pass for damage. Where this fails too, it does.
       (void)segment.file->truncate(batch.start);
+      segment.synced_end = 0;  // no footer before that is durable: without it, it could come back
       close(batch.segment);
     }
     outcomes.push_back({batch.segment, std::move(written)});
