@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kRelaxedBatchBytes = kMiB;
 // A record whose write failed is placed anew this often before it is parked.
 constexpr int kPlaceAttempts = 3;
+constexpr const char* kCannotErase = "the device failed to sync; nothing can be erased durably";
 }  // namespace
 
 Log::Log(Core& core, Identity& identity, Applier& applier, std::uint64_t next_segment_id)
@@ -124,6 +125,7 @@ void Log::turn_into_erase(Append& append) {
 
   Shard& shard = core_.shard(append.summary.mac);
   const std::lock_guard lock(shard.mutex);
+  shard.last_erase = std::max(shard.last_erase, append.summary.sequence);
   const auto pending = shard.pending.find(append.summary.mac);
   if (pending == shard.pending.end() || pending->second.version != append.summary.version) return;
   pending->second.erased = true;
@@ -207,8 +209,7 @@ void Log::reject(std::vector<Append>& batch) {
     (put ? dropped : failed).push_back(std::move(waiter));
   }
   acknowledge(std::move(dropped), {});
-  acknowledge(std::move(failed),
-              Error{ErrorCode::kIo, "the device failed to sync; nothing can be erased durably"});
+  acknowledge(std::move(failed), Error{ErrorCode::kIo, kCannotErase});
   core_.queue.resume_waiters();
   if (stopping_) advance_stop();
 }
@@ -234,6 +235,20 @@ void Log::apply(std::vector<LogRecord>& records) {
   }
   forget_pending(records);
   tell_applied();
+}
+
+void Log::when_safe(std::uint64_t sequence, AckLevel level, io::Loop& loop, AppendHandler handler) {
+  core_.env.log_loop.post([this, level, waiter = Waiter{sequence, &loop, std::move(handler),
+                                                        Appended::kDone}]() mutable {
+    std::vector<Waiter> one;
+    one.push_back(std::move(waiter));
+    const bool durable = level == AckLevel::kDurable;
+    const std::uint64_t through = durable ? core_.durable_through.load() : written_through_;
+    if (one.front().sequence <= through) return acknowledge(std::move(one), {});
+    if (!core_.writable) return acknowledge(std::move(one), Error{ErrorCode::kIo, kCannotErase});
+    (durable ? sync_waiters_ : write_waiters_).push_back(std::move(one.front()));
+    if (durable) request_sync();
+  });
 }
 
 void Log::when_applied(io::Task done) {

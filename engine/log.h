@@ -42,6 +42,8 @@ class Log {
   /// flushed: then a segment whose survivors were appended before may go.
   using Done = UniqueFunction<void(Result<void>)>;
   void checkpoint(Done done);
+  /// Calls back, on `loop`, once everything through `sequence` is written or durable. Any thread.
+  void when_safe(std::uint64_t sequence, AckLevel level, io::Loop& loop, AppendHandler handler);
   /// Calls back once everything appended so far is in the index.
   void when_applied(io::Task done);
   /// Writes and syncs all, closes and seals the open segments, flushes the index; then

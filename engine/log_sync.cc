@@ -114,7 +114,8 @@ void Log::end_sync() {
   acknowledge(take_through(core_.durable_through, sync_waiters_), {});
   seal_ready();
   advance_flush();
-  if (!sync_ && (sync_again_ || !sync_waiters_.empty()) && parked_.empty()) begin_sync();
+  const bool waited_for = !sync_waiters_.empty() && core_.durable_through < written_through_;
+  if (!sync_ && (sync_again_ || waited_for)) begin_sync();
   if (stopping_) advance_stop();
 }
 

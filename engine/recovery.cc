@@ -600,6 +600,12 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
     const std::uint64_t data_end = loaded.data_end;
     format::EncodedFooter footer = loaded.footer.finish(core_.store_id, layout, data_end);
     iovec part{footer.bytes.data(), footer.bytes.size()};
+    // What is voided goes for good before there is a footer: without the footer, which may be
+    // lost though the next start has seen it, it would be back.
+    if (segment.bytes > data_end) {
+      if (auto cut_off = segment.file->truncate(data_end); !cut_off) return cut_off;
+      if (auto synced = segment.file->sync(); !synced) return synced;
+    }
     if (loaded.header_damaged) {
       std::vector<std::byte> header = format::encode_segment_header(layout);
       iovec head{header.data(), header.size()};

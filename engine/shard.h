@@ -41,6 +41,7 @@ struct Shard {
   HotShard hot{0};
   boost::unordered_flat_map<Mac, Pending, MacHash> pending;
   boost::unordered_flat_map<Mac, std::shared_ptr<ColdRead>, MacHash> reads;
+  std::uint64_t last_erase = 0;  // sequence: what is absent may owe it to a record up to this one
 };
 
 inline constexpr std::size_t kShards = 64;

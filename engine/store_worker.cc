@@ -304,12 +304,27 @@ io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>
       operation->handler(done.error());
     });
   }
+  if (core_.writable) {
+    return answer_absent(shard, ack_level(), [operation](Result<Appended> done) {
+      if (done) return operation->handler(PutOutcome::kNotStored);
+      operation->handler(done.error());
+    });
+  }
   if (!absent) {
     Pending& pending = shard.pending[key.mac];
     pending = {};
     pending.erased = true;
   }
   return [operation] { operation->handler(PutOutcome::kNotStored); };
+}
+
+io::Task StoreWorker::answer_absent(const Shard& shard, AckLevel level, AppendHandler answer) {
+  const std::uint64_t erased = std::max(shard.last_erase, core_.last_fence.load());
+  const bool safe = level == AckLevel::kNone || erased <= core_.durable_through;
+  return [this, erased, level, safe, answer = std::move(answer)]() mutable {
+    if (safe) return answer(Appended::kDone);
+    log_.when_safe(erased, level, loop_, std::move(answer));
+  };
 }
 
 /// Under the shard's lock; without asking the disk.
@@ -376,6 +391,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   pending.last_sequence = sequence;
   pending.version = sequence;
   pending.erased = true;
+  shard.last_erase = sequence;
   shard.hot.erase(key.mac);
   mark_read_stale(shard, key.mac);
   return after;
@@ -390,7 +406,13 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
                   if (if_version && *if_version != (current.exists ? current.version : 0)) {
                     return [answer] { (*answer)(EraseOutcome::kVersionChanged); };
                   }
-                  if (!current.exists) return [answer] { (*answer)(EraseOutcome::kAbsent); };
+                  if (!current.exists) {
+                    return answer_absent(shard, AckLevel::kDurable,
+                                         [answer](Result<Appended> done) {
+                                           if (done) return (*answer)(EraseOutcome::kAbsent);
+                                           (*answer)(done.error());
+                                         });
+                  }
                   if (!core_.writable) {
                     return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
                   }
@@ -519,6 +541,7 @@ bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
       &sequence, &after);
   bump(core_.counters.erases);
   core_.fences.raise(space, sequence);
+  core_.last_fence = sequence;
   // What the fence covers is refused from here on; this only gives the memory back.
   for (Shard& shard : core_.shards) {
     const std::lock_guard lock(shard.mutex);

@@ -62,13 +62,15 @@ void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) {
 void FaultProfile::restart(World& world, Oracle& oracle) const {
   world.index_disk->read_error_percent = index_read_errors_;
   // Relaxed puts are acknowledged before they find their place, or none.
-  const bool drops_later = may_drop() && world.setup.options.durability == Durability::kRelaxed;
+  const bool relaxed = world.setup.options.durability == Durability::kRelaxed;
+  const bool drops_later = may_drop() && relaxed;
   const bool short_of_space =
       kind_ == Kind::kTight || kind_ == Kind::kNoSpace || kind_ == Kind::kSmallDisk;
   oracle.evicts = short_of_space || reads_fail() || drops_later;
   // An index that can't be read stops all writes, as a failed sync does.
   oracle.device_failed = kind_ == Kind::kIndexTrouble;
-  oracle.windows_hold = kind_ != Kind::kSlow;
+  // What relaxed has acknowledged and not written by then is lost, whenever the next crash comes.
+  oracle.windows_hold = kind_ != Kind::kSlow && !(kind_ == Kind::kIndexTrouble && relaxed);
   oracle.weak = kind_ == Kind::kLies;
 }
 
