@@ -56,6 +56,11 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
   const bool expired = row.expires_at_ms != 0 && row.expires_at_ms <= core_.clock.now_ms();
   if (expired) bump(core_.counters.expired);
   segment_ = core_.segments.find(row.segment_id);
+  if (!expired && !segment_ && row.segment_id != row_.segment_id) {
+    // Reclaimed since the lookup: the index knows by now where the entry went.
+    row_.segment_id = row.segment_id;
+    return locate(Where::kMemory);
+  }
   if (expired || !segment_ || core_.fences.is_fenced(space_, row.version)) {
     finish(nullptr);
     return true;

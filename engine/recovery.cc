@@ -420,7 +420,7 @@ Result<void> Recovery::replay() {
     source.loaded = &loaded;
     sources.push_back(std::move(source));
   }
-  if (auto synced = sync_unsealed(); !synced) return synced;
+  if (auto synced = sync_recent(); !synced) return synced;
   if (auto raised = raise_fences(sources, cut); !raised) return raised;
   const std::uint64_t highest = highest_found();
   if (auto replayed = replay_sources(sources, cut); !replayed) return replayed;
@@ -463,10 +463,13 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
 }
 
 /// Before a footer says that everything up to its highest sequence is durable, and before the
-/// index is flushed with rows that rely on it.
-Result<void> Recovery::sync_unsealed() {
+/// index is flushed with rows that rely on it. Footers, too, that a killed process has written
+/// and that may not be on disk: what they settle is not settled anew after a power cut.
+Result<void> Recovery::sync_recent() {
   for (const Loaded& loaded : loaded_) {
-    if (loaded.sealed) continue;
+    const bool settled =
+        result_.stats.clean || !same_boot() || loaded.highest_sequence <= applied_through_;
+    if (loaded.sealed && settled) continue;
     if (auto synced = loaded.segment->file->sync(); !synced) return synced;
   }
   return {};

@@ -82,7 +82,7 @@ class Recovery {
   std::uint64_t first_missing(std::uint64_t from) const;
   std::uint64_t find_cut(std::uint64_t from) const;
   std::uint64_t covers_of(std::uint64_t sequence) const;
-  Result<void> sync_unsealed();
+  Result<void> sync_recent();
   Result<void> flush_index();
   Result<void> seal_unsealed(std::uint64_t cut);
 
