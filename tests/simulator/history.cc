@@ -68,6 +68,7 @@ class History {
   std::size_t in_flight_ = 0;
   std::uint64_t life_ = 0;  // starts so far: answers to an earlier one are late
   bool watching_ = false;
+  bool stopping_ = false;
   bool was_damaged_ = false;
   bool over_ = false;
 };
@@ -247,7 +248,7 @@ void History::get() {
         *answered = true;
         --in_flight_;
         if (!found || !*found) {
-          if (profile_.reads_fail()) return;
+          if (profile_.reads_fail() || stopping_) return;  // a stop cuts reads short
           if (!found) return fail_if("a get failed: " + found.error().message);
         }
         std::optional<Sighting> seen;
@@ -282,7 +283,9 @@ void History::stop_in_order() {
   trace("stop");
   oracle_.note_time(now_ms());
   const std::int64_t before_ms = now_ms();
+  stopping_ = true;
   auto closed = world_.close();
+  stopping_ = false;
   ++life_;
   if (!closed && !profile_.may_fail())
     throw Violation("the stop failed: " + closed.error().message);
