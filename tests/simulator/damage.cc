@@ -120,8 +120,7 @@ Damage Surgeon::add_foreign_segment() {
 }
 
 Damage age_index(World& world) {
-  if (!world.old_index) return {};
-  world.index_disk->durable = *world.old_index;
+  if (!world.restore_index()) return {};
   return {"the index is an old one", false, false, {}};
 }
 
@@ -164,7 +163,7 @@ Damage damage_at_random(World& world, const Oracle& oracle, Crash crash, Choices
   }
   if (!damage.what.empty()) faults.note(counted);
   // An index to go back to, later.
-  if (choices.one_in(3)) world.old_index = world.index_disk->durable;
+  if (choices.one_in(3)) world.back_up_index();
   return damage;
 }
 

@@ -15,6 +15,20 @@ io::FaultOp draw_name_op(Choices& choices) {
   return kOps[choices.choose(std::size(kOps))];
 }
 
+/// Of RocksDB's files.
+io::Fault index_file_fault(Choices& choices) {
+  static constexpr io::FaultOp kOps[] = {io::FaultOp::kWrite,  io::FaultOp::kSync,
+                                         io::FaultOp::kCreate, io::FaultOp::kRename,
+                                         io::FaultOp::kRemove, io::FaultOp::kSyncDirectory};
+  io::Fault fault;
+  fault.op = kOps[choices.choose(std::size(kOps))];
+  fault.error_number = choices.one_in(2) ? ENOSPC : EIO;
+  fault.path_contains = "index";
+  fault.skip = choices.choose(20);
+  fault.times = 1 + choices.choose(4);
+  return fault;
+}
+
 }  // namespace
 
 FaultProfile FaultProfile::draw(Choices& choices) {
@@ -134,6 +148,10 @@ void FaultProfile::strike(World& world, Oracle& oracle, Choices& choices) {
       return arm(world, fault,
                  fault.kind == io::FaultKind::kLost ? FaultClass::kLostWrite
                                                     : FaultClass::kMisdirectedWrite);
+    case Kind::kIndexTrouble:
+      if (world.setup.index == IndexKind::kMemory) return;  // it has moods
+      fault = index_file_fault(choices);
+      return arm(world, fault, FaultClass::kIndexFlushError);
     default:
       return;
   }

@@ -24,6 +24,7 @@ class History {
   explicit History(const HistoryOptions& options)
       : options_(options),
         choices_(options.seed),
+        index_choices_(options.seed + 1),
         profile_(FaultProfile::draw(choices_)),
         world_(setup(), options.seed * 7919),
         oracle_(4 + choices_.choose(9), world_.setup.options) {
@@ -49,7 +50,17 @@ class History {
   void go_on(Crash crash, std::int64_t time_ms);
   void await(bool settled, const bool& answered);
   void on_operation(const io::Operation& operation);
-  void check_copy(const io::Operation& operation);
+  /// A copy of the world, as it is at some operation on its storage, and what befalls it.
+  struct Copy {
+    std::unique_ptr<World> world;
+    std::string told;
+    Crash crash = Crash::kKill;
+    FaultClass counted = FaultClass::kKill;
+    bool crashes_in_recovery = false;
+  };
+  Copy copy_at(const io::Operation& operation, Choices& choices);
+  void check_copy(Copy copy, Choices& choices);
+  void check_index_copies();
   void tell(const io::Operation& operation) const;
   void fail_if(const std::optional<std::string>& failure) {
     if (failure && !result_.violation) result_.violation = failure;
@@ -60,13 +71,15 @@ class History {
 
   const HistoryOptions options_;
   SeededChoices choices_;
+  SeededChoices index_choices_;  // of crashes inside RocksDB's flushes: on its threads, not by seed
   FaultProfile profile_;
   World world_;
   Oracle oracle_;
   HistoryResult result_;
   std::size_t in_flight_most_ = 1;
   std::size_t in_flight_ = 0;
-  std::uint64_t life_ = 0;  // starts so far: answers to an earlier one are late
+  std::uint64_t life_ = 0;          // starts so far: answers to an earlier one are late
+  std::vector<Copy> index_copies_;  // while RocksDB flushes, on its threads; checked after
   bool watching_ = false;
   bool stopping_ = false;
   bool was_damaged_ = false;
@@ -76,6 +89,7 @@ class History {
 Setup History::setup() {
   Setup setup;
   setup.options = Setup::small_options(durability_of(options_.seed));
+  setup.index = options_.index;
   profile_.choose_setup(setup, choices_);
   return setup;
 }
@@ -105,6 +119,7 @@ void History::start() {
   watching_ = true;
   world_.storage->observe([this](const io::Operation& operation) { on_operation(operation); });
   world_.index_disk->on_flush = [this] { on_operation({io::FaultOp::kSync, "the index"}); };
+  world_.index_disk->after_flush = [this] { check_index_copies(); };
 }
 
 void History::act() {
@@ -341,19 +356,26 @@ void History::go_on(Crash crash, std::int64_t time_ms) {
 }
 
 void History::on_operation(const io::Operation& operation) {
-  if (!watching_ || result_.violation) return;
+  if (!watching_ || result_.violation || !io::changes_storage(operation.op)) return;
+  if (!world_.is_own_thread()) {
+    // One at a time, and the world's own thread waits for the flush.
+    if (!world_.is_flushing() || !index_choices_.one_in(options_.image_every)) return;
+    index_copies_.push_back(copy_at(operation, index_choices_));
+    return;
+  }
   oracle_.note_time(now_ms());
   if (options_.trace_storage) tell(operation);
-  if (!io::changes_storage(operation.op) || !choices_.one_in(options_.image_every)) return;
-  try {
-    check_copy(operation);
-  } catch (const Violation& violation) {
-    fail_if(std::string(violation.what()));  // not through the engine's frames
+  if (!choices_.one_in(options_.image_every)) return;
+  check_copy(copy_at(operation, choices_), choices_);
+}
+
+void History::check_index_copies() {
+  for (Copy& copy : std::exchange(index_copies_, {})) {
+    if (!result_.violation) check_copy(std::move(copy), index_choices_);
   }
 }
 
 void History::tell(const io::Operation& operation) const {
-  if (!io::changes_storage(operation.op)) return;
   std::size_t bytes = 0;
   for (const iovec& part : operation.parts)
     bytes += part.iov_len;
@@ -365,32 +387,41 @@ void History::tell(const io::Operation& operation) const {
   std::printf("\n");
 }
 
-/// A crash right before this operation, or in the midst of it.
-void History::check_copy(const io::Operation& operation) {
-  const auto copy = world_.fork(choices_.choose(1 << 30));
-  std::string told = "image before " + std::string(io::name_of(operation.op)) + " of " +
-                     std::string(operation.path);
-  ImageCheck check{oracle_, Crash::kKill, world_.time_ms(), {}, was_damaged_};
-  check.crashes_in_recovery = choices_.one_in(12) ? 1 : 0;
+/// Crashed right before this operation, or in the midst of it.
+History::Copy History::copy_at(const io::Operation& operation, Choices& choices) {
+  Copy copy;
+  copy.world = world_.fork(choices.choose(1 << 30));
+  copy.told = "image before " + std::string(io::name_of(operation.op)) + " of " +
+              std::string(operation.path);
+  copy.crashes_in_recovery = choices.one_in(12);
+  if (choices.one_in(2)) {
+    copy.crash = Crash::kPowerCut;
+    DrawnCrash outcome(choices);
+    copy.world->cut_power(outcome);
+    copy.counted = outcome.is_torn() ? FaultClass::kTornPowerCut : FaultClass::kPowerCut;
+  } else if (write_partly(*copy.world, operation, choices)) {
+    copy.counted = FaultClass::kKillInWrite;
+  }
+  return copy;
+}
+
+void History::check_copy(Copy copy, Choices& choices) {
+  ImageCheck check{oracle_, copy.crash, world_.time_ms(), {}, was_damaged_};
+  check.crashes_in_recovery = copy.crashes_in_recovery ? 1 : 0;
   check.explains = options_.trace;
-  if (choices_.one_in(2)) {
-    check.crash = Crash::kPowerCut;
-    DrawnCrash outcome(choices_);
-    copy->cut_power(outcome);
-    result_.faults.note(outcome.is_torn() ? FaultClass::kTornPowerCut : FaultClass::kPowerCut);
-  } else if (write_partly(*copy, operation, choices_)) {
-    result_.faults.note(FaultClass::kKillInWrite);
-  } else {
-    result_.faults.note(FaultClass::kKill);
-  }
-  if (choices_.one_in(4)) {
-    copy->lose_index();
+  result_.faults.note(copy.counted);
+  if (choices.one_in(4)) {
+    copy.world->lose_index();
     result_.faults.note(FaultClass::kIndexLost);
-    told += ", index lost";
+    copy.told += ", index lost";
   }
-  trace(told + (check.crash == Crash::kKill ? ", kill" : ", power cut") +
-        (check.crashes_in_recovery > 0 ? ", crashes in recovery" : ""));
-  (void)check_image(*copy, check);
+  trace(copy.told + (copy.crash == Crash::kKill ? ", kill" : ", power cut") +
+        (copy.crashes_in_recovery ? ", crashes in recovery" : ""));
+  try {
+    (void)check_image(*copy.world, check);
+  } catch (const Violation& violation) {
+    fail_if(std::string(violation.what()));  // not through the engine's frames
+  }
   result_.images += check.images;
   result_.faults.add(check.faults);
 }

@@ -16,8 +16,9 @@ struct HistoryOptions {
   std::uint64_t seed = 1;
   std::uint64_t steps = 200;
   std::uint64_t image_every = 6;  // one crash image in so many changes on the storage
-  bool trace = false;             // tells on stdout what happens
-  bool trace_storage = false;     // with `trace`: also every change on the storage
+  IndexKind index = IndexKind::kMemory;
+  bool trace = false;          // tells on stdout what happens
+  bool trace_storage = false;  // with `trace`: also every change on the storage
 };
 
 struct HistoryResult {

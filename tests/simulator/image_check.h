@@ -13,14 +13,13 @@ namespace kachel::sim {
 struct ImageCheck {
   const Oracle& oracle;
   Crash crash = Crash::kKill;
-  std::int64_t time_ms = 0;          // of the crash, on the world's clock
-  std::vector<Excuse> excuses{};     // empty: none
-  bool was_damaged = false;          // at some time: damage may be reported
-  int crashes_in_recovery = 0;       // how deep: crashes while starting, and while that starts
-  std::uint64_t recovery_every = 8;  // one in so many operations of a start
-  bool explains = false;             // tells what was on the disk when a promise is broken
-  std::uint64_t images = 0;          // out: how many were checked
-  FaultCounts faults{};              // out
+  std::int64_t time_ms = 0;       // of the crash, on the world's clock
+  std::vector<Excuse> excuses{};  // empty: none
+  bool was_damaged = false;       // at some time: damage may be reported
+  int crashes_in_recovery = 0;    // how deep: crashes while starting, and while that starts
+  bool explains = false;          // tells what was on the disk when a promise is broken
+  std::uint64_t images = 0;       // out: how many were checked
+  FaultCounts faults{};           // out
 };
 
 /// What a get of each key finds; nothing: a miss.

@@ -16,6 +16,7 @@ struct Arguments {
   std::uint64_t image_every = 6;
   bool trace = false;
   bool trace_storage = false;
+  IndexKind index = IndexKind::kMemory;
   bool json = false;
   bool keep_going = false;
 };
@@ -75,6 +76,7 @@ int run_histories(const Arguments& arguments) {
     options.seed = arguments.seed + i;
     options.steps = arguments.steps;
     options.image_every = arguments.image_every;
+    options.index = arguments.index;
     options.trace = arguments.trace || arguments.trace_storage;
     options.trace_storage = arguments.trace_storage;
     const HistoryResult result = run_history(options);
@@ -83,8 +85,9 @@ int run_histories(const Arguments& arguments) {
       std::printf("seed %" PRIu64 " (%s): %s\n", options.seed, result.setting.c_str(),
                   result.violation->c_str());
       std::printf("again with: --seed %" PRIu64 " --steps %" PRIu64 " --image-every %" PRIu64
-                  " --trace\n",
-                  options.seed, options.steps, options.image_every);
+                  "%s --trace\n",
+                  options.seed, options.steps, options.image_every,
+                  options.index == IndexKind::kRocksDb ? " --index rocksdb" : "");
       ++broken;
       if (!arguments.keep_going) break;
     }
@@ -118,6 +121,11 @@ int run(int argc, char** argv) {
                  "check a crash image at one in so many changes on the storage")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--index", arguments.index,
+                 "memory: an index in memory, and the same seed gives the same run; rocksdb: the "
+                 "real one on the simulated disk, with threads of its own")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, IndexKind>{
+          {"memory", IndexKind::kMemory}, {"rocksdb", IndexKind::kRocksDb}}));
   app.add_flag("--keep-going", arguments.keep_going, "do not stop at the first broken promise");
   app.add_flag("--trace", arguments.trace, "tell what happens");
   app.add_flag("--trace-storage", arguments.trace_storage,

@@ -158,7 +158,8 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
     PossibleSet set = base_[key];
     for (std::size_t p = 0; p <= ops_.size(); ++p) {
       if (p > 0) fold(set, ops_[p - 1], key, view);
-      fits[key][p] = matches(set, seen[key], dead_ms, late_ms) || is_excused(key, seen[key], excuse);
+      fits[key][p] =
+          matches(set, seen[key], dead_ms, late_ms) || is_excused(key, seen[key], excuse);
     }
   }
   if (weak) return;
@@ -177,8 +178,8 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
       if (fits[key][p]) prefixes += " " + std::to_string(p);
     }
     if (all) continue;
-    misfits += "\n  " + describe(key, seen[key]) + "; that fits" +
-               (prefixes.empty() ? " none" : prefixes);
+    misfits +=
+        "\n  " + describe(key, seen[key]) + "; that fits" + (prefixes.empty() ? " none" : prefixes);
   }
   static constexpr std::string_view kCrashes[] = {"stop", "kill", "power cut",
                                                   "kill and a power cut"};

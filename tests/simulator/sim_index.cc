@@ -2,17 +2,16 @@
 
 #include <utility>
 
+#include "tests/simulator/forwarding_index.h"
+
 namespace kachel::sim {
 namespace {
 
-class SimIndex final : public Index {
+/// The moods, of any index.
+class MoodyIndex : public ForwardingIndex {
  public:
-  SimIndex(std::shared_ptr<IndexDisk> disk, io::Loop& loop, Choices& choices)
-      : disk_(std::move(disk)),
-        loop_(loop),
-        choices_(choices),
-        snapshot_(std::make_shared<MemoryIndexImage>(disk_->durable)),
-        memory_(snapshot_) {}
+  MoodyIndex(std::unique_ptr<Index> index, std::shared_ptr<IndexDisk> disk, Choices& choices)
+      : ForwardingIndex(std::move(index)), disk_(std::move(disk)), choices_(choices) {}
 
   Lookup find(const RowKey& key, Where where) const override {
     if (where == Where::kMemory && draw(disk_->needs_disk_percent)) {
@@ -22,48 +21,60 @@ class SimIndex final : public Index {
       disk_->faults->note(FaultClass::kIndexReadError);
       return {LookupStatus::kFailed, {}};
     }
-    return memory_.find(key, where);
-  }
-  Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
-                                                std::size_t limit) const override {
-    return memory_.list(space, from, limit);
+    return index_->find(key, where);
   }
   Result<void> apply(std::span<const IndexChange> changes) override {
     unflushed_ += changes.size();
-    return memory_.apply(changes);
+    return index_->apply(changes);
   }
   Result<void> put_fence(const Fence& fence) override {
     ++unflushed_;
-    return memory_.put_fence(fence);
+    return index_->put_fence(fence);
   }
   void flush(const Marker& marker, std::span<const SegmentCounts> counts,
-             UniqueFunction<void(Result<void>)> done) override;
-  Result<std::optional<Marker>> marker() const override { return memory_.marker(); }
-  Result<std::vector<SegmentCounts>> counts() const override { return memory_.counts(); }
-  Result<std::vector<Fence>> fences() const override { return memory_.fences(); }
-  void start_housekeeping() override {}
-  void set_memory(std::uint64_t) override {}
+             UniqueFunction<void(Result<void>)> done) override {
+    unflushed_ = 0;
+    index_->flush(marker, counts, std::move(done));
+  }
   IndexUsage usage() const override {
     const bool full = disk_->flush_at_rows != 0 && unflushed_ >= disk_->flush_at_rows;
     return {disk_->fake_bytes, 0, full ? std::uint64_t{1} << 40 : 0};
   }
 
- private:
+ protected:
   bool draw(std::size_t percent) const { return percent != 0 && choices_.choose(100) < percent; }
-  void complete(UniqueFunction<void(Result<void>)> done, bool fails);
 
   const std::shared_ptr<IndexDisk> disk_;  // outlives this, for the next start
-  io::Loop& loop_;
   Choices& choices_;
-  std::shared_ptr<MemoryIndexImage> snapshot_;  // where memory_ flushes to, at once
-  MemoryIndex memory_;
+
+ private:
   std::uint64_t unflushed_ = 0;
+};
+
+/// In memory, with a disk that is slow and fails.
+class SimIndex final : public MoodyIndex {
+ public:
+  SimIndex(const std::shared_ptr<IndexDisk>& disk, io::Loop& loop, Choices& choices)
+      : SimIndex(disk, loop, choices, std::make_shared<MemoryIndexImage>(disk->durable)) {}
+
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
+             UniqueFunction<void(Result<void>)> done) override;
+
+ private:
+  SimIndex(const std::shared_ptr<IndexDisk>& disk, io::Loop& loop, Choices& choices,
+           const std::shared_ptr<MemoryIndexImage>& snapshot)
+      : MoodyIndex(std::make_unique<MemoryIndex>(snapshot), disk, choices),
+        loop_(loop),
+        snapshot_(snapshot) {}
+  void complete(UniqueFunction<void(Result<void>)> done, bool fails);
+
+  io::Loop& loop_;
+  const std::shared_ptr<MemoryIndexImage> snapshot_;  // where the index flushes to, at once
 };
 
 void SimIndex::flush(const Marker& marker, std::span<const SegmentCounts> counts,
                      UniqueFunction<void(Result<void>)> done) {
-  memory_.flush(marker, counts, [](Result<void>) {});
-  unflushed_ = 0;
+  MoodyIndex::flush(marker, counts, [](Result<void>) {});
   disk_->pending = *snapshot_;
   const bool fails = disk_->is_running && draw(disk_->flush_error_percent);
   if (!disk_->is_running) return complete(std::move(done), fails);
@@ -92,6 +103,15 @@ IndexFactory sim_index_factory(std::shared_ptr<IndexDisk> disk, io::Loop& loop, 
           &choices](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
     if (request.wipe) disk->durable = {};
     return std::unique_ptr<Index>(std::make_unique<SimIndex>(disk, loop, choices));
+  };
+}
+
+IndexFactory moody(IndexFactory factory, std::shared_ptr<IndexDisk> disk, Choices& choices) {
+  return [factory = std::move(factory), disk = std::move(disk),
+          &choices](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
+    auto opened = factory(request);
+    if (!opened) return opened;
+    return std::unique_ptr<Index>(std::make_unique<MoodyIndex>(std::move(*opened), disk, choices));
   };
 }
 

@@ -27,11 +27,14 @@ struct IndexDisk {
   std::uint64_t fake_bytes = 0;     // claimed on disk, to make space short
   std::int64_t flush_max_ms = 30;
 
-  bool is_running = false;           // false during a start: flushes complete at once
-  std::function<void()> on_flush{};  // before rows become durable
+  bool is_running = false;              // false during a start: flushes complete at once
+  std::function<void()> on_flush{};     // before rows become durable
+  std::function<void()> after_flush{};  // of RocksDB
   FaultCounts* faults = nullptr;
 };
 
 IndexFactory sim_index_factory(std::shared_ptr<IndexDisk> disk, io::Loop& loop, Choices& choices);
+/// The moods that are not of flushes, of an index that has a disk of its own.
+IndexFactory moody(IndexFactory factory, std::shared_ptr<IndexDisk> disk, Choices& choices);
 
 }  // namespace kachel::sim

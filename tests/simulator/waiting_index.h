@@ -3,6 +3,7 @@
 // never got. So a flush is one step, as it is with MemoryIndex.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "engine/index.h"
@@ -10,8 +11,12 @@
 
 namespace kachel::sim {
 
+/// Told, on the thread of the flush, that one begins and that it has ended.
+using FlushObserver = std::function<void(bool is_flushing)>;
+
 /// Once the process of `files` is dead, its flushes never end. Aborts when one of the living
 /// does not: then nothing would.
-IndexFactory waiting(IndexFactory factory, std::shared_ptr<StorageFileSystem> files);
+IndexFactory waiting(IndexFactory factory, std::shared_ptr<StorageFileSystem> files,
+                     FlushObserver observer = {});
 
 }  // namespace kachel::sim

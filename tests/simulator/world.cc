@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "tests/simulator/storage_file_system.h"
+#include "tests/simulator/waiting_index.h"
+
 namespace kachel::sim {
+namespace {
+const std::string kIndexDirectory = "index";
+}  // namespace
 
 Options Setup::small_options(Durability durability) {
   Options options;
@@ -44,7 +50,18 @@ std::unique_ptr<World> World::fork(std::uint64_t seed) const {
 }
 
 IndexFactory World::index_factory() {
-  return sim_index_factory(index_disk, *loop_, choices);
+  if (setup.index == IndexKind::kMemory) return sim_index_factory(index_disk, *loop_, choices);
+  files_ = std::make_shared<StorageFileSystem>(*storage);
+  const auto observe = [this](bool is_flushing) {
+    if (is_flushing && index_disk->on_flush) index_disk->on_flush();
+    // Not while a thread of RocksDB's tells the observer of a change.
+    (void)files_->process().look([&]() -> Result<void> {
+      flushing_ = is_flushing;
+      return {};
+    });
+    if (!is_flushing && index_disk->after_flush) index_disk->after_flush();
+  };
+  return moody(waiting(rocksdb_factory(files_), files_, observe), index_disk, choices);
 }
 
 std::string World::boot_id() const {
@@ -56,6 +73,7 @@ Result<void> World::open() {
   loop_ = std::make_unique<io::ManualLoop>(
       clock, io::ManualLoopOptions{seed_ + 3, setup.slow_io_percent, setup.slow_io_max_ms});
   pool_ = std::make_unique<io::InlinePool>(*loop_);
+  thread_ = std::this_thread::get_id();
   index_disk->is_running = false;
   index_disk->pending.reset();
   auto opened = Store::open({*storage, clock, random_, *loop_, *pool_, boot_id(), index_factory()},
@@ -72,11 +90,14 @@ Result<void> World::open() {
 }
 
 void World::kill() {
+  if (files_) files_->die();
   if (loop_) loop_->cancel_io();
   worker.reset();
   loop_.reset();  // forgets what was under way
   store.reset();
   pool_.reset();
+  files_.reset();
+  flushing_ = false;
 }
 
 void World::cut_power(io::CrashOutcome& outcome) {
@@ -98,6 +119,41 @@ Result<void> World::close() {
 void World::lose_index() {
   index_disk->durable = {};
   index_disk->pending.reset();
+  if (setup.index == IndexKind::kMemory) return;
+  disk->remove_tree(kIndexDirectory).value();
+  disk->sync_directory("").value();
+}
+
+void World::back_up_index() {
+  index_backup_ = {index_disk->durable, {}};
+  if (setup.index == IndexKind::kMemory) return;
+  const auto names = disk->list(kIndexDirectory);
+  for (const std::string& name : names ? *names : std::vector<std::string>()) {
+    const auto file = disk->open(kIndexDirectory + "/" + name, io::OpenMode::kRead).value();
+    std::vector<std::byte>& bytes = index_backup_->files[name];
+    bytes.resize(file->size().value());
+    (void)file->read_at(0, bytes).value();
+  }
+}
+
+bool World::restore_index() {
+  if (!index_backup_) return false;
+  lose_index();
+  index_disk->durable = index_backup_->rows;
+  if (setup.index == IndexKind::kMemory) return true;
+  disk->create_directory(kIndexDirectory).value();
+  for (auto& [name, bytes] : index_backup_->files) {
+    const auto file = disk->open(kIndexDirectory + "/" + name, io::OpenMode::kCreate).value();
+    iovec part{bytes.data(), bytes.size()};
+    if (!file->write_at(0, {&part, 1})) {  // a full disk
+      lose_index();
+      return true;
+    }
+    file->sync().value();
+  }
+  disk->sync_directory(kIndexDirectory).value();
+  disk->sync_directory("").value();
+  return true;
 }
 
 Result<std::optional<Sighting>> World::get(std::string_view key) {

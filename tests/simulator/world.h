@@ -3,11 +3,14 @@
 // would be left on its disk, and the copy crashed.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "engine/store.h"
@@ -23,8 +26,14 @@ struct Violation : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+enum class IndexKind : std::uint8_t {
+  kMemory,   // SimIndex: the same seed gives the same run
+  kRocksDb,  // the real one, its files on the world's disk; its threads have a say
+};
+
 struct Setup {
   Options options;
+  IndexKind index = IndexKind::kMemory;
   std::uint64_t device_bytes = std::uint64_t{1} << 40;
   std::uint64_t slow_io_percent = 0;
   std::uint64_t slow_io_max_ms = 0;
@@ -39,6 +48,8 @@ struct Sighting {
   std::int64_t expires_at_ms = 0;
   friend bool operator==(const Sighting&, const Sighting&) = default;
 };
+
+class StorageFileSystem;
 
 class World {
  public:
@@ -58,6 +69,14 @@ class World {
   void cut_power(io::CrashOutcome& outcome);
   Result<void> close();
   void lose_index();
+  /// Keeps what the index has on disk, for an operator to put back later.
+  void back_up_index();
+  /// False when there is no backup.
+  bool restore_index();
+  /// While RocksDB flushes, and only then, other threads than the world's change its disk and
+  /// tell the observer of its storage.
+  bool is_own_thread() const { return std::this_thread::get_id() == thread_; }
+  bool is_flushing() const { return flushing_; }
 
   void run() { loop_->run_until_idle(); }
   void advance(std::int64_t ms) { loop_->advance_ms(ms); }
@@ -80,7 +99,6 @@ class World {
   std::unique_ptr<io::MemoryStorage> disk;
   std::unique_ptr<io::FaultyStorage> storage;                             // what the store sees
   std::shared_ptr<IndexDisk> index_disk = std::make_shared<IndexDisk>();  // shared with the index
-  std::optional<MemoryIndexImage> old_index;  // a backup that an operator may put back
   FaultCounts faults;
   SeededChoices choices;  // of the index and the crash
   Namespace space{};
@@ -88,12 +106,22 @@ class World {
   std::unique_ptr<Worker> worker;
 
  private:
+  using Files = std::map<std::string, std::vector<std::byte>>;  // by name
+  struct IndexBackup {
+    MemoryIndexImage rows;
+    Files files;
+  };
+
   IndexFactory index_factory();
   std::string boot_id() const;
 
   io::SeededRandom random_;
   std::uint64_t boots_ = 1;  // of the host
   std::uint64_t seed_;
+  std::optional<IndexBackup> index_backup_;
+  std::thread::id thread_;  // that opened it
+  std::atomic<bool> flushing_{false};
+  std::shared_ptr<StorageFileSystem> files_;  // of RocksDB; shared with its files
   std::unique_ptr<io::ManualLoop> loop_;
   std::unique_ptr<io::InlinePool> pool_;
 };
