@@ -136,20 +136,23 @@ void Reclaimer::give_up(Job& job) {
 }
 
 void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
-  const auto then = [this, job](bool durable) {
-    if (durable) return drop(job);
+  if (!job->appended) return drop_when_marked(job);
+  log_.checkpoint([this, job](Result<void> done) {
+    if (done) return drop_when_marked(job);
     give_up(*job);  // nothing may go while nothing is durable
-  };
-  if (job->appended) {
-    log_.checkpoint([then](Result<void> done) { then(done.has_value()); });
-    return;
-  }
-  // With the segment its sequences go, and perhaps the last mark. A mark that outlives it
-  // tells the next start that the gap is no loss.
+  });
+}
+
+/// With the segment its sequences go, and perhaps the last mark. A mark that outlives it tells
+/// the next start that the gap is no loss, even if the index is lost by then.
+void Reclaimer::drop_when_marked(const std::shared_ptr<Job>& job) {
   Append mark = log_.make_mark();
   mark.ack = AckLevel::kDurable;
   mark.loop = &core_.env.log_loop;
-  mark.handler = [then](Result<Appended> done) { then(done.has_value()); };
+  mark.handler = [this, job](Result<Appended> done) {
+    if (done) return drop(job);
+    give_up(*job);
+  };
   core_.queue.append(std::move(mark));
 }
 

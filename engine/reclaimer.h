@@ -4,8 +4,8 @@
 // it goes.
 //
 // One segment at a time, in bounded steps, so that appends go on in between. The file is
-// removed only after a checkpoint: everything it left behind is durable, and the durable
-// index names the new places. Log thread only.
+// removed only after a checkpoint and a mark: everything it left behind is durable, the durable
+// index names the new places, and without the index the log says so itself. Log thread only.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,7 @@ class Reclaimer {
   void append_again(Job& job, const format::RecordSummary& summary);
   void append(Job& job, Append append);
   void drop_when_durable(const std::shared_ptr<Job>& job);
+  void drop_when_marked(const std::shared_ptr<Job>& job);
   void drop(const std::shared_ptr<Job>& job);
   void give_up(Job& job);
   void finish(Next next);
