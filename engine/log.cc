@@ -83,7 +83,7 @@ void Log::place_all(std::vector<Append>& batch, Places& places) {
     if (!placed && batch[i].summary.type == format::RecordType::kPut) {
       if (hurry_) hurry_();
       if ((batch[i].summary.flags & format::kFlagMoved) != 0) {
-        turn_into_mark(batch[i]);  // a survivor without room stays where it was, and dies there
+        drop_survivor(batch[i]);
       } else {
         turn_into_erase(batch[i]);
       }
@@ -134,9 +134,22 @@ void Log::turn_into_erase(Append& append) {
   shard.hot.erase(append.summary.mac);
 }
 
-void Log::turn_into_mark(Append& append) {
-  replace_record(append, encode_mark(), format::RecordType::kMark);
+/// A survivor that finds no room stays where it was, and dies there. What it superseded and may
+/// still lie elsewhere must not come back for that.
+void Log::drop_survivor(Append& append) {
   append.outcome = Appended::kDropped;
+  if (append.summary.covers == 0) {
+    return replace_record(append, encode_mark(), format::RecordType::kMark);
+  }
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kErase;
+  meta.space = append.summary.space;
+  meta.mac = append.summary.mac;
+  meta.version = append.summary.version;
+  meta.created_ms = core_.clock.now_ms();
+  meta.covers = append.summary.covers;
+  replace_record(append, format::encode_record(meta, {}), format::RecordType::kErase);
+  append.summary.version = meta.version;
 }
 
 void Log::replace_record(Append& append, format::EncodedRecord record, format::RecordType type) {

@@ -90,7 +90,7 @@ class Log {
   void place_all(std::vector<Append>& batch, Places& places);
   bool write_placed(std::vector<Append>& batch, Places& places);
   void turn_into_erase(Append& append);
-  void turn_into_mark(Append& append);
+  void drop_survivor(Append& append);
   void replace_record(Append& append, format::EncodedRecord record, format::RecordType type);
   void finish_batch(std::vector<Append>& batch, Places& places);
   void reject(std::vector<Append>& batch);

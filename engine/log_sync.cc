@@ -315,6 +315,7 @@ void Log::end_flush(Result<void> result) {
 }
 
 void Log::checkpoint(Done done) {
+  if (!core_.writable) return done(Error{ErrorCode::kIo, "nothing can be made durable any more"});
   flush_waiters_.push_back({core_.queue.last_sequence(), std::move(done)});
   wake();
   advance_flush();
