@@ -93,7 +93,8 @@ class World {
     if (!done()) throw Violation("an operation never ended");
   }
 
-  static constexpr int kPatience = 400;
+  // Of 50 ms each: a stop is many syncs in a row, and a slow one takes seconds.
+  static constexpr int kPatience = 4000;
   const Setup setup;
   io::ManualClock clock;
   std::unique_ptr<io::MemoryStorage> disk;
