@@ -1,6 +1,7 @@
 // What RocksDB's files on a simulated storage survive, and what they don't.
 #include "storage_file_system.h"
 
+#include <chrono>
 #include <future>
 #include <gtest/gtest.h>
 #include <thread>
@@ -12,6 +13,13 @@ namespace kachel::sim {
 namespace {
 
 constexpr std::uint64_t kRows = 200;
+constexpr std::chrono::seconds kPatience{60};  // for what would otherwise never end
+
+/// RocksDB's threads tell nobody when they have come to terms with a failure. Too short a wait
+/// makes a test see less, never fail.
+void let_background_work() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+}
 
 /// A device, and the index of a process that may die on it.
 class Machine : public testing::Test {
@@ -188,10 +196,10 @@ TEST_F(Machine, AFlushEndsThoughACompactionFailed) {
       for (int i = 0; i < 5000 && faulty.injected() == before; ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       ASSERT_EQ(faulty.injected(), before + 1);
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      let_background_work();
       (void)index->apply(changes_to(6));
       auto flushed = start_flush(6);
-      ASSERT_EQ(flushed.wait_for(std::chrono::seconds(5)), std::future_status::ready)
+      ASSERT_EQ(flushed.wait_for(kPatience), std::future_status::ready)
           << error << ' ' << static_cast<int>(op);
       const bool done = flushed.get().has_value();
       kill();
@@ -256,7 +264,7 @@ TEST_F(Machine, NoRowIsDurableBeforeItsMarker) {
     // The memtable has been switched. Refused when the flush has failed by now.
     (void)index->apply(changes_to(3));
     EXPECT_FALSE(failed.get());
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    let_background_work();
     kill();
     faulty.clear();
     start();
@@ -274,7 +282,7 @@ TEST_F(Machine, AFlushRightAfterAFailedOneEnds) {
     apply(1);
     faulty.inject({.op = io::FaultOp::kSync, .path_contains = ".sst"});
     (void)flush(1);
-    ASSERT_EQ(start_flush(1).wait_for(std::chrono::seconds(5)), std::future_status::ready) << round;
+    ASSERT_EQ(start_flush(1).wait_for(kPatience), std::future_status::ready) << round;
     kill();
     faulty.clear();
   }
