@@ -348,6 +348,7 @@ void History::go_on(Crash crash, std::int64_t time_ms) {
   const Sightings seen = check_image(world_, check);
   result_.images += check.images;
   result_.faults.add(check.faults);
+  oracle_.note_time(now_ms());
   oracle_.restart(seen);
   over_ |= damage.loses_erases;  // from here on the model would know too little
   trace("is there: " + std::to_string(world_.store->count(world_.space)) + " entries");

@@ -189,10 +189,27 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
                   misfits);
 }
 
+/// What is absent only for having expired, and may be back when a clock is.
+PossibleSet Oracle::recently_expired(std::size_t key) const {
+  PossibleSet expired;
+  PossibleSet set = base_[key];
+  for (std::size_t p = 0; p <= ops_.size(); ++p) {
+    if (p > 0) fold(set, ops_[p - 1], key, View::kAfterKill);
+    for (const Possible& one : set) {
+      if (one.expires_at_ms > expired_for_good_ms && !is_alive(one, latest_ms_)) add(expired, one);
+    }
+  }
+  return expired;
+}
+
 void Oracle::restart(const std::vector<std::optional<Sighting>>& seen) {
   for (std::size_t key = 0; key < keys(); ++key) {
-    base_[key] = {Possible{}};
-    if (seen[key]) base_[key] = {{identify(key, seen[key]->value), seen[key]->expires_at_ms}};
+    if (seen[key]) {
+      base_[key] = {{identify(key, seen[key]->value), seen[key]->expires_at_ms}};
+    } else {
+      base_[key] = recently_expired(key);
+      add(base_[key], {});
+    }
   }
   ops_.clear();
   device_failed = false;

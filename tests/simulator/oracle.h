@@ -111,6 +111,7 @@ class Oracle {
   enum class View : std::uint8_t { kRunning, kAfterKill, kAfterPowerCut };
 
   void fold(PossibleSet& set, const Op& op, std::size_t key, View view) const;
+  PossibleSet recently_expired(std::size_t key) const;
   ValueId identify(std::size_t key, const std::string& text) const;
   bool matches(const PossibleSet& set, const std::optional<Possible>& seen, std::int64_t from_ms,
                std::int64_t now_ms) const;
