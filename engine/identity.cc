@@ -7,7 +7,9 @@ namespace kachel {
 namespace {
 
 constexpr std::string_view kSuperblockPath = "superblock";
+constexpr std::string_view kNewSuperblockPath = "superblock.new";
 constexpr std::string_view kKeyPath = "key";
+constexpr std::string_view kDirectories[] = {"segments", "index"};
 // How far the limits on disk run ahead, and how close the numbers may come before they are
 // raised: far more than one batch can take.
 constexpr std::uint64_t kSequenceStep = std::uint64_t{1} << 24;
@@ -30,8 +32,16 @@ Result<std::vector<std::byte>> read_all(io::File& file, std::size_t at_most) {
   return bytes;
 }
 
-bool is_our_name(const std::string& name) {
-  return name == "LOCK" || name == "lost+found";
+/// Whether it hinders the creation of a store: not what a creation that was cut short has left,
+/// nor a key without a superblock. A store is never made over segments or an index.
+bool hinders(io::Storage& storage, const std::string& name) {
+  if (name == "LOCK" || name == "lost+found") return false;
+  if (name == kKeyPath || name == kNewSuperblockPath) return false;
+  if (std::find(std::begin(kDirectories), std::end(kDirectories), name) == std::end(kDirectories)) {
+    return true;
+  }
+  const auto within = storage.list(name);
+  return !within || !within->empty();
 }
 
 }  // namespace
@@ -59,10 +69,9 @@ Result<std::unique_ptr<Identity>> Identity::open(io::Storage& storage, const io:
     if (!create_if_missing) return Error{ErrorCode::kNotFound, "no store here (no superblock)"};
     auto names = storage.list("");
     if (!names) return names.error();
-    const auto foreign = std::find_if_not(names->begin(), names->end(), is_our_name);
-    // A key without a superblock is a creation that was interrupted, or a damaged store; a
-    // store with segments is never made anew over them.
-    if (foreign != names->end() && *foreign != kKeyPath) {
+    const auto foreign = std::find_if(names->begin(), names->end(),
+                                      [&](const auto& name) { return hinders(storage, name); });
+    if (foreign != names->end()) {
       return Error{ErrorCode::kForeign,
                    "the directory is not empty and holds no Kachel store (found '" + *foreign +
                        "'); choose an empty directory"};
@@ -96,23 +105,22 @@ Result<void> Identity::create(const io::Clock& clock, io::Random& random) {
   std::vector<std::byte> bytes = format::encode_key_file(key_);
   if (auto written = write_all(**key_file, 0, bytes); !written) return written;
   if (auto synced = (*key_file)->sync(); !synced) return synced;
-  for (const std::string_view directory : {"segments", "index"}) {
+  for (const std::string_view directory : kDirectories) {
     if (auto made = storage_.create_directory(directory); !made) return made;
   }
   if (auto synced = storage_.sync_directory(""); !synced) return synced;
 
   // The superblock comes last and appears whole, by rename: with it, the store exists.
-  constexpr std::string_view kNewPath = "superblock.new";
-  if (auto removed = storage_.remove(kNewPath);
+  if (auto removed = storage_.remove(kNewSuperblockPath);
       !removed && removed.error().code != ErrorCode::kNotFound) {
     return removed;
   }
-  auto file = storage_.open(kNewPath, io::OpenMode::kCreate);
+  auto file = storage_.open(kNewSuperblockPath, io::OpenMode::kCreate);
   if (!file) return file.error();
   file_ = std::move(*file);
   if (auto written = write(); !written) return written;
   file_.reset();
-  if (auto renamed = storage_.rename(kNewPath, kSuperblockPath); !renamed) return renamed;
+  if (auto renamed = storage_.rename(kNewSuperblockPath, kSuperblockPath); !renamed) return renamed;
   return storage_.sync_directory("");
 }
 

@@ -53,5 +53,35 @@ TEST(Identity, OneCopyIsWholeHoweverManyWritesOfItAreCutOff) {
   }
 }
 
+TEST(Identity, ACreationCutShortIsMadeAnew) {
+  io::MemoryStorage disk;
+  io::FaultyStorage storage(disk, 1);
+  const io::ManualClock clock(1'700'000'000'000);
+  io::SeededRandom random(1);
+  std::vector<std::unique_ptr<io::MemoryStorage>> copies;
+  storage.observe([&](const io::Operation& operation) {
+    if (io::changes_storage(operation.op)) copies.push_back(disk.clone());
+  });
+  ASSERT_TRUE(Identity::open(storage, clock, random, true));
+  ASSERT_GT(copies.size(), 10u);
+  for (const auto& copy : copies) {
+    const auto identity = Identity::open(*copy, clock, random, true);
+    EXPECT_TRUE(identity) << identity.error().message;
+  }
+}
+
+TEST(Identity, NoStoreIsMadeOverWhatCouldBeOne) {
+  const io::ManualClock clock(1'700'000'000'000);
+  for (const std::string path : {"segments", "index"}) {
+    io::MemoryStorage disk;
+    io::SeededRandom random(1);
+    ASSERT_TRUE(disk.create_directory(path));
+    ASSERT_TRUE(disk.open(path + "/file", io::OpenMode::kCreate));
+    const auto identity = Identity::open(disk, clock, random, true);
+    ASSERT_FALSE(identity);
+    EXPECT_EQ(identity.error().code, ErrorCode::kForeign);
+  }
+}
+
 }  // namespace
 }  // namespace kachel
