@@ -207,6 +207,12 @@ std::unique_ptr<MemoryStorage> MemoryStorage::clone() const {
   return std::unique_ptr<MemoryStorage>(new MemoryStorage(std::move(state)));
 }
 
+void MemoryStorage::view(const Viewer& see) const {
+  const std::lock_guard lock(state_->mutex);
+  MemoryNumbers numbers;
+  state_->root->view(see, numbers);
+}
+
 Result<std::unique_ptr<File>> MemoryStorage::open(std::string_view path, OpenMode mode) {
   const std::lock_guard lock(state_->mutex);
   const auto where = state_->place(path);

@@ -11,8 +11,11 @@
 // Thread-safe; one lock for all.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <span>
 
 #include "io/crash_outcome.h"
 #include "io/storage.h"
@@ -36,6 +39,10 @@ class MemoryStorage final : public Storage {
   void crash(CrashOutcome& outcome);
   /// Another storage with the same content, synced and not.
   std::unique_ptr<MemoryStorage> clone() const;
+  /// Shows all that decides what this storage holds now and after any crash, piece by piece:
+  /// names, durable bytes, unsynced changes. The same pieces come from an equal storage only.
+  using Viewer = std::function<void(std::span<const std::byte>)>;
+  void view(const Viewer& see) const;
 
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;

@@ -5,6 +5,29 @@
 #include <utility>
 
 namespace kachel::io {
+namespace {
+
+void view_number(const MemoryViewer& see, std::uint64_t number) {
+  see(std::as_bytes(std::span(&number, 1)));
+}
+
+/// With its length before it, so that no two sequences of pieces look alike.
+void view_bytes(const MemoryViewer& see, std::span<const std::byte> bytes) {
+  view_number(see, bytes.size());
+  see(bytes);
+}
+
+void view_node(const MemoryViewer& see, const MemoryNode& node, MemoryNumbers& numbers) {
+  const void* identity = node.file ? static_cast<const void*>(node.file.get())
+                                   : static_cast<const void*>(node.directory.get());
+  const auto [found, is_new] = numbers.emplace(identity, numbers.size());
+  view_number(see, found->second);
+  if (!is_new) return;
+  if (node.file) node.file->view(see);
+  if (node.directory) node.directory->view(see, numbers);
+}
+
+}  // namespace
 
 std::size_t MemoryFileData::read(std::uint64_t offset, std::span<std::byte> out) const {
   if (offset >= live_.size() || out.empty()) return 0;
@@ -83,6 +106,15 @@ std::shared_ptr<MemoryFileData> MemoryFileData::clone(std::uint64_t& used) const
   return copy;
 }
 
+void MemoryFileData::view(const MemoryViewer& see) const {
+  view_bytes(see, durable_);
+  view_number(see, unsynced_.size());
+  for (const Change& change : unsynced_) {
+    view_number(see, change.offset);
+    view_bytes(see, change.bytes);
+  }
+}
+
 void MemoryFileData::charge(std::uint64_t bytes) {
   used_ += cost_of(bytes);
   charged_ = std::max(charged_, bytes);
@@ -132,6 +164,20 @@ void MemoryDirectory::crash(CrashOutcome& outcome, MemoryNodes& seen) {
     if (!seen.emplace(identity, node).second) continue;
     if (node.file) node.file->crash(outcome);
     if (node.directory) node.directory->crash(outcome, seen);
+  }
+}
+
+void MemoryDirectory::view(const MemoryViewer& see, MemoryNumbers& numbers) const {
+  view_number(see, durable_.size());
+  for (const auto& [name, node] : durable_) {
+    view_bytes(see, std::as_bytes(std::span(name)));
+    view_node(see, node, numbers);
+  }
+  view_number(see, unsynced_.size());
+  for (const Change& change : unsynced_) {
+    view_bytes(see, std::as_bytes(std::span(change.removed)));
+    view_bytes(see, std::as_bytes(std::span(change.added)));
+    view_node(see, change.node, numbers);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -13,6 +14,10 @@
 #include "io/crash_outcome.h"
 
 namespace kachel::io {
+
+using MemoryViewer = std::function<void(std::span<const std::byte>)>;
+/// In what order a view came across files and directories: a file may have several names.
+using MemoryNumbers = std::map<const void*, std::uint64_t>;
 
 /// Bytes of one file. `used` is the storage's count of taken bytes, which outlives the file.
 class MemoryFileData {
@@ -30,6 +35,7 @@ class MemoryFileData {
   void sync();
   void crash(CrashOutcome& outcome);
   std::shared_ptr<MemoryFileData> clone(std::uint64_t& used) const;
+  void view(const MemoryViewer& see) const;
 
   /// A live name or an open handle, which the file's space is kept for.
   void add_user() { ++users_; }
@@ -86,6 +92,7 @@ class MemoryDirectory {
   /// All the way down.
   void crash(CrashOutcome& outcome, MemoryNodes& seen);
   std::shared_ptr<MemoryDirectory> clone(std::uint64_t& used, MemoryNodes& seen) const;
+  void view(const MemoryViewer& see, MemoryNumbers& numbers) const;
 
  private:
   struct Change {

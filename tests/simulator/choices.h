@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "io/crash_outcome.h"
@@ -28,29 +30,41 @@ class SeededChoices final : public Choices {
   io::SeededRandom random_;
 };
 
-/// Every combination of answers, depth first: run, next(), run, ... until next() is false.
+/// Every combination of answers, depth first: run, next(), run, ... until next() is false. Or
+/// only those in which no more than so many answers are unusual.
 class AllChoices final : public Choices {
  public:
-  std::size_t choose(std::size_t count) override {
-    if (at_ == path_.size()) path_.push_back({0, count});
-    return path_[at_++].taken;
-  }
-  bool next() {
-    path_.resize(at_);
-    at_ = 0;
-    while (!path_.empty() && path_.back().taken + 1 == path_.back().count)
-      path_.pop_back();
-    if (path_.empty()) return false;
-    ++path_.back().taken;
-    return true;
-  }
+  AllChoices() = default;
+  AllChoices(std::size_t usual, std::size_t unusual_most)
+      : usual_(usual), unusual_most_(unusual_most) {}
+
+  std::size_t choose(std::size_t count) override;
+  bool next();
+  /// The answers of this run so far.
+  std::vector<std::size_t> taken() const;
 
  private:
   struct Choice {
     std::size_t taken;
     std::size_t count;
+    std::size_t usual;
   };
+  bool advance(Choice& last, std::size_t unusual_before) const;
+
+  const std::size_t usual_ = 0;
+  const std::size_t unusual_most_ = std::numeric_limits<std::size_t>::max();
   std::vector<Choice> path_;
+  std::size_t at_ = 0;
+};
+
+/// The answers given, and 0 past their end: to see again what AllChoices came across.
+class GivenChoices final : public Choices {
+ public:
+  explicit GivenChoices(std::vector<std::size_t> answers) : answers_(std::move(answers)) {}
+  std::size_t choose(std::size_t count) override;
+
+ private:
+  std::vector<std::size_t> answers_;
   std::size_t at_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "tests/simulator/exhaustive.h"
 #include "tests/simulator/history.h"
 
 namespace kachel::sim {
@@ -131,7 +132,12 @@ int run(int argc, char** argv) {
   app.add_flag("--trace-storage", arguments.trace_storage,
                "tell every change on the storage as well");
   app.add_flag("--json", arguments.json, "JSON Lines: a status a second, and a summary");
+  ExhaustiveArguments exhaustive;
+  add_exhaustive_options(app, exhaustive);
   CLI11_PARSE(app, argc, argv);
+  exhaustive.json = arguments.json;
+  exhaustive.keep_going = arguments.keep_going;
+  if (exhaustive.asked) return run_exhaustive(exhaustive);
   return run_histories(arguments);
 }
 

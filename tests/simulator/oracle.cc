@@ -49,6 +49,7 @@ void Oracle::end(std::size_t op, OpState state, std::int64_t time_ms) {
 
 void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) const {
   if (op.state == OpState::kNoEffect) return;
+  if (op.kind == OpKind::kEvict) return add(set, {});
   if (op.kind != OpKind::kEraseAll && op.key != key) return;
   const bool open = op.state == OpState::kInFlight || op.state == OpState::kFailed;
   // It may not have reached the log at all although later ones did.
@@ -85,6 +86,35 @@ std::size_t Oracle::required(Crash crash, std::int64_t time_ms) const {
     if (windows_hold && op.done_ms + window_ms < time_ms) return i;
   }
   return 0;
+}
+
+void Oracle::add_to(Digest& digest, Crash crash, std::int64_t time_ms, std::int64_t now_ms) const {
+  // Of a time of expiry it matters whether it has come; when, the entry itself must tell.
+  const auto add_possible = [&](const Possible& one) {
+    digest.add(one.value);
+    digest.add(static_cast<std::uint64_t>(one.expires_at_ms));
+    digest.add(one.expires_at_ms > std::max(now_ms, expired_for_good_ms));
+    digest.add(one.expires_at_ms > latest_ms_);
+    digest.add(values_[one.value].key);
+    digest.add(values_[one.value].text.size());
+  };
+  digest.add(static_cast<std::uint64_t>(crash));
+  digest.add(static_cast<std::uint64_t>(options_.durability));
+  digest.add(required(crash, time_ms));
+  digest.add(evicts);
+  digest.add(device_failed);
+  digest.add(weak);
+  for (const PossibleSet& set : base_) {
+    digest.add(set.size());
+    for (const Possible& one : set)
+      add_possible(one);
+  }
+  for (const Op& op : ops_) {
+    digest.add(static_cast<std::uint64_t>(op.kind));
+    digest.add(static_cast<std::uint64_t>(op.state));
+    digest.add(op.key);
+    add_possible({op.value, op.expires_at_ms});
+  }
 }
 
 bool Oracle::may_be_there(std::size_t key, std::int64_t now_ms) const {
@@ -226,8 +256,9 @@ std::string Oracle::describe(std::size_t key, const std::optional<Possible>& see
     text += " " + say(one);
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
-    if (op.kind != OpKind::kEraseAll && op.key != key) continue;
-    static constexpr std::string_view kKinds[] = {"put", "erase", "expire", "erase all"};
+    const bool all = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEvict;
+    if (!all && op.key != key) continue;
+    static constexpr std::string_view kKinds[] = {"put", "erase", "expire", "erase all", "evict"};
     static constexpr std::string_view kStates[] = {"in flight", "done", "dropped", "no effect",
                                                    "failed"};
     text += ", " + std::to_string(i + 1) + ": " +

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "engine/options.h"
+#include "tests/simulator/digest.h"
 #include "tests/simulator/world.h"
 
 namespace kachel::sim {
@@ -27,7 +28,13 @@ struct Possible {
 };
 using PossibleSet = std::vector<Possible>;
 
-enum class OpKind : std::uint8_t { kPut, kErase, kExpire, kEraseAll };
+enum class OpKind : std::uint8_t {
+  kPut,
+  kErase,
+  kExpire,
+  kEraseAll,
+  kEvict,  // any entry may be gone from here on
+};
 enum class OpState : std::uint8_t {
   kInFlight,
   kDone,      // acknowledged
@@ -91,6 +98,8 @@ class Oracle {
   void restart(const std::vector<std::optional<Sighting>>& seen);
   /// How many of the operations must have survived.
   std::size_t required(Crash crash, std::int64_t time_ms) const;
+  /// Adds all that check_crash() would go by at these times.
+  void add_to(Digest& digest, Crash crash, std::int64_t time_ms, std::int64_t now_ms) const;
 
   // What the world may do, set by whoever makes it.
   bool evicts = false;         // space is short: any entry may be gone

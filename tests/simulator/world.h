@@ -79,6 +79,8 @@ class World {
   bool is_flushing() const { return flushing_; }
 
   void run() { loop_->run_until_idle(); }
+  /// One step of the loop; false when there is nothing to do at this time.
+  bool step() { return loop_->run_one(); }
   void advance(std::int64_t ms) { loop_->advance_ms(ms); }
   std::int64_t time_ms() const { return clock.monotonic_ns() / 1'000'000; }
 

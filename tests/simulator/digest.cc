@@ -1,0 +1,60 @@
+#include "tests/simulator/digest.h"
+
+#include <xxhash.h>
+
+namespace kachel::sim {
+namespace {
+
+void add_space(Digest& digest, const Namespace& space) {
+  digest.add(std::uint64_t{space.tenant} << 8 | space.database);
+}
+
+void add_row(Digest& digest, const Row& row) {
+  for (const std::uint64_t number :
+       {row.segment_id, row.offset, std::uint64_t{row.size}, row.sequence, row.version,
+        static_cast<std::uint64_t>(row.expires_at_ms), row.raw_bytes, row.covers,
+        row.expiry_sequence}) {
+    digest.add(number);
+  }
+}
+
+}  // namespace
+
+void Digest::add(std::span<const std::byte> bytes) {
+  value_ = XXH3_64bits_withSeed(bytes.data(), bytes.size(), value_);
+}
+
+void Digest::add(const MemoryIndexImage& index) {
+  add(index.rows.size());
+  for (const auto& [key, row] : index.rows) {
+    add_space(*this, key.space);
+    add(std::as_bytes(std::span(&key.mac, 1)));
+    add_row(*this, row);
+  }
+  add(index.fences.size());
+  for (const auto& [space, version] : index.fences) {
+    add_space(*this, space);
+    add(version);
+  }
+  add(index.counts.size());
+  for (const auto& [id, counts] : index.counts) {
+    add(id);
+    add(counts.live_bytes);
+    add(counts.has_later_expiries);
+    add(counts.entries.size());
+    for (const auto& [space, entries] : counts.entries) {
+      add_space(*this, space);
+      add(entries);
+    }
+  }
+  add(index.marker.has_value());
+  if (!index.marker) return;
+  add(index.marker->applied_through);
+  add(index.marker->open_segments.size());
+  for (const auto& [id, offset] : index.marker->open_segments) {
+    add(id);
+    add(offset);
+  }
+}
+
+}  // namespace kachel::sim
