@@ -464,11 +464,11 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
 
 /// Before a footer says that everything up to its highest sequence is durable, and before the
 /// index is flushed with rows that rely on it. Footers, too, that a killed process has written
-/// and that may not be on disk: what they settle is not settled anew after a power cut.
+/// and that may not be on disk: what they settle is not settled anew after a power cut. On
+/// another boot they may come from a start that was killed before it had told of that boot.
 Result<void> Recovery::sync_recent() {
   for (const Loaded& loaded : loaded_) {
-    const bool settled =
-        result_.stats.clean || !same_boot() || loaded.highest_sequence <= applied_through_;
+    const bool settled = result_.stats.clean || loaded.highest_sequence <= applied_through_;
     if (loaded.sealed && settled) continue;
     if (auto synced = loaded.segment->file->sync(); !synced) return synced;
   }
