@@ -36,6 +36,7 @@ class History {
 
  private:
   Setup setup();
+  void crash_creation();
   void start();
   void act();
   void put();
@@ -100,6 +101,7 @@ HistoryResult History::run() {
     const auto mode = static_cast<std::size_t>(world_.setup.options.durability);
     result_.setting = std::string(kModes[mode]) + ", " + std::string(profile_.name());
     trace(result_.setting + ", " + std::to_string(in_flight_most_) + " in flight");
+    crash_creation();
     if (auto opened = world_.open(); !opened) throw Violation(opened.error().message);
     start();
     for (std::uint64_t step = 0; step < options_.steps && !result_.violation && !over_; ++step)
@@ -111,6 +113,17 @@ HistoryResult History::run() {
   ++life_;
   result_.faults.add(world_.faults);
   return result_;
+}
+
+/// In a world of its own, so that the history is the same without it.
+void History::crash_creation() {
+  Setup setup = world_.setup;
+  setup.slow_io_percent = 0;
+  World world(setup, options_.seed * 7927);
+  ImageCheck check{oracle_};
+  check_creation(world, check);
+  result_.images += check.images;
+  result_.faults.add(check.faults);
 }
 
 void History::start() {

@@ -138,4 +138,9 @@ Sightings check_image(World& world, ImageCheck& check) {
   }
 }
 
+void check_creation(World& world, ImageCheck& check) {
+  check.crashes_in_recovery = 2;
+  (void)check_image(world, check);
+}
+
 }  // namespace kachel::sim

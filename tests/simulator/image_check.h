@@ -29,6 +29,10 @@ using Sightings = std::vector<std::optional<Sighting>>;
 /// it. Throws Violation.
 Sightings check_image(World& world, ImageCheck& check);
 
+/// Makes a new store in `world`, with crashes all along the way, each followed by a start that
+/// must find or make an empty one. Throws Violation.
+void check_creation(World& world, ImageCheck& check);
+
 Sightings read_all(World& world, std::size_t keys);
 
 }  // namespace kachel::sim
