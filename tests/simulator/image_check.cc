@@ -51,23 +51,27 @@ Result<void> open_world(World& world, ImageCheck& check) {
   return opened;
 }
 
-void check_scan(World& world, const Sightings& seen) {
+void check_scan(World& world, const Oracle& oracle, const Sightings& seen) {
   const auto scanned = world.scan();
   const std::int64_t now_ms = world.store->now_ms();
   std::size_t expected = 0;
+  std::size_t expired_at_most = 0;  // they count until their segment goes
   for (std::size_t key = 0; key < seen.size(); ++key) {
     const bool listed = std::binary_search(scanned.begin(), scanned.end(), Oracle::key_name(key));
     // It may have expired on the way.
     const bool expired =
         seen[key] && seen[key]->expires_at_ms != 0 && seen[key]->expires_at_ms <= now_ms;
     if (seen[key] && !expired) ++expected;
+    if ((!seen[key] || expired) && oracle.had_expiry(key)) ++expired_at_most;
     if (listed == seen[key].has_value() || expired) continue;
     throw Violation(Oracle::key_name(key) + (listed ? " is listed by a scan and not found by a get"
                                                     : " is found by a get and not listed"));
   }
-  if (world.store->count(world.space) < expected) {
-    throw Violation("the store counts " + std::to_string(world.store->count(world.space)) +
-                    " entries, gets found " + std::to_string(expected));
+  const std::uint64_t counted = world.store->count(world.space);
+  if (counted < expected || counted > expected + expired_at_most) {
+    throw Violation("the store counts " + std::to_string(counted) + " entries, gets found " +
+                    std::to_string(expected) + ", and no more than " +
+                    std::to_string(expired_at_most) + " others can have expired");
   }
 }
 
@@ -111,7 +115,7 @@ Sightings open_and_check(World& world, ImageCheck& check) {
   check.oracle.check_crash(seen, check.crash, check.time_ms, from_ms, world.store->now_ms(),
                            check.excuses);
   if (check.was_damaged || check.oracle.weak) return seen;
-  check_scan(world, seen);
+  check_scan(world, check.oracle, seen);
   const StartStats start = world.store->stats().start;
   if (start.damaged_records + start.damaged_segments != 0) {
     throw Violation("a crash was taken for damage: " + std::to_string(start.damaged_records) +

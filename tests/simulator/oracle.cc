@@ -19,7 +19,7 @@ bool is_alive(const Possible& possible, std::int64_t now_ms) {
 }  // namespace
 
 Oracle::Oracle(std::size_t keys, const Options& options)
-    : options_(options), base_(keys, PossibleSet{Possible{}}) {}
+    : options_(options), base_(keys, PossibleSet{Possible{}}), had_expiry_(keys) {}
 
 ValueId Oracle::make_value(std::size_t key, std::size_t bytes, bool compressible) {
   const ValueId id = values_.size();
@@ -39,6 +39,7 @@ ValueId Oracle::make_value(std::size_t key, std::size_t bytes, bool compressible
 
 std::size_t Oracle::begin(const Op& op) {
   ops_.push_back(op);
+  if (op.expires_at_ms != 0) had_expiry_[op.key] = true;
   return ops_.size() - 1;
 }
 

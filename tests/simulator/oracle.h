@@ -84,6 +84,8 @@ class Oracle {
   /// Whether the key may be there (or not) for an operation issued now.
   bool may_be_there(std::size_t key, std::int64_t now_ms) const;
   bool may_be_absent(std::size_t key, std::int64_t now_ms) const;
+  /// Whether the key was ever given an expiry.
+  bool had_expiry(std::size_t key) const { return had_expiry_[key]; }
   /// Checks what a get saw that was issued after `from` operations, at `from_ms` of the store's
   /// clock, and answered now. Throws Violation.
   void check_get(std::size_t key, const std::optional<Sighting>& seen, std::size_t from,
@@ -131,6 +133,7 @@ class Oracle {
   std::vector<Value> values_{Value{}};
   std::vector<PossibleSet> base_;
   std::int64_t latest_ms_ = 0;
+  std::vector<bool> had_expiry_;
   std::vector<Op> ops_;
 };
 
