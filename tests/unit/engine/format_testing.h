@@ -167,13 +167,15 @@ class MemoryFile : public io::File {
   Bytes& bytes() { return bytes_; }
   std::size_t largest_read() const { return largest_read_; }
   void fail_reads() { fails_ = true; }
+  void end_reads_at(std::uint64_t offset) { reads_end_ = offset; }
 
   Result<std::uint64_t> size() const override { return bytes_.size(); }
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) const override {
     if (fails_) return Error{ErrorCode::kIo, "the test says so"};
     largest_read_ = std::max(largest_read_, out.size());
-    if (offset >= bytes_.size()) return std::size_t{0};
-    const std::size_t count = std::min<std::size_t>(out.size(), bytes_.size() - offset);
+    const std::uint64_t end = std::min<std::uint64_t>(bytes_.size(), reads_end_);
+    if (offset >= end) return std::size_t{0};
+    const std::size_t count = std::min<std::size_t>(out.size(), end - offset);
     if (count > 0) std::memcpy(out.data(), bytes_.data() + offset, count);
     return count;
   }
@@ -189,6 +191,7 @@ class MemoryFile : public io::File {
   Bytes bytes_;
   mutable std::size_t largest_read_ = 0;
   bool fails_ = false;
+  std::uint64_t reads_end_ = UINT64_MAX;
 };
 
 }  // namespace kachel::format

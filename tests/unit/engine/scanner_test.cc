@@ -277,6 +277,18 @@ TEST(ScannerEdges, RandomDamageNeverCostsAnUntouchedRecord) {
   }
 }
 
+TEST(ScannerEdges, AReadThatEndsBeforeTheFileIsAnError) {
+  Segment segment;
+  segment.append("first", 100);
+  const std::uint64_t second = segment.append("second", 100);
+  MemoryFile file(segment.bytes());
+  file.end_reads_at(second);
+  const auto result = scan_segment(file, kStore, kSegment, kSegmentHeaderBytes,
+                                   [](const DecodedRecord&, std::uint64_t) {});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kIo);
+}
+
 TEST(ScannerEdges, AFailingDeviceIsAnError) {
   Segment segment;
   segment.append("key", 100);

@@ -97,6 +97,27 @@ TEST(Store, StrictModeLosesNothingToAPowerCut) {
   }
 }
 
+// The kernel may have dropped the pages that a sync failed on, so that the next one succeeds and
+// says nothing of them.
+TEST(Store, NothingIsPromisedAfterAFailedSync) {
+  StoreWorld world(with(Durability::kStrict));
+  world.put("before", "v");
+  world.device.inject({.op = io::FaultOp::kSync, .path_contains = "segments", .times = 1});
+  std::optional<Result<PutOutcome>> put;
+  world.worker->put({}, "k", "v", {}, [&](Result<PutOutcome> done) { put = std::move(done); });
+  world.settle([&] { return put.has_value(); });
+  ASSERT_TRUE(put.has_value());
+  EXPECT_FALSE(*put);
+  EXPECT_EQ(world.put("later", "v"), PutOutcome::kNotStored);
+  std::optional<Result<EraseOutcome>> erase;
+  world.worker->erase({}, "before", {},
+                      [&](Result<EraseOutcome> done) { erase = std::move(done); });
+  world.settle([&] { return erase.has_value(); });
+  ASSERT_TRUE(erase.has_value());
+  EXPECT_FALSE(*erase);
+  EXPECT_EQ(world.get("before"), "v");
+}
+
 TEST(Store, GroupModeKeepsAPrefixAfterAPowerCut) {
   StoreWorld world(with(Durability::kGroup));
   for (int i = 0; i < 300; ++i) {
