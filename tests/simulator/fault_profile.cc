@@ -46,10 +46,12 @@ std::string_view FaultProfile::name() const {
   return kNames[static_cast<std::size_t>(kind_)];
 }
 
-void FaultProfile::choose_setup(Setup& setup, Choices& choices) const {
-  if (kind_ == Kind::kSlow) {
+void FaultProfile::choose_setup(Setup& setup, Choices& choices) {
+  // What a slow sync lets pass it is there when the sync fails.
+  is_slow_ = kind_ == Kind::kSlow || (kind_ == Kind::kSyncErrors && choices.one_in(2));
+  if (is_slow_) {
     setup.slow_io_percent = 30;
-    setup.slow_io_max_ms = choices.one_in(3) ? 8'000 : 50;
+    setup.slow_io_max_ms = kind_ == Kind::kSlow && choices.one_in(3) ? 8'000 : 50;
   }
   if (kind_ == Kind::kSmallDisk) setup.device_bytes = (1 + choices.choose(3)) * kMiB;
   if (kind_ == Kind::kTight) setup.options.capacity_bytes = 64 * kMiB;
@@ -84,7 +86,7 @@ void FaultProfile::restart(World& world, Oracle& oracle) const {
   // An index that can't be read stops all writes, as a failed sync does.
   oracle.device_failed = kind_ == Kind::kIndexTrouble;
   // What relaxed has acknowledged and not written by then is lost, whenever the next crash comes.
-  oracle.windows_hold = kind_ != Kind::kSlow && !(kind_ == Kind::kIndexTrouble && relaxed);
+  oracle.windows_hold = !is_slow_ && !(kind_ == Kind::kIndexTrouble && relaxed);
   oracle.weak = kind_ == Kind::kLies;
 }
 
@@ -123,6 +125,8 @@ void FaultProfile::strike(World& world, Oracle& oracle, Choices& choices) {
       fault.op = choices.one_in(2) ? io::FaultOp::kWrite : io::FaultOp::kReserve;
       fault.times = 1 + choices.choose(30);
       fault.error_number = ENOSPC;
+      // What still fits is written, and the rest is not.
+      if (fault.op == io::FaultOp::kWrite && choices.one_in(2)) fault.kind = io::FaultKind::kShort;
       oracle.windows_hold = false;
       return arm(world, fault, FaultClass::kNoSpace);
     case Kind::kSyncErrors:

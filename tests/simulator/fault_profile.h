@@ -10,7 +10,7 @@ class FaultProfile {
  public:
   static FaultProfile draw(Choices& choices);
 
-  void choose_setup(Setup& setup, Choices& choices) const;
+  void choose_setup(Setup& setup, Choices& choices);
   void configure(World& world, Oracle& oracle, Choices& choices);
   /// Called before every step; now and then arms a fault.
   void strike(World& world, Oracle& oracle, Choices& choices);
@@ -50,6 +50,7 @@ class FaultProfile {
   void count(World& world);
 
   Kind kind_ = Kind::kCalm;
+  bool is_slow_ = false;
   FaultClass counted_ = FaultClass::kWriteError;  // what is armed
   std::uint64_t injected_ = 0;                    // counted so far
   std::size_t index_read_errors_ = 0;             // in a hundred

@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kMostInFlight = 12;
 // The superblock's clock lags behind by a minute at most.
 constexpr std::int64_t kClockLagMs = 61'000;
+// A jump of the clock is noticed by then.
+constexpr std::int64_t kClockKeptMs = 1'000;
 
 Durability durability_of(std::uint64_t seed) {
   static constexpr Durability kModes[] = {Durability::kRelaxed, Durability::kGroup,
@@ -79,6 +81,7 @@ class History {
   HistoryResult result_;
   std::size_t in_flight_most_ = 1;
   std::size_t in_flight_ = 0;
+  std::int64_t kept_ms_ = 0;        // of the store's clock: in the superblock, but for its lag
   std::uint64_t life_ = 0;          // starts so far: answers to an earlier one are late
   std::vector<Copy> index_copies_;  // while RocksDB flushes, on its threads; checked after
   bool watching_ = false;
@@ -129,6 +132,7 @@ void History::crash_creation() {
 void History::start() {
   ++life_;
   in_flight_ = 0;
+  kept_ms_ = now_ms();
   watching_ = true;
   world_.storage->observe([this](const io::Operation& operation) { on_operation(operation); });
   world_.index_disk->on_flush = [this] { on_operation({io::FaultOp::kSync, "the index"}); };
@@ -296,12 +300,14 @@ void History::pass_time() {
   static constexpr std::size_t kMostMs[] = {3, 60, 300, 3'000, 3'000, 100'000};
   const auto ms = static_cast<std::int64_t>(choices_.choose(kMostMs[choices_.choose(6)]));
   trace("advance " + std::to_string(ms) + " ms");
+  const std::int64_t before_ms = now_ms();
   world_.advance(ms);
+  if (ms >= kClockKeptMs) kept_ms_ = before_ms;
 }
 
 void History::jump_clock() {
   if (!profile_.clock_jumps) return;
-  const auto by = static_cast<std::int64_t>(choices_.choose(200'000)) - 100'000;
+  const auto by = static_cast<std::int64_t>(choices_.choose(600'000)) - 300'000;
   trace("the wall clock jumps by " + std::to_string(by) + " ms");
   result_.faults.note(FaultClass::kClockJump);
   world_.clock.set_wall_ms(world_.clock.wall_ms() + by);
@@ -317,14 +323,14 @@ void History::stop_in_order() {
   ++life_;
   if (!closed && !profile_.may_fail())
     throw Violation("the stop failed: " + closed.error().message);
-  oracle_.expired_for_good_ms = closed ? before_ms : before_ms - kClockLagMs;
+  oracle_.expired_for_good_ms = closed ? before_ms : kept_ms_ - kClockLagMs;
   go_on(closed ? Crash::kStop : Crash::kKill, world_.time_ms());
 }
 
 void History::crash() {
   const std::int64_t time_ms = world_.time_ms();
   oracle_.note_time(now_ms());
-  oracle_.expired_for_good_ms = now_ms() - kClockLagMs;
+  oracle_.expired_for_good_ms = kept_ms_ - kClockLagMs;
   watching_ = false;
   ++life_;
   world_.kill();
@@ -420,6 +426,7 @@ History::Copy History::copy_at(const io::Operation& operation, Choices& choices)
 }
 
 void History::check_copy(Copy copy, Choices& choices) {
+  oracle_.expired_for_good_ms = kept_ms_ - kClockLagMs;
   ImageCheck check{oracle_, copy.crash, world_.time_ms(), {}, was_damaged_};
   check.crashes_in_recovery = copy.crashes_in_recovery ? 1 : 0;
   check.explains = options_.trace;
