@@ -73,20 +73,35 @@ void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) co
   if (!put || op.state != OpState::kDone) add(set, {});
 }
 
+/// Who was told that a key is absent relies on the erase that this rests on: the operations
+/// through it. 0: there is none, or it may be due to something else.
+std::size_t Oracle::absence_since(std::size_t index) const {
+  for (std::size_t i = index; i > 0; --i) {
+    const Op& op = ops_[i - 1];
+    const bool all = op.kind == OpKind::kEraseAll;
+    if (op.state == OpState::kNoEffect || (!all && op.key != ops_[index].key)) continue;
+    const bool erased = all || op.kind == OpKind::kErase;
+    return erased && op.state != OpState::kFailed ? i : 0;
+  }
+  return 0;
+}
+
 std::size_t Oracle::required(Crash crash, std::int64_t time_ms) const {
   const bool relaxed = options_.durability == Durability::kRelaxed;
   std::int64_t window_ms = relaxed ? options_.relaxed_interval.count() : 0;
   if (crash >= Crash::kPowerCut) window_ms += options_.sync_interval.count();
   const bool at_once = crash == Crash::kStop || options_.durability == Durability::kStrict ||
                        (crash == Crash::kKill && options_.durability == Durability::kGroup);
-  for (std::size_t i = ops_.size(); i > 0; --i) {
+  std::size_t least = 0;
+  for (std::size_t i = ops_.size(); i > least; --i) {
     const Op& op = ops_[i - 1];
     const bool erase = op.kind == OpKind::kErase || op.kind == OpKind::kEraseAll;
+    if (erase && op.state == OpState::kNoEffect) least = std::max(least, absence_since(i - 1));
     if (op.state != OpState::kDone) continue;
     if (erase || at_once) return i;
     if (windows_hold && op.done_ms + window_ms < time_ms) return i;
   }
-  return 0;
+  return least;
 }
 
 void Oracle::add_to(Digest& digest, Crash crash, std::int64_t time_ms, std::int64_t now_ms) const {

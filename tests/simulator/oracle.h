@@ -121,6 +121,7 @@ class Oracle {
   };
   enum class View : std::uint8_t { kRunning, kAfterKill, kAfterPowerCut };
 
+  std::size_t absence_since(std::size_t index) const;
   void fold(PossibleSet& set, const Op& op, std::size_t key, View view) const;
   PossibleSet recently_expired(std::size_t key) const;
   ValueId identify(std::size_t key, const std::string& text) const;
