@@ -117,16 +117,7 @@ class Applier::Batch {
     // what is in them came after it.
     const bool again = record.summary.version != record.summary.sequence;
     fences_.emplace_back(scope, version);
-    if (again) return {};
-    for (const auto& segment : core_.segments.all()) {
-      std::erase_if(segment->live_entries, [&](const auto& item) {
-        const bool covered =
-            item.first.tenant == scope.tenant &&
-            (scope.database == format::kAllDatabases || item.first.database == scope.database);
-        if (covered) core_.live_counts.add(item.first, -static_cast<std::int64_t>(item.second));
-        return covered;
-      });
-    }
+    if (!again) take_out_of_books(core_, scope);
     return {};
   }
 
@@ -153,6 +144,18 @@ class Applier::Batch {
   std::vector<Fence> fences_;
   boost::unordered_flat_map<Mac, std::size_t, MacHash> overlay_;
 };
+
+void take_out_of_books(Core& core, Namespace scope) {
+  for (const auto& segment : core.segments.all()) {
+    std::erase_if(segment->live_entries, [&](const auto& item) {
+      const bool covered =
+          item.first.tenant == scope.tenant &&
+          (scope.database == format::kAllDatabases || item.first.database == scope.database);
+      if (covered) core.live_counts.add(item.first, -static_cast<std::int64_t>(item.second));
+      return covered;
+    });
+  }
+}
 
 Result<void> Applier::apply(std::span<LogRecord> records) {
   if (!uncommitted_) {

@@ -19,6 +19,9 @@ struct LogRecord {
   SegmentPointer segment;
 };
 
+/// What a fence of this scope covers, when all that is counted came before the fence.
+void take_out_of_books(Core& core, Namespace scope);
+
 class Applier {
  public:
   explicit Applier(Core& core) : core_(core) {}

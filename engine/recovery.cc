@@ -457,6 +457,9 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
     for (const format::RecordSummary& record : sealed ? *table : source.loaded->scanned) {
       if (record.type != format::RecordType::kFence || record.sequence >= cut) continue;
       core_.fences.raise(record.space, record.version);
+      // The index is older than the fence, and its books are. When the fence's first record is
+      // gone, this one is taken for one that is in the books.
+      if (record.version > applied_through_) take_out_of_books(core_, record.space);
     }
   }
   return {};
