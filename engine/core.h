@@ -79,7 +79,7 @@ struct Core {
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan
   std::atomic<std::uint64_t> durable_through{0};
   std::atomic<std::uint64_t> last_fence{0};  // sequence
-  std::atomic<bool> writable{true};  // false after a failed sync: see Log
+  std::atomic<bool> writable{true};          // false after a failed sync: see Log
   std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };
 

@@ -188,8 +188,10 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
   records_since_flush_ += records.size();
   if (!sync_waiters_.empty()) request_sync();
   add_unapplied(std::move(records));
+  // Before the index, which may refuse: it is the log that they wait for.
+  std::vector<Waiter> written = take_through(written_through_, write_waiters_);
   apply_in_order();
-  acknowledge(take_through(written_through_, write_waiters_), {});
+  acknowledge(std::move(written), {});
   core_.queue.resume_waiters();
   seal_ready();
   advance_flush();
@@ -198,8 +200,8 @@ void Log::finish_batch(std::vector<Append>& batch, Places& places) {
 
 /// Those that wait for no more than this.
 std::vector<Log::Waiter> Log::take_through(std::uint64_t through, std::vector<Waiter>& waiters) {
-  const auto later = std::stable_partition(
-      waiters.begin(), waiters.end(), [&](const Waiter& w) { return w.sequence <= through; });
+  const auto later = std::stable_partition(waiters.begin(), waiters.end(),
+                                           [&](const Waiter& w) { return w.sequence <= through; });
   if (later == waiters.end()) return std::exchange(waiters, {});
   std::vector<Waiter> taken(std::make_move_iterator(waiters.begin()),
                             std::make_move_iterator(later));
@@ -251,17 +253,19 @@ void Log::apply(std::vector<LogRecord>& records) {
 }
 
 void Log::when_safe(std::uint64_t sequence, AckLevel level, io::Loop& loop, AppendHandler handler) {
-  core_.env.log_loop.post([this, level, waiter = Waiter{sequence, &loop, std::move(handler),
-                                                        Appended::kDone}]() mutable {
-    std::vector<Waiter> one;
-    one.push_back(std::move(waiter));
-    const bool durable = level == AckLevel::kDurable;
-    const std::uint64_t through = durable ? core_.durable_through.load() : written_through_;
-    if (one.front().sequence <= through) return acknowledge(std::move(one), {});
-    if (!core_.writable) return acknowledge(std::move(one), Error{ErrorCode::kIo, kCannotErase});
-    (durable ? sync_waiters_ : write_waiters_).push_back(std::move(one.front()));
-    if (durable) request_sync();
-  });
+  core_.env.log_loop.post(
+      [this, level,
+       waiter = Waiter{sequence, &loop, std::move(handler), Appended::kDone}]() mutable {
+        std::vector<Waiter> one;
+        one.push_back(std::move(waiter));
+        const bool durable = level == AckLevel::kDurable;
+        const std::uint64_t through = durable ? core_.durable_through.load() : written_through_;
+        if (one.front().sequence <= through) return acknowledge(std::move(one), {});
+        if (!core_.writable)
+          return acknowledge(std::move(one), Error{ErrorCode::kIo, kCannotErase});
+        (durable ? sync_waiters_ : write_waiters_).push_back(std::move(one.front()));
+        if (durable) request_sync();
+      });
 }
 
 void Log::when_applied(io::Task done) {

@@ -401,28 +401,27 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
                         std::optional<std::uint64_t> if_version, EraseHandler handler) {
   const Key key = key_of(space, text);
   auto answer = std::make_shared<EraseHandler>(std::move(handler));
-  return decide(key,
-                [this, key, if_version, answer](Shard& shard, const Current& current) -> io::Task {
-                  if (if_version && *if_version != (current.exists ? current.version : 0)) {
-                    return [answer] { (*answer)(EraseOutcome::kVersionChanged); };
-                  }
-                  if (!current.exists) {
-                    return answer_absent(shard, AckLevel::kDurable,
-                                         [answer](Result<Appended> done) {
-                                           if (done) return (*answer)(EraseOutcome::kAbsent);
-                                           (*answer)(done.error());
-                                         });
-                  }
-                  if (!core_.writable) {
-                    return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
-                  }
-                  bump(core_.counters.erases);
-                  return commit_erase(shard, key, current, AckLevel::kDurable,
-                                      [answer](Result<Appended> done) {
-                                        if (done) return (*answer)(EraseOutcome::kErased);
-                                        (*answer)(done.error());
-                                      });
-                });
+  return decide(
+      key, [this, key, if_version, answer](Shard& shard, const Current& current) -> io::Task {
+        if (if_version && *if_version != (current.exists ? current.version : 0)) {
+          return [answer] { (*answer)(EraseOutcome::kVersionChanged); };
+        }
+        if (!current.exists) {
+          return answer_absent(shard, AckLevel::kDurable, [answer](Result<Appended> done) {
+            if (done) return (*answer)(EraseOutcome::kAbsent);
+            (*answer)(done.error());
+          });
+        }
+        if (!core_.writable) {
+          return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
+        }
+        bump(core_.counters.erases);
+        return commit_erase(shard, key, current, AckLevel::kDurable,
+                            [answer](Result<Appended> done) {
+                              if (done) return (*answer)(EraseOutcome::kErased);
+                              (*answer)(done.error());
+                            });
+      });
 }
 
 namespace {
