@@ -97,6 +97,11 @@ class FlushListener final : public rocksdb::EventListener {
   /// it never carries out.
   bool is_stopped() const { return stopped_; }
   void resume() { full_ = stopped_ = false; }
+  /// RocksDB does not tell of every way in which it fails to resume.
+  void stay_stopped(bool full) {
+    if (full) full_ = true;
+    stopped_ = true;
+  }
   void finish(Result<void> result) { end(std::move(result), kWhatever); }
 
  private:
@@ -213,10 +218,12 @@ class RocksDbIndex final : public Index {
 
   Result<void> resume() override {
     await_flushes();
-    listener_->resume();  // a failure says so again
+    const bool was_full = is_full();
+    listener_->resume();
     const rocksdb::Status status = db_->Resume();
-    if (!status.ok()) return to_error(status, "resume");
-    return {};
+    if (status.ok()) return {};
+    listener_->stay_stopped(was_full);
+    return to_error(status, "resume");
   }
 
   Result<std::optional<Marker>> marker() const override {
