@@ -334,7 +334,8 @@ class RocksDbIndex final : public Index {
   }
 
   /// A flush tells of its failure first and makes it RocksDB's state then: resumed in between,
-  /// RocksDB would find nothing amiss, and stop afterwards.
+  /// RocksDB would find nothing amiss, and stop afterwards. It tells nobody when that is: hence
+  /// the polling, by which only resume() waits, on the pool.
   void await_flushes() const {
     std::uint64_t running = 0;
     while (db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &running) &&

@@ -298,17 +298,13 @@ io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>
   shard.hot.erase(key.mac);
   mark_read_stale(shard, key.mac);
   const bool absent = is_surely_absent(shard, key);  // on a full disk every record counts
-  if (core_.writable && !absent) {
-    return commit_erase(shard, key, {}, ack_level(), [operation](Result<Appended> done) {
-      if (done) return operation->handler(PutOutcome::kNotStored);
-      operation->handler(done.error());
-    });
-  }
   if (core_.writable) {
-    return answer_absent(shard, ack_level(), [operation](Result<Appended> done) {
+    const auto answer = [operation](Result<Appended> done) {
       if (done) return operation->handler(PutOutcome::kNotStored);
       operation->handler(done.error());
-    });
+    };
+    return absent ? answer_absent(shard, ack_level(), answer)
+                  : commit_erase(shard, key, {}, ack_level(), answer);
   }
   if (!absent) {
     Pending& pending = shard.pending[key.mac];
@@ -406,21 +402,20 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
         if (if_version && *if_version != (current.exists ? current.version : 0)) {
           return [answer] { (*answer)(EraseOutcome::kVersionChanged); };
         }
-        if (!current.exists) {
-          return answer_absent(shard, AckLevel::kDurable, [answer](Result<Appended> done) {
-            if (done) return (*answer)(EraseOutcome::kAbsent);
+        const auto say = [&answer](EraseOutcome outcome) {
+          return [answer, outcome](Result<Appended> done) {
+            if (done) return (*answer)(outcome);
             (*answer)(done.error());
-          });
+          };
+        };
+        if (!current.exists) {
+          return answer_absent(shard, AckLevel::kDurable, say(EraseOutcome::kAbsent));
         }
         if (!core_.writable) {
           return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
         }
         bump(core_.counters.erases);
-        return commit_erase(shard, key, current, AckLevel::kDurable,
-                            [answer](Result<Appended> done) {
-                              if (done) return (*answer)(EraseOutcome::kErased);
-                              (*answer)(done.error());
-                            });
+        return commit_erase(shard, key, current, AckLevel::kDurable, say(EraseOutcome::kErased));
       });
 }
 

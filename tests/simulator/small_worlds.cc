@@ -1,6 +1,7 @@
 #include "tests/simulator/small_worlds.h"
 
 #include <cstdio>
+#include <limits>
 #include <utility>
 
 #include "tests/simulator/digest.h"
