@@ -11,7 +11,7 @@ constexpr std::chrono::milliseconds kTick{250};
 // Bound what a start has to replay: the bytes by how fast they are scanned, the records by how
 // fast they are applied.
 constexpr std::uint64_t kFlushEveryBytes = 64 * kMiB;
-constexpr std::uint64_t kFlushEveryRecords = 32 * 1024;
+constexpr std::uint64_t kFlushEveryRecords = 24 * 1024;
 // Free space below which a flush of the index is not sure to succeed: its own files, and what
 // others may write meanwhile.
 constexpr std::uint64_t kFlushHeadroomBytes = 64 * kMiB;
