@@ -13,6 +13,10 @@ constexpr std::uint64_t round_down(std::uint64_t n) {
 constexpr std::uint64_t round_up(std::uint64_t n) {
   return round_down(n + io::kBlockBytes - 1);
 }
+
+bool is_expired(const Row& row, std::int64_t now_ms) {
+  return row.expires_at_ms != 0 && row.expires_at_ms <= now_ms;
+}
 }  // namespace
 
 ColdRead::ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac,
@@ -53,7 +57,7 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
     return true;
   }
   const Row& row = lookup.row;
-  const bool expired = row.expires_at_ms != 0 && row.expires_at_ms <= core_.clock.now_ms();
+  const bool expired = is_expired(row, core_.clock.now_ms());
   if (expired) bump(core_.counters.expired);
   segment_ = core_.segments.find(row.segment_id);
   if (!expired && !segment_ && row.segment_id != row_.segment_id) {
@@ -155,6 +159,8 @@ void ColdRead::finish(Entry::Pointer entry) {
     const auto found = shard.reads.find(mac_);
     if (found != shard.reads.end() && found->second.get() == this) shard.reads.erase(found);
     if (entry && core_.fences.is_fenced(space_, entry->version)) entry = nullptr;
+    // Who joined late may have asked after its expiry.
+    if (entry && is_expired(row_, core_.clock.now_ms())) entry = nullptr;
     if (entry && !stale_) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
     stale_ = true;
     waiters = std::move(waiters_);
