@@ -93,4 +93,23 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
   return summaries;
 }
 
+Result<format::SegmentHeader> header_from_footer(const format::StoreId& store_id,
+                                                 std::uint64_t segment_id, const io::File& file,
+                                                 std::uint64_t file_bytes,
+                                                 std::int64_t created_ms) {
+  auto trailer = read_trailer(store_id, segment_id, file, file_bytes);
+  if (!trailer) return trailer.error();
+  auto table = read_exactly(file, trailer->table_offset, trailer->table_bytes);
+  if (!table) return table.error();
+  auto first_sequence = format::first_sequence_of(*table, *trailer);
+  if (!first_sequence) return first_sequence.error();
+  format::SegmentHeader header;
+  header.store_id = store_id;
+  header.segment_id = segment_id;
+  header.created_ms = created_ms;
+  header.first_sequence = *first_sequence;
+  header.capacity_bytes = file_bytes;
+  return header;
+}
+
 }  // namespace kachel

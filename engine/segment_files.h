@@ -23,4 +23,11 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
 Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
                                      const io::File& file, std::uint64_t file_bytes);
 
+/// The header of a sealed segment as far as its footer tells: all that reading it takes. What
+/// it does not tell is as of a segment of `file_bytes` made at `created_ms`. kNotFound or
+/// kCorrupt when there is no whole footer.
+Result<format::SegmentHeader> header_from_footer(const format::StoreId& store_id,
+                                                 std::uint64_t segment_id, const io::File& file,
+                                                 std::uint64_t file_bytes, std::int64_t created_ms);
+
 }  // namespace kachel

@@ -155,25 +155,34 @@ EncodedFooter encode_footer(const StoreId& store_id, const SegmentHeader& header
   return builder.finish(store_id, header, data_end);
 }
 
-Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
-                                                const SegmentHeader& header,
-                                                const Trailer& trailer) {
-  const auto corrupt = [&](const char* what) {
-    return Error{ErrorCode::kCorrupt,
-                 "table of segment " + std::to_string(trailer.segment_id) + ": " + what};
-  };
-  if (bytes.size() < trailer.table_bytes) return corrupt("cut off");
+namespace {
+Error corrupt_table(const Trailer& trailer, const char* what) {
+  return {ErrorCode::kCorrupt,
+          "table of segment " + std::to_string(trailer.segment_id) + ": " + what};
+}
+
+/// The table without what follows it.
+Result<std::span<const std::byte>> verified_table(std::span<const std::byte> bytes,
+                                                  const Trailer& trailer) {
+  if (bytes.size() < trailer.table_bytes) return corrupt_table(trailer, "cut off");
   if (trailer.table_offset < kSegmentHeaderBytes ||
       trailer.entries > trailer.table_bytes / kMinTableEntryBytes) {
-    return corrupt("the trailer does not fit");
+    return corrupt_table(trailer, "the trailer does not fit");
   }
   const auto table = bytes.first(trailer.table_bytes);
   if (checksum(table, checksum_seed({trailer.store_id, trailer.segment_id,
                                      trailer.table_offset})) != trailer.table_checksum) {
-    return corrupt("the checksum does not fit");
+    return corrupt_table(trailer, "the checksum does not fit");
   }
-  if (!all_zero(bytes.subspan(table.size()))) return corrupt("the padding is not zero");
+  if (!all_zero(bytes.subspan(table.size()))) {
+    return corrupt_table(trailer, "the padding is not zero");
+  }
+  return table;
+}
 
+Result<std::vector<RecordSummary>> read_entries(std::span<const std::byte> table,
+                                                const SegmentHeader& header,
+                                                const Trailer& trailer) {
   std::vector<RecordSummary> records;
   records.reserve(trailer.entries);
   Reader reader(table);
@@ -183,13 +192,46 @@ Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes
     before = {records.back().offset + records.back().size, records.back().sequence};
     if (!reader.ok()) break;
   }
-  if (!reader.finished()) return corrupt("an entry is not as its type says");
+  if (!reader.finished()) return corrupt_table(trailer, "an entry is not as its type says");
+  return records;
+}
+}  // namespace
+
+Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
+                                                const SegmentHeader& header,
+                                                const Trailer& trailer) {
+  auto table = verified_table(bytes, trailer);
+  if (!table) return table.error();
+  auto records = read_entries(*table, header, trailer);
+  if (!records) return records;
   Trailer totals;
   Totals sums;
-  for (const RecordSummary& record : records)
+  for (const RecordSummary& record : *records)
     sums.add(record, totals);
-  if (!same_totals(totals, trailer)) return corrupt("the trailer's totals do not fit");
+  if (!same_totals(totals, trailer)) {
+    return corrupt_table(trailer, "the trailer's totals do not fit");
+  }
   return records;
+}
+
+Result<std::uint64_t> first_sequence_of(std::span<const std::byte> bytes, const Trailer& trailer) {
+  auto table = verified_table(bytes, trailer);
+  if (!table) return table.error();
+  // The table says how far each sequence is from the one before: told from any first one, the
+  // lowest is as far from the trailer's as that first one is from the true one.
+  SegmentHeader assumed;
+  assumed.first_sequence = kMaxNumber / 2;
+  auto records = read_entries(*table, assumed, trailer);
+  if (!records) return records.error();
+  Trailer totals;
+  Totals sums;
+  for (const RecordSummary& record : *records)
+    sums.add(record, totals);
+  const std::uint64_t above_first = totals.lowest_sequence - assumed.first_sequence;
+  if (records->empty() || trailer.lowest_sequence < above_first) {
+    return corrupt_table(trailer, "the trailer's totals do not fit");
+  }
+  return trailer.lowest_sequence - above_first;
 }
 
 }  // namespace kachel::format

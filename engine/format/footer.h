@@ -111,5 +111,8 @@ Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t f
 Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
                                                 const SegmentHeader& header,
                                                 const Trailer& trailer);
+/// The first sequence that the segment's header says, from its footer alone. `bytes` as for
+/// decode_table(). kCorrupt.
+Result<std::uint64_t> first_sequence_of(std::span<const std::byte> bytes, const Trailer& trailer);
 
 }  // namespace kachel::format

@@ -246,6 +246,17 @@ TEST(Footer, ATableBelowTheHeadersFirstSequenceIsRefused) {
   EXPECT_FALSE(decode_table(sealed.table(), sealed.header, sealed.footer.trailer));
 }
 
+TEST(Footer, TellsTheFirstSequenceOfItsHeader) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Sealed sealed = seal(seed, 1 + seed % 20);
+    const auto first = first_sequence_of(sealed.table(), sealed.footer.trailer);
+    ASSERT_TRUE(first) << first.error().message;
+    EXPECT_EQ(*first, sealed.header.first_sequence);
+  }
+  const Sealed empty = seal(1, 0);
+  EXPECT_FALSE(first_sequence_of(empty.table(), empty.footer.trailer));
+}
+
 // As the records' test of the same name: damage under right checksums.
 TEST(Footer, WhatIsAcceptedStaysInBoundsAndEncodesToTheSameBytes) {
   for (std::uint64_t seed = 1; seed <= 4000; ++seed) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/format/footer.h"
 #include "store_world.h"
 
 namespace kachel {
@@ -419,6 +420,50 @@ TEST(Store, ConcurrentReadsOfAColdKeyShareOneDeviceRead) {
   EXPECT_EQ(answers, 5);
   EXPECT_EQ(world.store->stats().device_reads, 1u);
   EXPECT_EQ(world.store->stats().shared_reads, 4u);
+}
+
+TEST(Store, WhoJoinsAReadAfterTheExpiryGetsNothing) {
+  StoreWorld world;
+  world.put("k", "v", expiring_at(world.clock.wall_ms() + 10'000));
+  world.kill();
+  int answers = 0;
+  const auto expect_nothing = [&](Result<std::optional<Found>> found) {
+    EXPECT_FALSE(found.value());
+    ++answers;
+  };
+  world.worker->get({}, "k", [&](Result<std::optional<Found>>) { ++answers; });
+  ASSERT_EQ(answers, 0) << "the read is under way";
+  world.clock.set_wall_ms(world.clock.wall_ms() + 60'000);
+  world.worker->get({}, "k", expect_nothing);
+  world.run();
+  EXPECT_EQ(answers, 2);
+  EXPECT_FALSE(world.get("k"));
+}
+
+TEST(Store, ASegmentWhoseHeaderIsDamagedStillNamesItsDamagedRecords) {
+  StoreWorld world;
+  world.put("k", "the older value");
+  ASSERT_TRUE(world.close());
+  world.open();  // the newer one goes to another segment
+  world.put("k", "the newer value");
+  ASSERT_TRUE(world.close());
+  const std::string path = "segments/" + world.storage.list("segments").value().back();
+  auto file = world.storage.open(path, io::OpenMode::kReadWrite).value();
+  for (const std::uint64_t at : {std::uint64_t{300}, format::kSegmentHeaderBytes + 60}) {
+    std::byte byte{};
+    ASSERT_TRUE(file->read_at(at, {&byte, 1}));
+    byte ^= std::byte{4};
+    iovec part{&byte, 1};
+    ASSERT_TRUE(file->write_at(at, {&part, 1}));
+  }
+  world.open();
+  EXPECT_EQ(world.store->stats().start.damaged_segments, 1u);
+  EXPECT_FALSE(world.get("k"));
+  ASSERT_TRUE(world.close());
+  world.lose_index();
+  world.open();
+  EXPECT_EQ(world.store->stats().start.damaged_segments, 0u) << "mended by the start before";
+  EXPECT_FALSE(world.get("k")) << "the older one must not come back";
 }
 
 TEST(Store, AReadUnderWayDoesNotBringAnErasedEntryBack) {
