@@ -79,7 +79,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   if (!got) return got.error();
   bytes.resize(*got);
   auto header = format::decode_segment_header(bytes, core_.store_id, id);
-  const bool has_header = header.has_value();
+  bool has_header = header.has_value();
   const std::string header_error = has_header ? "" : header.error().message;
   if (!header) {
     if (header.error().code == ErrorCode::kVersion) return header.error();
@@ -88,14 +88,23 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
       ++result_.stats.damaged_segments;
       return set_aside(id, header.error().message);
     }
-    // The header is damaged; its records say for themselves where they belong.
-    format::SegmentHeader guess;
-    guess.store_id = core_.store_id;
-    guess.segment_id = id;
-    guess.created_ms = core_.clock.now_ms();
-    guess.first_sequence = 1;
-    guess.capacity_bytes = *size;
-    header = guess;
+    header = mend_header(id, **file, *size);
+    if (header) {
+      has_header = true;
+      ++result_.stats.damaged_segments;
+    } else if (header.error().code != ErrorCode::kCorrupt &&
+               header.error().code != ErrorCode::kNotFound) {
+      return header.error();
+    } else {
+      // Its records say for themselves where they belong.
+      format::SegmentHeader guess;
+      guess.store_id = core_.store_id;
+      guess.segment_id = id;
+      guess.created_ms = core_.clock.now_ms();
+      guess.first_sequence = 1;
+      guess.capacity_bytes = *size;
+      header = guess;
+    }
   }
   core_.clock.raise(header->created_ms);
   Loaded loaded;
@@ -128,6 +137,19 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   core_.segments.add(loaded.segment);
   loaded_.push_back(std::move(loaded));
   return {};
+}
+
+/// A scan would find the records that are whole; the table names those that are not as well,
+/// and no older value of theirs comes back with the next index.
+Result<format::SegmentHeader> Recovery::mend_header(std::uint64_t id, io::File& file,
+                                                    std::uint64_t file_bytes) const {
+  auto header = header_from_footer(core_.store_id, id, file, file_bytes, core_.clock.now_ms());
+  if (!header) return header;
+  std::vector<std::byte> bytes = format::encode_segment_header(*header);
+  iovec part{bytes.data(), bytes.size()};
+  if (auto written = file.write_at(0, std::span(&part, 1)); !written) return written.error();
+  if (auto synced = file.sync(); !synced) return synced.error();
+  return header;
 }
 
 Result<bool> Recovery::holds_records(const Segment& segment) const {
@@ -388,11 +410,16 @@ std::uint64_t Recovery::known_written() const {
 /// Bytes that are no record: torn by a crash, or else damaged. Up to `there` everything was
 /// handed to the kernel once. Before a record of the same segment that a kill has left, nothing
 /// can be torn: `in_order`.
-void Recovery::count_damage(std::uint64_t there, bool in_order) {
+Result<void> Recovery::count_damage(std::uint64_t there, bool in_order) {
   const bool lacks_records = first_missing(known_durable()) <= there;
   for (const Loaded& loaded : loaded_) {
     for (const Gap& gap : loaded.gaps) {
-      if (!in_order && gap.next_sequence > there) continue;
+      if (!in_order) {
+        if (gap.next_sequence > there) continue;
+        auto elsewhere = is_elsewhere(loaded, gap.next_sequence);
+        if (!elsewhere) return elsewhere.error();
+        if (*elsewhere) continue;
+      }
       ++result_.stats.damaged_records;
       result_.stats.damaged_bytes += gap.bytes;
     }
@@ -400,18 +427,38 @@ void Recovery::count_damage(std::uint64_t there, bool in_order) {
     ++result_.stats.damaged_records;
     result_.stats.damaged_bytes += loaded.scan.tail_bytes;
   }
+  return {};
+}
+
+/// After a write that failed the log goes on in another segment, from the first record of that
+/// write on: what is left of it here may be torn, and nothing is lost by it.
+Result<bool> Recovery::is_elsewhere(const Loaded& here, std::uint64_t sequence) const {
+  for (const Loaded& loaded : loaded_) {
+    const Segment& segment = *loaded.segment;
+    if (&loaded == &here || sequence < segment.first_sequence) continue;
+    if (sequence > loaded.highest_sequence) continue;
+    auto records = read_summaries(core_.store_id, core_.mac_key, segment);
+    if (!records) return records.error();
+    const auto same = [&](const format::RecordSummary& record) {
+      return record.sequence == sequence;
+    };
+    if (std::any_of(records->begin(), records->end(), same)) return true;
+  }
+  return false;
 }
 
 Result<void> Recovery::replay() {
   const bool relaxed = identity_.state() == format::StoreState::kOpenRelaxed;
   std::uint64_t cut = kNoCut;
   if (result_.stats.clean) {
-    count_damage(identity_.sequence_limit() - 1, true);
+    auto counted = count_damage(identity_.sequence_limit() - 1, true);
+    if (!counted) return counted;
   } else {
     // Every batch of a relaxed store ends in a mark: what was handed to the kernel is there.
     const std::uint64_t there = same_boot() ? known_written() : known_durable();
     if (!same_boot() || relaxed) cut = find_cut(there);
-    count_damage(there, same_boot() && !relaxed);
+    auto counted = count_damage(there, same_boot() && !relaxed);
+    if (!counted) return counted;
   }
   std::vector<Source> sources;
   for (Loaded& loaded : loaded_) {

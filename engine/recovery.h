@@ -60,6 +60,8 @@ class Recovery {
 
   Result<void> load_segments();
   Result<void> load_segment(std::uint64_t id);
+  Result<format::SegmentHeader> mend_header(std::uint64_t id, io::File& file,
+                                            std::uint64_t file_bytes) const;
   Result<bool> holds_records(const Segment& segment) const;
   Result<void> drop_or_set_aside(std::uint64_t id, const std::string& why);
   Result<void> keep_or_remove_spare(std::uint64_t id);
@@ -72,7 +74,8 @@ class Recovery {
   void note_lost_footer(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
   bool same_boot() const;
   std::uint64_t known_written() const;
-  void count_damage(std::uint64_t there, bool in_order);
+  Result<void> count_damage(std::uint64_t there, bool in_order);
+  Result<bool> is_elsewhere(const Loaded& here, std::uint64_t sequence) const;
   std::uint64_t highest_found() const;
   std::uint64_t known_durable() const;
   Result<void> replay();

@@ -3,6 +3,11 @@
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
 
 #include "tests/simulator/exhaustive.h"
 #include "tests/simulator/history.h"
@@ -13,6 +18,7 @@ namespace {
 struct Arguments {
   std::uint64_t seed = 1;
   std::uint64_t seeds = 1;
+  std::string seed_file;
   std::uint64_t steps = 200;
   std::uint64_t image_every = 6;
   bool trace = false;
@@ -63,7 +69,25 @@ void print_summary(const Totals& totals, double seconds, bool json) {
   if (json) std::printf("}}\n");
 }
 
-/// 0: all kept; 1: a promise was broken.
+/// The first number of each line that is no comment.
+std::optional<std::vector<std::uint64_t>> read_seeds(const std::string& path) {
+  std::vector<std::uint64_t> seeds;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.empty() || line.front() == '#') continue;
+    std::uint64_t seed = 0;
+    if (!(std::istringstream(line) >> seed)) {
+      std::fprintf(stderr, "%s: '%s' does not begin with a seed\n", path.c_str(), line.c_str());
+      return std::nullopt;
+    }
+    seeds.push_back(seed);
+  }
+  if (!seeds.empty()) return seeds;
+  std::fprintf(stderr, "%s: no seed in it\n", path.c_str());
+  return std::nullopt;
+}
+
+/// 0: all kept; 1: a promise was broken; 2: there is nothing to run.
 int run_histories(const Arguments& arguments) {
   const auto began = std::chrono::steady_clock::now();
   const auto seconds = [&] {
@@ -72,9 +96,16 @@ int run_histories(const Arguments& arguments) {
   Totals totals;
   double told = 0;
   std::uint64_t broken = 0;
-  for (std::uint64_t i = 0; i < arguments.seeds; ++i) {
+  std::vector<std::uint64_t> listed;
+  if (!arguments.seed_file.empty()) {
+    auto read = read_seeds(arguments.seed_file);
+    if (!read) return 2;
+    listed = std::move(*read);
+  }
+  const std::uint64_t seeds = listed.empty() ? arguments.seeds : listed.size();
+  for (std::uint64_t i = 0; i < seeds; ++i) {
     HistoryOptions options;
-    options.seed = arguments.seed + i;
+    options.seed = listed.empty() ? arguments.seed + i : listed[i];
     options.steps = arguments.steps;
     options.image_every = arguments.image_every;
     options.index = arguments.index;
@@ -101,7 +132,7 @@ int run_histories(const Arguments& arguments) {
       std::fflush(stdout);
     } else {
       std::fprintf(stderr, "\r%" PRIu64 "/%" PRIu64 " histories, %" PRIu64 " images, %.0f s ",
-                   totals.histories, arguments.seeds, totals.images, told);
+                   totals.histories, seeds, totals.images, told);
     }
   }
   if (!arguments.json && told > 0) std::fprintf(stderr, "\n");
@@ -117,6 +148,9 @@ int run(int argc, char** argv) {
   app.add_option("--seed", arguments.seed, "first seed")->capture_default_str();
   app.add_option("--seeds", arguments.seeds, "how many seeds, from the first on")
       ->capture_default_str();
+  app.add_option("--seed-file", arguments.seed_file,
+                 "instead: the seeds that a file lists, one a line")
+      ->check(CLI::ExistingFile);
   app.add_option("--steps", arguments.steps, "operations of a history")->capture_default_str();
   app.add_option("--image-every", arguments.image_every,
                  "check a crash image at one in so many changes on the storage")
