@@ -1,5 +1,6 @@
 #include "engine/applier.h"
 
+#include <algorithm>
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <utility>
 #include <vector>
@@ -7,6 +8,28 @@
 #include "io/check.h"
 
 namespace kachel {
+
+namespace {
+
+/// The copy is dead: its segment's books, unless they never had it.
+void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
+  const auto segment = core.segments.find(old.segment_id);
+  if (!segment) return;
+  segment->note_due(died_ms + core.erase_within_ms);
+  if (core.fences.is_namespace_fenced(space, old.version)) return;
+  segment->live_bytes.fetch_sub(std::min<std::uint64_t>(old.size, segment->live_bytes.load()));
+  const auto live = segment->live_entries.find(space);
+  if (live == segment->live_entries.end()) return;
+  if (--live->second == 0) segment->live_entries.erase(live);
+  core.live_counts.add(space, -1);
+}
+
+/// When it was written; where the table does not say, not later than that.
+std::int64_t time_of(const LogRecord& record) {
+  return record.summary.created_ms != 0 ? record.summary.created_ms : record.segment->created_ms;
+}
+
+}  // namespace
 
 /// The changes of one call, visible to its own later records before they are in the index.
 class Applier::Batch {
@@ -23,6 +46,8 @@ class Applier::Batch {
         return change_expiry(record);
       case format::RecordType::kFence:
         return raise_fence(record);
+      case format::RecordType::kScopeFence:
+        return raise_scope_fence(record);
       case format::RecordType::kVoid:
       case format::RecordType::kMark:
         return {};
@@ -62,7 +87,15 @@ class Applier::Batch {
     auto old = current(key);
     if (!old) return old.error();
     if (*old && (*old)->version > summary.version) return {};  // a later put is known already
-    if (core_.fences.is_fenced(summary.space, summary.version)) return {};
+    if (core_.fences.is_namespace_fenced(summary.space, summary.version)) return {};
+    if (core_.fences.is_scope_fenced(summary.tags, summary.version)) {
+      // Erased, not undone: what it superseded stays superseded.
+      if (!*old) return {};
+      summary.covers = older_copies(**old);
+      retire(core_, key.space, **old, time_of(record));
+      set(key, std::nullopt);
+      return {};
+    }
     Row row;
     row.segment_id = record.segment->id;
     row.offset = summary.offset;
@@ -71,9 +104,11 @@ class Applier::Batch {
     row.version = summary.version;
     row.expires_at_ms = summary.expires_at_ms;
     row.raw_bytes = summary.raw_bytes;
+    row.erase_by_ms = summary.erase_by_ms;
+    row.tags = summary.tags;
     if (*old) {
       row.covers = older_copies(**old);
-      retire(key.space, **old);
+      retire(core_, key.space, **old, time_of(record));
     }
     summary.covers = row.covers;
     set(key, row);
@@ -88,7 +123,7 @@ class Applier::Batch {
     auto old = current(key);
     if (!old) return old.error();
     if (!*old || (*old)->version >= record.summary.version) return {};
-    retire(key.space, **old);
+    retire(core_, key.space, **old, time_of(record));
     set(key, std::nullopt);
     return {};
   }
@@ -104,6 +139,10 @@ class Applier::Batch {
     if (const auto segment = core_.segments.find(row.segment_id); segment && later) {
       segment->has_later_expiries = true;
     }
+    const bool sooner = record.summary.expires_at_ms != 0 && !later;
+    if (const auto segment = core_.segments.find(row.segment_id); segment && sooner) {
+      segment->note_due(record.summary.expires_at_ms + core_.erase_within_ms);
+    }
     row.expires_at_ms = record.summary.expires_at_ms;
     row.expiry_sequence = record.summary.sequence;
     set(key, row);
@@ -112,25 +151,23 @@ class Applier::Batch {
 
   Result<void> raise_fence(const LogRecord& record) {
     const Namespace scope = record.summary.space;
-    const std::uint64_t version = core_.fences.raise(scope, record.summary.version);
+    const std::uint64_t version =
+        core_.fences.raise({.space = scope, .version = record.summary.version});
     // Appended again by reclaim: what it covers has been taken out of the books long since, and
     // what is in them came after it.
     const bool again = record.summary.version != record.summary.sequence;
-    fences_.emplace_back(scope, version);
+    fences_.push_back({.space = scope, .version = version});
     if (!again) take_out_of_books(core_, scope);
     return {};
   }
 
-  /// The old copy is dead: its segment's books, unless they never had it.
-  void retire(Namespace space, const Row& old) {
-    if (core_.fences.is_fenced(space, old.version)) return;
-    const auto segment = core_.segments.find(old.segment_id);
-    if (!segment) return;
-    segment->live_bytes.fetch_sub(std::min<std::uint64_t>(old.size, segment->live_bytes.load()));
-    const auto live = segment->live_entries.find(space);
-    if (live == segment->live_entries.end()) return;
-    if (--live->second == 0) segment->live_entries.erase(live);
-    core_.live_counts.add(space, -1);
+  /// The rows that it covers are the eraser's to take out, in its own time.
+  Result<void> raise_scope_fence(const LogRecord& record) {
+    const format::RecordSummary& summary = record.summary;
+    const Fence fence{summary.space, summary.mac, summary.version, time_of(record)};
+    core_.fences.raise(fence);
+    if (const auto now = core_.fences.scope_fence(fence.mac)) fences_.push_back(*now);
+    return {};
   }
 
   std::uint64_t older_copies(const Row& old) const {
@@ -172,6 +209,31 @@ Result<void> Applier::apply(std::span<LogRecord> records) {
   }
   if (!records.empty()) applied_through_ = records.back().summary.sequence;
   return {};
+}
+
+Result<std::vector<Row>> Applier::take_out_fenced(std::vector<RowKey> keys) {
+  KACHEL_CHECK(!uncommitted_, "records that were refused come first");
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+  std::vector<IndexChange> changes;
+  std::vector<Row> rows;
+  for (const RowKey& key : keys) {
+    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+    if (lookup.status == LookupStatus::kFailed) {
+      return Error{ErrorCode::kIo, "index: a row can't be read"};
+    }
+    const Row& row = lookup.row;
+    if (lookup.status != LookupStatus::kFound ||
+        !core_.fences.is_scope_fenced(row.tags, row.version)) {
+      continue;
+    }
+    changes.push_back({key, std::nullopt});
+    rows.push_back(row);
+  }
+  if (auto applied = core_.index->apply(changes); !applied) return applied.error();
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    retire(core_, changes[i].key.space, rows[i], core_.clock.now_ms());
+  return rows;
 }
 
 Result<void> Applier::commit() {

@@ -34,6 +34,10 @@ class Applier {
   /// How many records the next call must be with; 0: any.
   std::size_t refused() const { return uncommitted_ ? uncommitted_->records : 0; }
 
+  /// Takes the rows of these keys out of the index as far as a scope's fence covers them, and
+  /// out of the books. Those rows. Not while refused() is above 0.
+  Result<std::vector<Row>> take_out_fenced(std::vector<RowKey> keys);
+
   /// Sequence through which everything is in the index.
   std::uint64_t applied_through() const { return applied_through_; }
   void set_applied_through(std::uint64_t sequence) { applied_through_ = sequence; }

@@ -65,7 +65,7 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
     row_.segment_id = row.segment_id;
     return locate(Where::kMemory);
   }
-  if (expired || !segment_ || core_.fences.is_fenced(space_, row.version)) {
+  if (expired || !segment_ || core_.fences.is_fenced(space_, row.version, row.tags)) {
     finish(nullptr);
     return true;
   }
@@ -138,6 +138,7 @@ Entry::Pointer ColdRead::decode_entry() {
   entry->metadata.kind = meta.kind;
   entry->metadata.model = meta.model;
   entry->metadata.subjects.assign(meta.subjects.begin(), meta.subjects.end());
+  entry->tags = scope_tags(core_.mac_key, space_.tenant, meta.model, meta.subjects);
   entry->metadata.erase_by_ms = meta.erase_by_ms;
   entry->metadata.tokens_in = meta.tokens_in;
   entry->metadata.tokens_out = meta.tokens_out;
@@ -158,7 +159,7 @@ void ColdRead::finish(Entry::Pointer entry) {
     const std::lock_guard lock(shard.mutex);
     const auto found = shard.reads.find(mac_);
     if (found != shard.reads.end() && found->second.get() == this) shard.reads.erase(found);
-    if (entry && core_.fences.is_fenced(space_, entry->version)) entry = nullptr;
+    if (entry && core_.fences.is_fenced(space_, entry->version, entry->tags)) entry = nullptr;
     // Who joined late may have asked after its expiry.
     if (entry && is_expired(row_, core_.clock.now_ms())) entry = nullptr;
     if (entry && !stale_) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});

@@ -3,21 +3,22 @@
 namespace kachel {
 namespace {
 
-bool is_gone(Core& core, Namespace space, std::uint64_t version, std::int64_t expires_at_ms,
-             std::int64_t now_ms) {
+bool is_gone(Core& core, Namespace space, std::uint64_t version, const ScopeTags& tags,
+             std::int64_t expires_at_ms, std::int64_t now_ms) {
   if (expires_at_ms != 0 && expires_at_ms <= now_ms) return true;
-  return core.fences.is_fenced(space, version);
+  return core.fences.is_fenced(space, version, tags);
 }
 
 Current of_row(Core& core, Namespace space, const Row& row, std::int64_t now_ms) {
   Current current;
   current.row = row;
   if (!core.segments.contains(row.segment_id)) return current;  // evicted with its segment
-  if (is_gone(core, space, row.version, row.expires_at_ms, now_ms)) return current;
+  if (is_gone(core, space, row.version, row.tags, row.expires_at_ms, now_ms)) return current;
   current.exists = true;
   current.version = row.version;
   current.expires_at_ms = row.expires_at_ms;
   current.raw_bytes = row.raw_bytes;
+  current.erase_by_ms = row.erase_by_ms;
   current.tier = Tier::kFlash;
   return current;
 }
@@ -25,7 +26,9 @@ Current of_row(Core& core, Namespace space, const Row& row, std::int64_t now_ms)
 Current of_pending(Core& core, Namespace space, const Pending& pending, std::int64_t now_ms) {
   Current current;
   if (pending.erased) return current;
-  if (is_gone(core, space, pending.version, pending.expires_at_ms, now_ms)) return current;
+  if (is_gone(core, space, pending.version, pending.tags(), pending.expires_at_ms, now_ms)) {
+    return current;
+  }
   if (!pending.entry && pending.row && !core.segments.contains(pending.row->segment_id)) {
     return current;
   }
@@ -36,6 +39,8 @@ Current of_pending(Core& core, Namespace space, const Pending& pending, std::int
   current.tier = pending.entry ? Tier::kWriteBuffer : Tier::kFlash;
   current.entry = pending.entry;
   current.row = pending.row;
+  if (current.entry) current.erase_by_ms = current.entry->metadata.erase_by_ms;
+  if (!current.entry && current.row) current.erase_by_ms = current.row->erase_by_ms;
   if (current.row) current.row->expires_at_ms = pending.expires_at_ms;
   return current;
 }
@@ -57,13 +62,17 @@ Current find_current(Core& core, Shard& shard, Namespace space, const Mac& mac, 
                      Where where) {
   if (const HotItem* item = shard.hot.peek(mac)) {
     Current current;
-    if (is_gone(core, space, item->entry->version, item->expires_at_ms, now_ms)) return current;
+    if (is_gone(core, space, item->entry->version, item->entry->tags, item->expires_at_ms,
+                now_ms)) {
+      return current;
+    }
     current.exists = true;
     current.version = item->entry->version;
     current.expires_at_ms = item->expires_at_ms;
     current.raw_bytes = item->entry->value().size();
     current.tier = Tier::kHot;
     current.entry = item->entry;
+    current.erase_by_ms = item->entry->metadata.erase_by_ms;
     return current;
   }
   if (const auto found = shard.pending.find(mac); found != shard.pending.end()) {

@@ -58,7 +58,9 @@ struct MemoryPlan {
 
 struct Core {
   Core(Environment environment, const Options& chosen)
-      : env(std::move(environment)), options(chosen), clock(env.clock) {}
+      : env(std::move(environment)), options(chosen), clock(env.clock) {
+    erase_within_ms = options.erase_within.count();
+  }
 
   Shard& shard(const Mac& mac) { return shards[shard_of(mac)]; }
 
@@ -75,6 +77,7 @@ struct Core {
   std::array<Shard, kShards> shards;
   Counters counters;
   LiveCounts live_counts;
+  std::atomic<std::int64_t> erase_within_ms{0};
   std::atomic<std::uint64_t> memory_bytes{0};
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan
   std::atomic<std::uint64_t> durable_through{0};
@@ -89,6 +92,7 @@ struct Current {
   std::uint64_t version = 0;
   std::int64_t expires_at_ms = 0;
   std::uint64_t raw_bytes = 0;
+  std::int64_t erase_by_ms = 0;
   Tier tier = Tier::kFlash;
   Entry::Pointer entry;     // when it is in memory
   std::optional<Row> row;   // when the index, or a pending change, says where it lies

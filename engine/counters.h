@@ -21,6 +21,7 @@ struct Counters {
   Counter hot_misses{0}, flash_misses{0}, shared_reads{0}, damaged_reads{0};
   Counter sets{0}, sets_not_stored{0}, erases{0}, expired{0};
   Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
+  Counter due_segments{0}, overdue_segments{0};
   Counter raw_bytes{0}, stored_bytes{0};
   Counter device_writes{0}, device_write_bytes{0}, device_syncs{0}, io_errors{0};
   Counter index_lookups{0}, index_pool_lookups{0}, index_flushes{0};

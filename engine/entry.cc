@@ -28,7 +28,17 @@ Entry::Pointer Entry::make(std::string_view value) {
   return entry;
 }
 
+namespace {
+/// What is freed may lie in memory for long: what has been erased shall not.
+void wipe(void* memory, std::size_t bytes) {
+  ::explicit_bzero(memory, bytes);
+}
+}  // namespace
+
 void Entry::destroy(Entry* entry) noexcept {
+  wipe(entry->bytes(), entry->value_bytes_);
+  for (std::string& subject : entry->metadata.subjects)
+    wipe(subject.data(), subject.size());
   entry->~Entry();
   ::operator delete(entry);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/container/small_vector.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <cstdint>
 #include <span>
@@ -26,6 +27,13 @@ struct Namespace {
   std::uint8_t database = 0;
   friend auto operator<=>(const Namespace&, const Namespace&) = default;
 };
+
+/// What is erased together besides a tenant's database: a subject's entries, or a model's. Known
+/// by a keyed hash of its text: scope.h.
+using ScopeTag = std::uint64_t;
+/// Of one entry: its subjects and its model. One of each is usual.
+using ScopeTags = boost::container::small_vector<ScopeTag, 2>;
+inline constexpr std::size_t kMaxScopeTags = kMaxSubjects + 1;
 
 /// What a put says about its value, and reads give back.
 struct Metadata {
@@ -54,6 +62,7 @@ class Entry {
   std::size_t footprint_bytes() const;
 
   Metadata metadata;
+  ScopeTags tags;             // of the metadata
   std::uint64_t version = 0;  // sequence at which the value was put
   std::int64_t created_ms = 0;
   std::uint32_t stored_bytes = 0;  // whole record on flash

@@ -199,6 +199,11 @@ std::size_t HotShard::erase_namespace(Namespace space) {
   return state_->erase_if(state_->small, is_inside) + state_->erase_if(state_->main, is_inside);
 }
 
+std::size_t HotShard::erase_if(const std::function<bool(const HotItem&)>& is_meant) {
+  const auto is_it = [&](const Item& item) { return is_meant(item.hot); };
+  return state_->erase_if(state_->small, is_it) + state_->erase_if(state_->main, is_it);
+}
+
 std::optional<unsigned> HotShard::frequency(const Mac& mac) const {
   const Item* item = state_->lookup(mac);
   if (item == nullptr) return std::nullopt;

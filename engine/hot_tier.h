@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -43,6 +44,8 @@ class HotShard {
   bool erase(const Mac& mac);
   /// Erases every item of the namespace (`database` 255: all of the tenant's).
   std::size_t erase_namespace(Namespace space);
+  /// Erases every item of which this is true.
+  std::size_t erase_if(const std::function<bool(const HotItem&)>& is_meant);
   /// Accesses since insertion, 0..3; nothing when absent.
   std::optional<unsigned> frequency(const Mac& mac) const;
 

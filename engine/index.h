@@ -17,6 +17,7 @@
 #include "engine/entry.h"
 #include "engine/format/record.h"
 #include "engine/mac.h"
+#include "engine/scope.h"
 #include "io/error.h"
 #include "io/unique_function.h"
 
@@ -33,6 +34,8 @@ struct Row {
   std::uint64_t raw_bytes = 0;
   std::uint64_t covers = 0;           // lowest segment that may hold an older copy; 0: none
   std::uint64_t expiry_sequence = 0;  // the expiry record in force; 0: the put's own
+  std::int64_t erase_by_ms = 0;       // 0: none
+  ScopeTags tags{};
   friend bool operator==(const Row&, const Row&) = default;
 };
 
@@ -53,6 +56,7 @@ struct SegmentCounts {
   std::uint64_t segment_id = 0;
   std::uint64_t live_bytes = 0;
   bool has_later_expiries = false;  // the expiry of one of its entries was put off
+  std::int64_t due_ms = 0;          // when the first of what is dead in it must be gone; 0: never
   std::vector<std::pair<Namespace, std::uint64_t>> entries;
 };
 
@@ -63,7 +67,14 @@ struct Marker {
   std::vector<std::pair<std::uint64_t, std::uint64_t>> open_segments;
 };
 
-using Fence = std::pair<Namespace, std::uint64_t>;  // database 255: all; version
+/// Kills what is of the scope and has no higher version.
+struct Fence {
+  Namespace space;  // database 255: all; 253, 254: of the model or subject with this MAC
+  Mac mac{};
+  std::uint64_t version = 0;
+  std::int64_t created_ms = 0;  // of a scope's
+  friend bool operator==(const Fence&, const Fence&) = default;
+};
 
 enum class Where : std::uint8_t {
   kMemory,    // kNeedsDisk when memory can't tell
@@ -100,6 +111,8 @@ class Index {
   /// Visible at once, durable with the next flush. In the order given.
   virtual Result<void> apply(std::span<const IndexChange> changes) = 0;
   virtual Result<void> put_fence(const Fence& fence) = 0;
+  /// Nothing is left of what it kills.
+  virtual Result<void> drop_fence(const Fence& fence) = 0;
 
   /// Starts making everything applied so far durable, atomically with the marker and the
   /// counts; returns at once. `done` runs on any thread, or never when the index is destroyed

@@ -10,6 +10,8 @@ constexpr std::uint64_t kMaxValueBytes = 256 * kMiB;
 constexpr std::uint64_t kMinSegmentBytes = 64 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 1024 * kMiB;
 constexpr int kMaxCompressionLevel = 19;
+constexpr std::chrono::milliseconds kMinEraseWithin = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kMaxEraseWithin = std::chrono::hours(24 * 3650);
 
 Error invalid(std::string message) {
   return {ErrorCode::kInvalidArgument, std::move(message)};
@@ -48,6 +50,9 @@ Result<void> check_options(const Options& options) {
   }
   if (options.sync_interval.count() <= 0 || options.relaxed_interval.count() <= 0) {
     return invalid("intervals must be above 0 ms");
+  }
+  if (options.erase_within < kMinEraseWithin || options.erase_within > kMaxEraseWithin) {
+    return invalid("erase_within must lie between 10 s and 3650 days");
   }
   return {};
 }

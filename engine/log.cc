@@ -158,6 +158,7 @@ void Log::replace_record(Append& append, format::EncodedRecord record, format::R
   core_.queue.staged(append.record.size());
   append.summary.type = type;
   append.summary.flags = 0;
+  append.summary.tags.clear();
   append.summary.size = static_cast<std::uint32_t>(append.record.size());
   append.summary.version = append.summary.sequence;
 }
@@ -247,6 +248,7 @@ void Log::apply(std::vector<LogRecord>& records) {
     segment.applied_end = record.summary.offset + record.summary.size;
     segment.highest_sequence = std::max(segment.highest_sequence, record.summary.sequence);
     segment.footer.add(segment.header(core_.store_id), record.summary);
+    segment.note_deadlines(segment.footer.totals(), core_.erase_within_ms);
   }
   forget_pending(records);
   tell_applied();
@@ -384,6 +386,11 @@ format::EncodedRecord Log::encode_mark() const {
 
 bool Log::wants_mark() const {
   return mark_due_ || core_.options.durability == Durability::kRelaxed;
+}
+
+void Log::close_segment(std::uint64_t id) {
+  open_.close(id);
+  seal_ready();
 }
 
 void Log::retry_parked() {

@@ -53,6 +53,9 @@ class Log {
   /// A record that says what is durable and what is written by now.
   Append make_mark() const;
 
+  /// It takes no more appends, and is sealed soon.
+  void close_segment(std::uint64_t id);
+
   SegmentAllocator& allocator() { return allocator_; }
   /// The disk is full, and the index can't be flushed for the time being.
   bool index_is_full() const { return index_full_; }

@@ -132,6 +132,7 @@ void Log::fail_writes(const Error& error) {
   apply_paused_ = false;
   for (FlushWaiter& waiter : std::exchange(flush_waiters_, {}))
     waiter.done(error);
+  tell_applied();
 }
 
 void Log::seal_ready() {
@@ -186,6 +187,7 @@ void Log::seal(const SegmentPointer& segment) {
   }
   segment->highest_sequence = footer.trailer.highest_sequence;
   segment->highest_deadline_ms = footer.trailer.highest_deadline_ms;
+  segment->note_deadlines(footer.trailer, core_.erase_within_ms);
   segment->state = SegmentState::kSealed;
 }
 

@@ -41,7 +41,13 @@ Result<void> MemoryIndex::apply(std::span<const IndexChange> changes) {
 
 Result<void> MemoryIndex::put_fence(const Fence& fence) {
   const std::lock_guard lock(mutex_);
-  now_.fences[fence.first] = fence.second;
+  now_.fences[{fence.space, fence.mac}] = fence;
+  return {};
+}
+
+Result<void> MemoryIndex::drop_fence(const Fence& fence) {
+  const std::lock_guard lock(mutex_);
+  now_.fences.erase({fence.space, fence.mac});
   return {};
 }
 
@@ -74,7 +80,10 @@ Result<std::vector<SegmentCounts>> MemoryIndex::counts() const {
 
 Result<std::vector<Fence>> MemoryIndex::fences() const {
   const std::lock_guard lock(mutex_);
-  return std::vector<Fence>(now_.fences.begin(), now_.fences.end());
+  std::vector<Fence> all;
+  for (const auto& [key, fence] : now_.fences)
+    all.push_back(fence);
+  return all;
 }
 
 IndexFactory memory_index_factory(std::shared_ptr<MemoryIndexImage> image) {

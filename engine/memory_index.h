@@ -13,7 +13,7 @@ namespace kachel {
 /// What survives a crash; outlives the index that writes it.
 struct MemoryIndexImage {
   std::map<RowKey, Row> rows;
-  std::map<Namespace, std::uint64_t> fences;
+  std::map<std::pair<Namespace, Mac>, Fence> fences;
   std::map<std::uint64_t, SegmentCounts> counts;
   std::optional<Marker> marker;
 };
@@ -28,6 +28,7 @@ class MemoryIndex final : public Index {
                                                 std::size_t limit) const override;
   Result<void> apply(std::span<const IndexChange> changes) override;
   Result<void> put_fence(const Fence& fence) override;
+  Result<void> drop_fence(const Fence& fence) override;
   void flush(const Marker& marker, std::span<const SegmentCounts> counts,
              UniqueFunction<void(Result<void>)> done) override;
   Result<std::optional<Marker>> marker() const override;

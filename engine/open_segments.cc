@@ -129,6 +129,12 @@ void OpenSegments::close_aged(std::int64_t now_ms) {
     close(segment);
 }
 
+void OpenSegments::close(std::uint64_t id) {
+  const auto found = std::find_if(open_.begin(), open_.end(),
+                                  [&](const auto& slot) { return slot.second->id == id; });
+  if (found != open_.end()) close(found->second);
+}
+
 void OpenSegments::close_all() {
   while (!open_.empty())
     close(open_.begin()->second);

@@ -35,6 +35,8 @@ class OpenSegments {
 
   /// Closes segments that have been open for their bucket's limit.
   void close_aged(std::int64_t now_ms);
+  /// Closes this one, if it is open.
+  void close(std::uint64_t id);
   /// Closes all.
   void close_all();
   /// Segments closed since the last call: they wait for their footers.

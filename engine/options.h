@@ -31,6 +31,8 @@ struct Options {
   std::chrono::milliseconds sync_interval{1000};
   /// Longest time acknowledged bytes stay in the write buffer in `relaxed`.
   std::chrono::milliseconds relaxed_interval{50};
+  /// Longest time the bytes of what has died (erased, superseded, expired) stay on the device.
+  std::chrono::milliseconds erase_within{std::chrono::hours(24)};
   /// Create the store when the directory has none.
   bool create_if_missing = true;
 };

@@ -6,6 +6,10 @@
 namespace kachel {
 namespace {
 constexpr std::size_t kMinCandidates = 4;
+// How long before its deadline the reclaim of a segment begins: a share of its life.
+constexpr std::int64_t kSlackShare = 10;
+constexpr std::int64_t kMinSlackMs = 1'500;  // looks are half a second apart
+constexpr std::int64_t kMaxSlackMs = 3'600'000;
 
 /// Live share times reads per KiB (one added, so that an unread but live segment is worth more
 /// than a dead one), in steps of an eighth: between equals age decides, not the last record
@@ -25,6 +29,25 @@ std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segment
         segment.highest_deadline_ms <= now_ms) {
       return segment.id;
     }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
+                                        std::int64_t typical_ms) {
+  std::vector<SegmentView> due;
+  std::copy_if(segments.begin(), segments.end(), std::back_inserter(due),
+               [](const SegmentView& segment) {
+                 return segment.due_ms != 0 && (segment.sealed || segment.open);
+               });
+  std::sort(due.begin(), due.end(), [](const SegmentView& a, const SegmentView& b) {
+    return std::pair(a.due_ms, a.id) < std::pair(b.due_ms, b.id);
+  });
+  for (std::size_t i = 0; i < due.size(); ++i) {
+    const std::int64_t queue_ms = 2 * typical_ms * static_cast<std::int64_t>(i + 1);
+    const std::int64_t slack_ms =
+        std::clamp((due[i].due_ms - due[i].created_ms) / kSlackShare, kMinSlackMs, kMaxSlackMs);
+    if (due[i].due_ms - std::max(queue_ms, slack_ms) <= now_ms) return due.front().id;
   }
   return std::nullopt;
 }

@@ -14,11 +14,20 @@ struct SegmentView {
   std::uint64_t live_bytes = 0;
   std::uint64_t reads = 0;               // flash hits since it was opened
   std::int64_t highest_deadline_ms = 0;  // 0: some entry has none
+  bool open = false;
+  std::int64_t created_ms = 0;
+  std::int64_t due_ms = 0;  // when the first of what is dead in it must be gone; 0: nothing has to
 };
 
 /// A sealed segment in which every entry's time has passed.
 std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segments,
                                             std::int64_t now_ms);
+
+/// The open or sealed segment that must go first, once it is time to begin: early enough for all
+/// that are due before it, each taking `typical_ms`, twice over; and otherwise late, so that more
+/// of it has died by then.
+std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
+                                        std::int64_t typical_ms);
 
 /// The segment whose loss costs least for the bytes it frees: among the oldest of the sealed
 /// ones (a quarter, at least 4), the lowest live share, weighted by how often it is read.

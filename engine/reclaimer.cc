@@ -15,6 +15,7 @@ constexpr std::size_t kRecordsPerStep = 256;
 constexpr std::uint64_t kKeptShare = 4;  // a quarter
 constexpr std::size_t kWindowBytes = 512 * 1024;
 constexpr std::uint64_t kMaxKeptValueBytes = kMiB;
+constexpr std::int64_t kLastMomentMs = 1'000;  // looks are half a second apart
 
 format::RecordMeta meta_of_entry(const Entry& entry, Namespace space, std::int64_t expires_at_ms) {
   format::RecordMeta meta;
@@ -49,8 +50,10 @@ struct Reclaimer::Job {
   Reason reason = Reason::kSpace;
   std::vector<format::RecordSummary> summaries;
   std::size_t next = 0;
+  std::int64_t began_ns = 0;
   bool appended = false;
-  bool failed = false;  // not all of it could be looked at: it must stay
+  bool dropped = false;  // a copy of what lives on has found no room
+  bool failed = false;   // not all of it could be looked at: it must stay
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
   std::vector<std::byte> window;  // of the file: records are visited in order of offset
@@ -66,6 +69,7 @@ void Reclaimer::schedule_tick() {
     if (stopping_) return;
     schedule_tick();
     resting_ = false;
+    remove_leftovers();
     look();
   });
 }
@@ -77,7 +81,7 @@ void Reclaimer::hurry() {
 void Reclaimer::stop(io::Task done) {
   stopping_ = true;
   core_.env.log_loop.cancel(tick_timer_);
-  if (!job_) {
+  if (!job_ && !removing_) {
     done();
     return;
   }
@@ -89,11 +93,18 @@ void Reclaimer::look() {
   std::vector<SegmentView> views;
   for (const SegmentPointer& segment : core_.segments.all()) {
     views.push_back({segment->id, segment->state == SegmentState::kSealed, segment->bytes,
-                     segment->live_bytes, segment->reads, segment->highest_deadline_ms});
+                     segment->live_bytes, segment->reads, segment->highest_deadline_ms,
+                     segment->state == SegmentState::kOpen, segment->created_ms, segment->due_ms});
   }
-  if (const auto expired = choose_expired(views, core_.clock.now_ms())) {
-    begin(*expired, Reason::kExpired);
-  } else if (log_.allocator().shortage_bytes() > 0 && !log_.index_is_full()) {
+  const std::int64_t now_ms = core_.clock.now_ms();
+  if (const auto expired = choose_expired(views, now_ms)) return begin(*expired, Reason::kExpired);
+  if (log_.index_is_full()) return;
+  if (const auto due = choose_due(views, now_ms, typical_ms_)) {
+    const SegmentPointer segment = core_.segments.find(*due);
+    if (segment->state == SegmentState::kSealed) return begin(*due, Reason::kDue);
+    log_.close_segment(*due);
+  }
+  if (log_.allocator().shortage_bytes() > 0) {
     if (const auto victim = choose_victim(views)) begin(*victim, Reason::kSpace);
   }
 }
@@ -102,6 +113,7 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
   auto job = std::make_shared<Job>();
   job->segment = core_.segments.find(segment_id);
   job->reason = reason;
+  job->began_ns = core_.env.clock.monotonic_ns();
   if (!job->segment) return;
   job->segment->state = SegmentState::kReclaiming;
   job_ = job;
@@ -138,8 +150,12 @@ void Reclaimer::give_up(Job& job) {
 void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
   if (!job->appended) return drop_when_marked(job);
   log_.checkpoint([this, job](Result<void> done) {
-    if (done) return drop_when_marked(job);
-    give_up(*job);  // nothing may go while nothing is durable
+    // Nothing may go while nothing is durable; and what is to live on does not go for want of
+    // room before the deadline asks for it.
+    const bool waits = job->dropped && job->reason == Reason::kDue &&
+                       core_.clock.now_ms() + kLastMomentMs < job->segment->due_ms;
+    if (done && !waits) return drop_when_marked(job);
+    give_up(*job);
   });
 }
 
@@ -166,6 +182,8 @@ void Reclaimer::visit(Job& job, const format::RecordSummary& summary) {
       return visit_expiry(job, summary);
     case format::RecordType::kFence:
       return visit_fence(job, summary);
+    case format::RecordType::kScopeFence:
+      return visit_scope_fence(job, summary);
     case format::RecordType::kVoid:  // its sequences are below what any later start replays
     case format::RecordType::kMark:
       return;
@@ -173,37 +191,62 @@ void Reclaimer::visit(Job& job, const format::RecordSummary& summary) {
 }
 
 void Reclaimer::visit_put(Job& job, const format::RecordSummary& summary) {
-  Shard& shard = core_.shard(summary.mac);
-  {
-    const std::lock_guard lock(shard.mutex);
-    const HotItem* item = shard.hot.peek(summary.mac);
-    if (item != nullptr && item->entry->version == summary.version) {
-      if (keep_hot(job, summary, shard, *item)) return;
-      shard.hot.erase(summary.mac);
-    }
-    Row row;
-    if (job.reason == Reason::kExpired && job.segment->has_later_expiries &&
-        is_current(job, shard, summary, row)) {
-      const bool alive = row.expires_at_ms == 0 || row.expires_at_ms > core_.clock.now_ms();
-      if (alive && keep_put_off(job, summary, row)) return;
-    }
-  }
+  if (keep(job, summary)) return;
   // An older copy may lie in a segment that stays: without this it would come back to life
   // when the index is rebuilt. It kills what is older than the put, and nothing else.
-  if (core_.segments.may_hold_older(summary.covers, summary.version, job.segment->id)) {
-    append_again(job, summary);
+  const std::uint64_t kills = is_last_copy(job, summary) ? summary.sequence : summary.version;
+  if (core_.segments.may_hold_older(summary.covers, kills, job.segment->id)) {
+    append_again(job, summary, kills);
   }
+}
+
+/// Of a copy that a reclaim has made: whether the entry goes with it. What it was copied from may
+/// lie there still, for a crash or an error, with an expiry that has been shortened since.
+bool Reclaimer::is_last_copy(Job& job, const format::RecordSummary& summary) {
+  if (summary.sequence == summary.version) return true;
+  Shard& shard = core_.shard(summary.mac);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.pending.contains(summary.mac)) return false;
+  const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
+  job.failed |= lookup.status == LookupStatus::kFailed;
+  return lookup.status == LookupStatus::kAbsent ||
+         (lookup.status == LookupStatus::kFound && lookup.row.version == summary.version &&
+          lookup.row.segment_id == job.segment->id);
+}
+
+/// Writes it anew where it is to outlive the segment.
+bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
+  Shard& shard = core_.shard(summary.mac);
+  const std::lock_guard lock(shard.mutex);
+  const std::lock_guard gate(core_.fences.gate());
+  const HotItem* item = shard.hot.peek(summary.mac);
+  const bool is_hot = item != nullptr && item->entry->version == summary.version;
+  if (job.reason == Reason::kSpace) {
+    if (is_hot && keep_hot(job, summary, shard, *item)) return true;
+    if (is_hot) shard.hot.erase(summary.mac);
+    return false;
+  }
+  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries;
+  Row row;
+  if (!lives_on || !is_current(job, shard, summary, row)) return false;
+  // Another copy is the one that counts: a reclaim that was given up has left this one behind.
+  if (row.segment_id != job.segment->id || row.offset != summary.offset) return false;
+  const bool alive = row.expires_at_ms == 0 || row.expires_at_ms > core_.clock.now_ms();
+  // What has to be gone by then itself is not carried on until then.
+  const bool goes_too = row.erase_by_ms != 0 && row.erase_by_ms <= job.segment->due_ms;
+  if (alive && !goes_too && keep_cold(job, summary, row)) return true;
+  if (is_hot) shard.hot.erase(summary.mac);
+  return false;
 }
 
 bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard,
                          const HotItem& item) {
   const std::int64_t now_ms = core_.clock.now_ms();
   if (item.expires_at_ms != 0 && item.expires_at_ms <= now_ms) return false;
-  const bool put_off = job.reason == Reason::kExpired;
-  if (!put_off && shard.hot.frequency(summary.mac).value_or(0) == 0) return false;
-  if (!put_off && job.kept_bytes >= job.segment->bytes / kKeptShare) return false;
-  const std::string_view value = item.entry->value();
-  if (!put_off && value.size() > kMaxKeptValueBytes) return false;
+  if (core_.fences.is_fenced(item.space, item.entry->version, item.entry->tags)) return false;
+  if (shard.hot.frequency(summary.mac).value_or(0) == 0) return false;
+  if (job.kept_bytes >= job.segment->bytes / kKeptShare) return false;
+  if (item.entry->value().size() > kMaxKeptValueBytes) return false;
   // The key's text is not kept in memory: it is in the record.
   auto record = read_record(job, summary);
   if (!record || record->meta.version != summary.version) return false;
@@ -217,14 +260,12 @@ bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& 
   again.summary.expires_at_ms = item.expires_at_ms;
   again.survivor = true;
   again.bucket = bucket_until(item.expires_at_ms, meta.erase_by_ms, now_ms);
-  job.kept_bytes += again.record.size();
-  append(job, std::move(again));
-  bump(core_.counters.reinserted_entries);
+  append_copy(job, std::move(again));
   return true;
 }
 
-/// Its expiry was put off beyond its segment's: it moves on with the expiry in force.
-bool Reclaimer::keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row) {
+/// It moves on, with the expiry in force.
+bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const Row& row) {
   auto record = read_record(job, summary);
   if (!record) {
     bump(core_.counters.damaged_reads);
@@ -241,8 +282,7 @@ bool Reclaimer::keep_put_off(Job& job, const format::RecordSummary& summary, con
   again.summary.expires_at_ms = row.expires_at_ms;
   again.survivor = true;
   again.bucket = bucket_until(row.expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
-  append(job, std::move(again));
-  bump(core_.counters.reinserted_entries);
+  append_copy(job, std::move(again));
   return true;
 }
 
@@ -267,20 +307,25 @@ Result<format::DecodedRecord> Reclaimer::read_record(Job& job,
   return format::decode_record(bytes, {core_.store_id, job.segment->id, summary.offset});
 }
 
-/// Under the shard's lock: whether the index's row is this record, and no change is on its
-/// way. The log thread may wait for the disk here, and seldom does.
+/// Under the shard's lock: whether the entry is this record's; the index's row, with the expiry
+/// that is on its way. The log thread may wait for the disk here, and seldom does.
 bool Reclaimer::is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row) {
-  if (shard.pending.contains(summary.mac)) return false;
+  const auto pending = shard.pending.find(summary.mac);
+  const bool is_pending = pending != shard.pending.end();
+  if (is_pending && (pending->second.erased || pending->second.version != summary.version)) {
+    return false;
+  }
   const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
   job.failed |= lookup.status == LookupStatus::kFailed;
   if (lookup.status != LookupStatus::kFound || lookup.row.version != summary.version) return false;
   row = lookup.row;
-  return !core_.fences.is_fenced(summary.space, row.version);
+  if (is_pending) row.expires_at_ms = pending->second.expires_at_ms;
+  return !core_.fences.is_fenced(summary.space, row.version, row.tags);
 }
 
 void Reclaimer::visit_erase(Job& job, const format::RecordSummary& summary) {
   if (core_.segments.may_hold_older(summary.covers, summary.version, job.segment->id)) {
-    append_again(job, summary);
+    append_again(job, summary, summary.version);
   }
 }
 
@@ -288,6 +333,7 @@ void Reclaimer::visit_expiry(Job& job, const format::RecordSummary& summary) {
   Shard& shard = core_.shard(summary.mac);
   const std::lock_guard lock(shard.mutex);
   Row row;
+  if (shard.pending.contains(summary.mac)) return;  // a change that comes after this one
   if (!is_current(job, shard, summary, row)) return;
   if (row.expiry_sequence != summary.sequence || row.segment_id == job.segment->id) return;
   format::RecordMeta meta;
@@ -317,18 +363,38 @@ void Reclaimer::visit_fence(Job& job, const format::RecordSummary& summary) {
   append(job, std::move(again));
 }
 
-/// A tombstone with the version of the record given, for what that one superseded or killed.
-void Reclaimer::append_again(Job& job, const format::RecordSummary& summary) {
+/// While the eraser has not let go of it.
+void Reclaimer::visit_scope_fence(Job& job, const format::RecordSummary& summary) {
+  const auto fence = core_.fences.scope_fence(summary.mac);
+  if (!fence || fence->version != summary.version) return;
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kScopeFence;
+  meta.space = summary.space;
+  meta.mac = summary.mac;
+  meta.version = summary.version;
+  meta.created_ms = fence->created_ms;
+  Append again;
+  again.record = format::encode_record(meta, {});
+  again.summary = summary;
+  again.summary.created_ms = fence->created_ms;
+  append(job, std::move(again));
+}
+
+/// A tombstone for what the record given superseded or killed: whatever is below `version`.
+void Reclaimer::append_again(Job& job, const format::RecordSummary& summary,
+                             std::uint64_t version) {
   format::RecordMeta meta;
   meta.type = format::RecordType::kErase;
   meta.space = summary.space;
   meta.mac = summary.mac;
-  meta.version = summary.version;
+  meta.version = version;
   meta.created_ms = core_.clock.now_ms();
   meta.covers = summary.covers;
   Append again;
   again.record = format::encode_record(meta, {});
   again.summary = summary;
+  again.summary.version = version;
+  again.summary.tags.clear();
   again.summary.type = format::RecordType::kErase;
   again.summary.flags = 0;
   append(job, std::move(again));
@@ -340,6 +406,18 @@ void Reclaimer::append(Job& job, Append append) {
   core_.queue.append(std::move(append));
 }
 
+/// A copy of an entry that lives on. It may find no room.
+void Reclaimer::append_copy(Job& job, Append append) {
+  append.ack = AckLevel::kWritten;
+  append.loop = &core_.env.log_loop;
+  append.handler = [job = job_](Result<Appended> done) {
+    job->dropped |= done && *done == Appended::kDropped;
+  };
+  job.kept_bytes += append.record.size();
+  this->append(job, std::move(append));
+  bump(core_.counters.reinserted_entries);
+}
+
 void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   Segment& segment = *job->segment;
   std::uint64_t entries = 0;
@@ -349,22 +427,47 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   }
   segment.live_entries.clear();
   core_.segments.remove(segment.id);
+  typical_ms_ =
+      (typical_ms_ * 3 + (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000) / 4;
   if (job->reason == Reason::kExpired) {
     bump(core_.counters.expired_segments);
+  } else if (job->reason == Reason::kDue) {
+    bump(core_.counters.due_segments);
+    if (segment.due_ms < core_.clock.now_ms()) bump(core_.counters.overdue_segments);
   } else {
     bump(core_.counters.evicted_segments);
     bump(core_.counters.evicted_entries, entries);
   }
-  core_.env.pool.run([this, id = segment.id] {
-    auto removed = core_.env.storage.remove(segment_path(id));
-    if (removed) removed = core_.env.storage.sync_directory("segments");
-    core_.env.log_loop.post([this, id, ok = removed.has_value()] {
-      // Until its removal is durable it may come back, and still counts as a copy.
-      if (ok) core_.segments.forget(id);
-      if (!ok) bump(core_.counters.io_errors);
-      finish(Next::kNow);
-    });
+  leftovers_.push_back(segment.id);
+  remove_leftovers();
+}
+
+/// The files of what is dropped; again at each tick those that could not be removed.
+void Reclaimer::remove_leftovers() {
+  if (removing_ || leftovers_.empty()) return;
+  removing_ = true;
+  core_.env.pool.run([this, ids = leftovers_] {
+    bool ok = true;
+    for (const std::uint64_t id : ids) {
+      const auto removed = core_.env.storage.remove(segment_path(id));
+      ok &= removed || removed.error().code == ErrorCode::kNotFound;
+    }
+    ok = ok && core_.env.storage.sync_directory("segments");
+    core_.env.log_loop.post([this, ids, ok] { on_removed(ids, ok); });
   });
+}
+
+void Reclaimer::on_removed(const std::vector<std::uint64_t>& ids, bool ok) {
+  removing_ = false;
+  if (!ok) bump(core_.counters.io_errors);
+  // Until its removal is durable it may come back, and still counts as a copy.
+  for (const std::uint64_t id : ok ? ids : std::vector<std::uint64_t>())
+    core_.segments.forget(id);
+  if (ok)
+    leftovers_.erase(leftovers_.begin(),
+                     leftovers_.begin() + static_cast<std::ptrdiff_t>(ids.size()));
+  if (job_) return finish(Next::kNow);
+  if (stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void Reclaimer::finish(Next next) {

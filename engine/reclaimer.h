@@ -1,5 +1,6 @@
-// Frees flash: whole segments, expired ones first, then the least valuable while space is
-// short. Entries of a victim that are hot are written anew; what else must outlive it
+// Frees flash: whole segments. Expired ones go first, then those in which something dead has to
+// be gone by a deadline, the earliest first; then the least valuable while space is short. Of the
+// second all that lives is written anew, of the others what is hot; what else must outlive them
 // (tombstones that still cover something, fences, expiries put off) is appended again before
 // it goes.
 //
@@ -28,7 +29,7 @@ class Reclaimer {
   void stop(io::Task done);
 
  private:
-  enum class Reason : std::uint8_t { kExpired, kSpace };
+  enum class Reason : std::uint8_t { kExpired, kDue, kSpace };
   /// When to look for the next victim: after a failure not at once, or it would be the same.
   enum class Next : std::uint8_t { kNow, kTick };
   struct Job;
@@ -42,15 +43,21 @@ class Reclaimer {
   void visit_erase(Job& job, const format::RecordSummary& summary);
   void visit_expiry(Job& job, const format::RecordSummary& summary);
   void visit_fence(Job& job, const format::RecordSummary& summary);
+  void visit_scope_fence(Job& job, const format::RecordSummary& summary);
+  bool keep(Job& job, const format::RecordSummary& summary);
   bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
-  bool keep_put_off(Job& job, const format::RecordSummary& summary, const Row& row);
+  bool keep_cold(Job& job, const format::RecordSummary& summary, const Row& row);
   bool is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row);
   Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary);
-  void append_again(Job& job, const format::RecordSummary& summary);
+  void append_again(Job& job, const format::RecordSummary& summary, std::uint64_t version);
+  bool is_last_copy(Job& job, const format::RecordSummary& summary);
   void append(Job& job, Append append);
+  void append_copy(Job& job, Append append);
   void drop_when_durable(const std::shared_ptr<Job>& job);
   void drop_when_marked(const std::shared_ptr<Job>& job);
   void drop(const std::shared_ptr<Job>& job);
+  void remove_leftovers();
+  void on_removed(const std::vector<std::uint64_t>& ids, bool ok);
   void give_up(Job& job);
   void finish(Next next);
 
@@ -58,7 +65,10 @@ class Reclaimer {
   Log& log_;
   std::shared_ptr<Job> job_;
   io::Loop::TimerId tick_timer_ = 0;
-  bool resting_ = false;  // until the next tick, after a failure
+  std::vector<std::uint64_t> leftovers_;  // dropped segments whose files may be there
+  bool removing_ = false;
+  std::int64_t typical_ms_ = 100;  // that one takes
+  bool resting_ = false;           // until the next tick, after a failure
   bool stopping_ = false;
   io::Task stopped_;
 };

@@ -130,6 +130,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
     loaded.highest_sequence = trailer->highest_sequence;
     segment.highest_sequence = trailer->highest_sequence;
     segment.highest_deadline_ms = trailer->highest_deadline_ms;
+    segment.note_deadlines(*trailer, core_.erase_within_ms);
     segment.state = SegmentState::kSealed;
   } else {
     segment.state = SegmentState::kSealing;
@@ -309,10 +310,10 @@ Result<void> Recovery::restore_books(const Marker& marker) {
   auto fences = core_.index->fences();
   if (!fences) return fences.error();
   for (const Fence& fence : *fences) {
-    if (fence.second >= identity_.sequence_limit()) return Error{ErrorCode::kCorrupt, "a fence"};
+    if (fence.version >= identity_.sequence_limit()) return Error{ErrorCode::kCorrupt, "a fence"};
   }
   for (const Fence& fence : *fences)
-    core_.fences.raise(fence.first, fence.second);
+    core_.fences.raise(fence);
   applied_through_ = marker.applied_through;
   for (const SegmentCounts& count : *counts) {
     const SegmentPointer segment = core_.segments.find(count.segment_id);
@@ -320,6 +321,7 @@ Result<void> Recovery::restore_books(const Marker& marker) {
     note_lost_footer(marker, *segment, count);
     segment->live_bytes = count.live_bytes;
     segment->has_later_expiries = count.has_later_expiries;
+    if (count.due_ms != 0) segment->note_due(count.due_ms);
     for (const auto& [space, live] : count.entries) {
       segment->live_entries[space] = live;
       core_.live_counts.add(space, static_cast<std::int64_t>(live));
@@ -502,8 +504,14 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
     if (sealed) table = read_summaries(core_.store_id, core_.mac_key, *source.loaded->segment);
     if (!table) return table.error();
     for (const format::RecordSummary& record : sealed ? *table : source.loaded->scanned) {
-      if (record.type != format::RecordType::kFence || record.sequence >= cut) continue;
-      core_.fences.raise(record.space, record.version);
+      if (record.sequence >= cut) continue;
+      if (record.type == format::RecordType::kScopeFence) {
+        const std::int64_t segment_ms = source.loaded->segment->created_ms;
+        core_.fences.raise({record.space, record.mac, record.version,
+                            record.created_ms != 0 ? record.created_ms : segment_ms});
+      }
+      if (record.type != format::RecordType::kFence) continue;
+      core_.fences.raise({.space = record.space, .version = record.version});
       // The index is older than the fence, and its books are. When the fence's first record is
       // gone, this one is taken for one that is in the books.
       if (record.version > applied_through_) take_out_of_books(core_, record.space);
@@ -677,6 +685,7 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
     segment.data_end = data_end;
     segment.highest_sequence = footer.trailer.highest_sequence;
     segment.highest_deadline_ms = footer.trailer.highest_deadline_ms;
+    segment.note_deadlines(footer.trailer, core_.erase_within_ms);
     segment.state = SegmentState::kSealed;
   }
   return core_.env.storage.sync_directory("segments");

@@ -189,7 +189,13 @@ class RocksDbIndex final : public Index {
 
   Result<void> put_fence(const Fence& fence) override {
     rocksdb::WriteBatch batch;
-    batch.Put(encode_fence_key(fence.first), encode_fence(fence.second));
+    batch.Put(encode_fence_key(fence), encode_fence(fence));
+    return write(batch);
+  }
+
+  Result<void> drop_fence(const Fence& fence) override {
+    rocksdb::WriteBatch batch;
+    batch.Delete(encode_fence_key(fence));
     return write(batch);
   }
 
@@ -254,11 +260,10 @@ class RocksDbIndex final : public Index {
     std::vector<Fence> all;
     const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
     for (it->Seek(encode_fence_key({})); it->Valid(); it->Next()) {
-      const auto space = decode_fence_key(view(it->key()));
-      if (!space) break;
-      const auto version = decode_fence(view(it->value()));
-      if (!version) return Error{ErrorCode::kCorrupt, "index: a fence is damaged"};
-      all.emplace_back(*space, *version);
+      if (!is_fence_key(view(it->key()))) break;
+      const auto fence = decode_fence(view(it->key()), view(it->value()));
+      if (!fence) return Error{ErrorCode::kCorrupt, "index: a fence is damaged"};
+      all.push_back(*fence);
     }
     if (!it->status().ok()) return to_error(it->status(), "read fences");
     return all;

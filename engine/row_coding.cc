@@ -8,7 +8,7 @@
 namespace kachel {
 namespace {
 
-constexpr std::uint64_t kMarkerVersion = 1;
+constexpr std::uint64_t kMarkerVersion = 2;  // an index with another is built anew
 constexpr std::size_t kRowKeyBytes = 1 + 4 + 1 + 16;
 constexpr std::size_t kFenceKeyBytes = 1 + 4 + 1;
 constexpr std::size_t kCountsKeyBytes = 2 + 8;
@@ -85,6 +85,9 @@ std::string encode_row(const Row& row) {
   put_varint(out, row.raw_bytes);
   put_varint(out, row.covers);
   put_varint(out, row.expiry_sequence);
+  put_varint(out, static_cast<std::uint64_t>(row.erase_by_ms));
+  for (const ScopeTag tag : row.tags)
+    out.append(reinterpret_cast<const char*>(&tag), sizeof tag);
   return out;
 }
 
@@ -100,34 +103,47 @@ std::optional<Row> decode_row(std::string_view bytes) {
   row.raw_bytes = reader.varint();
   row.covers = reader.varint();
   row.expiry_sequence = reader.varint();
+  row.erase_by_ms = reader.time_ms();
+  while (reader.ok() && reader.remaining() > 0 && row.tags.size() < kMaxScopeTags)
+    row.tags.push_back(reader.u64());
   if (!reader.finished()) return std::nullopt;
   return row;
 }
 
-std::string encode_fence_key(Namespace space) {
+std::string encode_fence_key(const Fence& fence) {
   std::string out(1, kFencePrefix);
-  put_big_endian(out, space.tenant, 4);
-  out.push_back(static_cast<char>(space.database));
+  put_big_endian(out, fence.space.tenant, 4);
+  out.push_back(static_cast<char>(fence.space.database));
+  if (is_scope(fence.space)) {
+    out.append(reinterpret_cast<const char*>(fence.mac.bytes.data()), fence.mac.bytes.size());
+  }
   return out;
 }
 
-std::optional<Namespace> decode_fence_key(std::string_view bytes) {
-  if (bytes.size() != kFenceKeyBytes || bytes[0] != kFencePrefix) return std::nullopt;
-  return Namespace{static_cast<std::uint32_t>(get_big_endian(bytes.substr(1, 4))),
-                   static_cast<std::uint8_t>(bytes[5])};
-}
-
-std::string encode_fence(std::uint64_t version) {
+std::string encode_fence(const Fence& fence) {
   std::string out;
-  put_varint(out, version);
+  put_varint(out, fence.version);
+  if (is_scope(fence.space)) put_varint(out, static_cast<std::uint64_t>(fence.created_ms));
   return out;
 }
 
-std::optional<std::uint64_t> decode_fence(std::string_view bytes) {
-  Reader reader = reader_of(bytes);
-  const std::uint64_t version = reader.varint();
+bool is_fence_key(std::string_view key) {
+  return !key.empty() && key[0] == kFencePrefix;
+}
+
+std::optional<Fence> decode_fence(std::string_view key, std::string_view value) {
+  if (key.size() < kFenceKeyBytes || !is_fence_key(key)) return std::nullopt;
+  Fence fence;
+  fence.space = {static_cast<std::uint32_t>(get_big_endian(key.substr(1, 4))),
+                 static_cast<std::uint8_t>(key[5])};
+  key.remove_prefix(kFenceKeyBytes);
+  if (key.size() != (is_scope(fence.space) ? sizeof fence.mac.bytes : 0)) return std::nullopt;
+  std::memcpy(fence.mac.bytes.data(), key.data(), key.size());
+  Reader reader = reader_of(value);
+  fence.version = reader.varint();
+  if (is_scope(fence.space)) fence.created_ms = reader.time_ms();
   if (!reader.finished()) return std::nullopt;
-  return version;
+  return fence;
 }
 
 std::string marker_key() {
@@ -187,6 +203,7 @@ std::string encode_counts(const SegmentCounts& counts) {
     put_varint(out, space.database);
     put_varint(out, count);
   }
+  put_varint(out, static_cast<std::uint64_t>(counts.due_ms));
   return out;
 }
 
@@ -201,6 +218,7 @@ std::optional<SegmentCounts> decode_counts(std::uint64_t segment_id, std::string
     const Namespace space = get_namespace(reader);
     counts.entries.emplace_back(space, reader.varint());
   }
+  counts.due_ms = reader.time_ms();
   if (!reader.finished()) return std::nullopt;
   return counts;
 }

@@ -18,10 +18,10 @@ std::optional<RowKey> decode_row_key(std::string_view bytes);
 std::string encode_row(const Row& row);
 std::optional<Row> decode_row(std::string_view bytes);
 
-std::string encode_fence_key(Namespace space);
-std::optional<Namespace> decode_fence_key(std::string_view bytes);
-std::string encode_fence(std::uint64_t version);
-std::optional<std::uint64_t> decode_fence(std::string_view bytes);
+std::string encode_fence_key(const Fence& fence);
+std::string encode_fence(const Fence& fence);
+bool is_fence_key(std::string_view key);
+std::optional<Fence> decode_fence(std::string_view key, std::string_view value);
 
 std::string marker_key();
 std::string encode_marker(const Marker& marker);

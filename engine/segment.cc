@@ -15,6 +15,7 @@ SegmentCounts counts_of(const Segment& segment) {
   counts.segment_id = segment.id;
   counts.live_bytes = segment.live_bytes;
   counts.has_later_expiries = segment.has_later_expiries;
+  counts.due_ms = segment.due_ms;
   counts.entries.assign(segment.live_entries.begin(), segment.live_entries.end());
   return counts;
 }
@@ -53,6 +54,11 @@ bool SegmentTable::contains(std::uint64_t id) const {
   return segments_.contains(id);
 }
 
+bool SegmentTable::may_exist(std::uint64_t id) const {
+  const std::shared_lock lock(mutex_);
+  return segments_.contains(id) || removed_.contains(id);
+}
+
 std::vector<SegmentPointer> SegmentTable::all() const {
   const std::shared_lock lock(mutex_);
   std::vector<SegmentPointer> all;
@@ -60,6 +66,11 @@ std::vector<SegmentPointer> SegmentTable::all() const {
   for (const auto& [id, segment] : segments_)
     all.push_back(segment);
   return all;
+}
+
+std::map<std::uint64_t, std::uint64_t> SegmentTable::removed() const {
+  const std::shared_lock lock(mutex_);
+  return removed_;
 }
 
 std::size_t SegmentTable::size() const {

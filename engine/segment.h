@@ -5,6 +5,7 @@
 // readable until the last pin is gone.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <map>
@@ -57,6 +58,17 @@ class Segment {
   std::atomic<std::uint64_t> bytes{format::kSegmentHeaderBytes};  // of the file
   std::atomic<std::uint64_t> live_bytes{0};
   std::atomic<std::uint64_t> reads{0};  // flash hits in here
+  /// When the first of what is dead in here must be gone, ms; 0: nothing has to.
+  std::atomic<std::int64_t> due_ms{0};
+  /// What `trailer` says of deaths to come. Log thread only, as the next.
+  void note_deadlines(const format::Trailer& trailer, std::int64_t erase_within_ms) {
+    if (trailer.lowest_deadline_ms != 0) note_due(trailer.lowest_deadline_ms + erase_within_ms);
+    if (trailer.lowest_erase_by_ms != 0) note_due(trailer.lowest_erase_by_ms);
+  }
+  void note_due(std::int64_t ms) {
+    const std::int64_t due = due_ms;
+    if (due == 0 || ms < due) due_ms = std::max<std::int64_t>(ms, 1);
+  }
 
   // Log thread only.
   format::FooterBuilder footer;  // until sealed
@@ -87,7 +99,11 @@ class SegmentTable {
   void add(SegmentPointer segment);
   SegmentPointer find(std::uint64_t id) const;
   bool contains(std::uint64_t id) const;
+  /// Whether its file is there, or may come back.
+  bool may_exist(std::uint64_t id) const;
   std::vector<SegmentPointer> all() const;  // by id
+  /// Those removed and not forgotten, with their first sequences.
+  std::map<std::uint64_t, std::uint64_t> removed() const;
   std::size_t size() const;
   std::uint64_t total_bytes() const;
   std::uint64_t lowest_id() const;  // 0 when empty

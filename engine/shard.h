@@ -34,6 +34,12 @@ struct Pending {
   bool erased = false;
   Entry::Pointer entry;    // nullptr: erased, or only the expiry of a cold entry changed
   std::optional<Row> row;  // where the value lies, when `entry` is not here
+
+  const ScopeTags& tags() const {
+    static const ScopeTags kNone;
+    if (entry) return entry->tags;
+    return row ? row->tags : kNone;
+  }
 };
 
 struct Shard {

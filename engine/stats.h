@@ -48,6 +48,14 @@ struct Stats {
   std::uint64_t reinserted_entries = 0;
   std::uint64_t evicted_segments = 0;
   std::uint64_t expired_segments = 0;
+  std::uint64_t due_segments = 0;      // reclaimed for what was dead in them
+  std::uint64_t overdue_segments = 0;  // of those and the expired ones: after the deadline
+
+  // Erasure debt: what is dead and still on the device.
+  std::uint64_t erasure_debt_segments = 0;
+  std::uint64_t erasure_debt_bytes = 0;       // dead in those segments
+  std::int64_t erasure_next_deadline_ms = 0;  // on the store's clock; 0: nothing is due
+  std::uint64_t erasures_pending = 0;         // erases of scopes
 
   std::uint64_t entries = 0;  // live, expired ones not yet reclaimed included
   std::uint64_t hot_entries = 0;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/core.h"
+#include "engine/eraser.h"
 #include "engine/identity.h"
 #include "engine/index_mark.h"
 #include "engine/lifetime_bucket.h"
@@ -23,8 +24,9 @@ class DeadRows final : public RowFilter {
  public:
   explicit DeadRows(const Core& core) : core_(core) {}
   bool is_dead(const RowKey& key, const Row& row) const override {
+    // What a scope's fence covers is still in the books, until the eraser has taken it out.
     return !core_.segments.contains(row.segment_id) ||
-           core_.fences.is_fenced(key.space, row.version);
+           core_.fences.is_namespace_fenced(key.space, row.version);
   }
 
  private:
@@ -80,11 +82,13 @@ class StoreImpl final : public Store {
     core_.queue.set_next(recovered->last_sequence + 1);
     log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
     reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
+    eraser_ = std::make_unique<Eraser>(core_, *log_, applier_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
         core_.queue.append(std::move(append));
       reclaimer_->start();
+      eraser_->start();
       done({});
     });
     core_.index->start_housekeeping();
@@ -96,12 +100,23 @@ class StoreImpl final : public Store {
   std::unique_ptr<Worker> attach(io::Loop& loop) override {
     const std::lock_guard lock(queues_mutex_);
     queues_.push_back(&loop.io());
-    return std::make_unique<StoreWorker>(core_, *log_, loop);
+    return std::make_unique<StoreWorker>(core_, *log_, *eraser_, loop);
   }
 
   std::uint64_t count(Namespace space) const override { return core_.live_counts.of(space); }
   std::int64_t now_ms() const override { return core_.clock.now_ms(); }
   Stats stats() const override;
+  std::optional<Erasure> erasure(std::uint64_t fence) const override {
+    return eraser_->find(fence);
+  }
+  std::vector<Erasure> pending_erasures() const override { return eraser_->pending(); }
+  Result<void> set_erase_within(std::chrono::milliseconds within) override {
+    Options wanted = core_.options;
+    wanted.erase_within = within;
+    if (auto valid = check_options(wanted); !valid) return valid;
+    core_.erase_within_ms = within.count();
+    return {};
+  }
 
   Result<void> set_memory(std::uint64_t bytes) override {
     Options wanted = core_.options;
@@ -117,7 +132,9 @@ class StoreImpl final : public Store {
   }
 
   void close_async(DoneHandler done) override {
-    reclaimer_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+    reclaimer_->stop([this, done = std::move(done)]() mutable {
+      eraser_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+    });
   }
 
  private:
@@ -154,6 +171,7 @@ class StoreImpl final : public Store {
   Applier applier_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Reclaimer> reclaimer_;
+  std::unique_ptr<Eraser> eraser_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -176,6 +194,19 @@ void add_buckets(const SegmentTable& segments, Stats& stats) {
     stats.buckets.push_back(bucket);
 }
 
+void add_debt(const SegmentTable& segments, Stats& stats) {
+  for (const SegmentPointer& segment : segments.all()) {
+    const std::int64_t due_ms = segment->due_ms;
+    if (due_ms == 0) continue;
+    ++stats.erasure_debt_segments;
+    const std::uint64_t bytes = segment->bytes;
+    stats.erasure_debt_bytes += bytes - std::min<std::uint64_t>(bytes, segment->live_bytes);
+    if (stats.erasure_next_deadline_ms == 0 || due_ms < stats.erasure_next_deadline_ms) {
+      stats.erasure_next_deadline_ms = due_ms;
+    }
+  }
+}
+
 void add_counters(const Counters& counters, Stats& stats) {
   stats.hot_hits = counters.hot_hits;
   stats.write_buffer_hits = counters.write_buffer_hits;
@@ -193,6 +224,8 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.reinserted_entries = counters.reinserted_entries;
   stats.evicted_segments = counters.evicted_segments;
   stats.expired_segments = counters.expired_segments;
+  stats.due_segments = counters.due_segments;
+  stats.overdue_segments = counters.overdue_segments;
   stats.raw_bytes = counters.raw_bytes;
   stats.stored_bytes = counters.stored_bytes;
   stats.device_writes = counters.device_writes;
@@ -208,6 +241,8 @@ Stats StoreImpl::stats() const {
   Stats stats;
   add_counters(core_.counters, stats);
   add_buckets(core_.segments, stats);
+  add_debt(core_.segments, stats);
+  stats.erasures_pending = eraser_->pending().size();
   for (const Shard& shard : core_.shards) {
     const std::lock_guard lock(shard.mutex);
     stats.hot_entries += shard.hot.size();

@@ -9,6 +9,7 @@
 // had come first; false means that they must wait for the handler.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "engine/entry.h"
+#include "engine/erasure.h"
 #include "engine/index.h"
 #include "engine/options.h"
 #include "engine/stats.h"
@@ -110,6 +112,10 @@ struct ScanPage {
 using ScanHandler = UniqueFunction<void(Result<ScanPage>)>;
 using DoneHandler = UniqueFunction<void(Result<void>)>;
 
+/// The sequence of the fence: its name in Store::erasure().
+using ScopeHandler = UniqueFunction<void(Result<std::uint64_t>)>;
+using ScopeCountHandler = UniqueFunction<void(Result<ScopeCount>)>;
+
 /// One loop's door to the store.
 class Worker {
  public:
@@ -135,6 +141,15 @@ class Worker {
   /// Erases all of the namespace; durable before the handler runs.
   virtual bool erase_all(Namespace space, DoneHandler handler) = 0;
 
+  /// Erases what is about the subject, or comes from the model, in all of the tenant's databases:
+  /// none of it is served from here on. Durable before the handler runs; the bytes follow
+  /// (Store::erasure()).
+  virtual bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                           ScopeHandler handler) = 0;
+  /// What erase_scope() would find now. Reads the tables of all segments.
+  virtual void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                           ScopeCountHandler handler) = 0;
+
   /// True while writes should not be taken from clients (the write buffers are past their
   /// soft bound); `resume` runs once they have drained.
   virtual bool throttled() const = 0;
@@ -156,6 +171,13 @@ class Store {
 
   virtual std::uint64_t count(Namespace space) const = 0;
   virtual Stats stats() const = 0;
+  /// How far the erase of a scope has come; nothing when it is not known (any more). After a
+  /// restart, and when the scope has been erased again since, only the latest is known.
+  virtual std::optional<Erasure> erasure(std::uint64_t fence) const = 0;
+  /// Those of which bytes are left.
+  virtual std::vector<Erasure> pending_erasures() const = 0;
+  /// How long the bytes of what dies from now on may stay.
+  virtual Result<void> set_erase_within(std::chrono::milliseconds within) = 0;
   /// The wall clock as the store sees it: never goes back, across restarts too.
   virtual std::int64_t now_ms() const = 0;
   /// Moves the memory bound while running; entries leave the hot tier as needed.

@@ -62,7 +62,7 @@ Result<ScanPage> read_page(Core& core, Namespace space, std::uint64_t cursor, st
   const std::int64_t now_ms = core.clock.now_ms();
   for (const auto& [mac, row] : *rows) {
     if (row.expires_at_ms != 0 && row.expires_at_ms <= now_ms) continue;
-    if (core.fences.is_fenced(space, row.version)) continue;
+    if (core.fences.is_fenced(space, row.version, row.tags)) continue;
     if (auto key = read_key(core, {space, mac}, row)) page.keys.push_back(std::move(*key));
   }
   return page;

@@ -21,6 +21,12 @@ void mark_read_stale(Shard& shard, const Mac& mac) {
   shard.reads.erase(found);
 }
 
+/// Of two moments of which 0 is never.
+std::int64_t earlier(std::int64_t a_ms, std::int64_t b_ms) {
+  if (a_ms == 0 || b_ms == 0) return std::max(a_ms, b_ms);
+  return std::min(a_ms, b_ms);
+}
+
 std::uint32_t bucket_of(std::int64_t expires_at_ms, std::int64_t erase_by_ms, std::int64_t now_ms) {
   std::int64_t death_ms = expires_at_ms;
   if (erase_by_ms != 0 && (death_ms == 0 || erase_by_ms < death_ms)) death_ms = erase_by_ms;
@@ -44,7 +50,7 @@ std::optional<Found> StoreWorker::get_hot(Namespace space, std::string_view text
     const HotItem* item = shard.hot.find(mac);
     if (item == nullptr) return std::nullopt;
     const bool expired = item->expires_at_ms != 0 && item->expires_at_ms <= core_.clock.now_ms();
-    if (expired || core_.fences.is_fenced(space, item->entry->version)) {
+    if (expired || core_.fences.is_fenced(space, item->entry->version, item->entry->tags)) {
       shard.hot.erase(mac);
       return std::nullopt;
     }
@@ -167,8 +173,12 @@ bool StoreWorker::put(Namespace space, std::string_view text, std::string_view v
   operation->now_ms = core_.clock.now_ms();
   operation->entry = Entry::make(value);
   operation->entry->metadata = options.metadata;
+  operation->entry->tags =
+      scope_tags(core_.mac_key, space.tenant, options.metadata.model, options.metadata.subjects);
   operation->entry->created_ms = operation->now_ms;
   operation->options = std::move(options);
+  operation->options.expires_at_ms =
+      earlier(operation->options.expires_at_ms, operation->options.metadata.erase_by_ms);
   operation->handler = std::move(handler);
   const PutOptions& chosen = operation->options;
   if (!chosen.keep_ttl) encode(*operation, core_.options, operation->now_ms);
@@ -230,7 +240,9 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
         }
         if (options.keep_ttl) {
           // Only here is the expiry known; such puts are rare enough to compress under the lock.
-          options.expires_at_ms = current.exists ? current.expires_at_ms : options.expires_at_ms;
+          const std::int64_t kept_ms = current.exists ? current.expires_at_ms : 0;
+          options.expires_at_ms = earlier(current.exists ? kept_ms : options.expires_at_ms,
+                                          options.metadata.erase_by_ms);
           encode(*operation, core_.options, operation->now_ms);
         }
         if (options.expires_at_ms != 0 && options.expires_at_ms <= operation->now_ms) {
@@ -269,6 +281,8 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   record.summary.expires_at_ms = expires_at_ms;
   record.summary.erase_by_ms = operation->entry->metadata.erase_by_ms;
   record.summary.raw_bytes = raw_bytes;
+  record.summary.tags = operation->entry->tags;
+  record.summary.created_ms = operation->now_ms;
   record.bucket =
       bucket_of(expires_at_ms, operation->entry->metadata.erase_by_ms, operation->now_ms);
   record.record = std::move(operation->record);
@@ -329,7 +343,7 @@ bool StoreWorker::is_surely_absent(Shard& shard, const Key& key) const {
   if (pending != shard.pending.end()) return pending->second.erased;
   const Lookup lookup = core_.index->find({key.space, key.mac}, Where::kMemory);
   if (lookup.status == LookupStatus::kFound) {
-    return core_.fences.is_fenced(key.space, lookup.row.version);
+    return core_.fences.is_fenced(key.space, lookup.row.version, lookup.row.tags);
   }
   return lookup.status == LookupStatus::kAbsent;
 }
@@ -443,32 +457,36 @@ bool StoreWorker::change_expiry(Namespace space, std::string_view text, ExpiryCh
                                 ExpiryHandler handler) {
   const Key key = key_of(space, text);
   auto answer = std::make_shared<ExpiryHandler>(std::move(handler));
-  return decide(key, [this, key, change, answer](Shard& shard, const Current& current) -> io::Task {
-    const auto say = [&answer](ExpiryOutcome outcome) {
-      return [answer, outcome] { (*answer)(outcome); };
-    };
-    if (change.if_version && *change.if_version != (current.exists ? current.version : 0)) {
-      return say(ExpiryOutcome::kVersionChanged);
-    }
-    if (!current.exists) return say(ExpiryOutcome::kAbsent);
-    const bool persist = change.expires_at_ms == 0;
-    if ((persist && current.expires_at_ms == 0) ||
-        !allows(change.condition, current.expires_at_ms, change.expires_at_ms)) {
-      return say(ExpiryOutcome::kConditionFailed);
-    }
-    if (!core_.writable) {
-      return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
-    }
-    if (!persist && change.expires_at_ms <= core_.clock.now_ms()) {
-      bump(core_.counters.erases);
-      return commit_erase(shard, key, current, AckLevel::kDurable, [answer](Result<Appended> done) {
-        if (done) return (*answer)(ExpiryOutcome::kErased);
-        (*answer)(done.error());
+  return decide(
+      key, [this, key, change, answer](Shard& shard, const Current& current) mutable -> io::Task {
+        const auto say = [&answer](ExpiryOutcome outcome) {
+          return [answer, outcome] { (*answer)(outcome); };
+        };
+        if (change.if_version && *change.if_version != (current.exists ? current.version : 0)) {
+          return say(ExpiryOutcome::kVersionChanged);
+        }
+        if (!current.exists) return say(ExpiryOutcome::kAbsent);
+        // Nothing is served past the day by which it must be gone.
+        change.expires_at_ms = earlier(change.expires_at_ms, current.erase_by_ms);
+        const bool persist = change.expires_at_ms == 0;
+        if ((persist && current.expires_at_ms == 0) ||
+            !allows(change.condition, current.expires_at_ms, change.expires_at_ms)) {
+          return say(ExpiryOutcome::kConditionFailed);
+        }
+        if (!core_.writable) {
+          return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
+        }
+        if (!persist && change.expires_at_ms <= core_.clock.now_ms()) {
+          bump(core_.counters.erases);
+          return commit_erase(shard, key, current, AckLevel::kDurable,
+                              [answer](Result<Appended> done) {
+                                if (done) return (*answer)(ExpiryOutcome::kErased);
+                                (*answer)(done.error());
+                              });
+        }
+        return commit_expiry(shard, key, current, change.expires_at_ms,
+                             [answer](Result<ExpiryOutcome> done) { (*answer)(std::move(done)); });
       });
-    }
-    return commit_expiry(shard, key, current, change.expires_at_ms,
-                         [answer](Result<ExpiryOutcome> done) { (*answer)(std::move(done)); });
-  });
 }
 
 io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current& current,
@@ -534,7 +552,7 @@ bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
       },
       &sequence, &after);
   bump(core_.counters.erases);
-  core_.fences.raise(space, sequence);
+  core_.fences.raise({.space = space, .version = sequence});
   core_.last_fence = sequence;
   // What the fence covers is refused from here on; this only gives the memory back.
   for (Shard& shard : core_.shards) {
@@ -542,6 +560,53 @@ bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
     shard.hot.erase_namespace(space);
   }
   return true;
+}
+
+bool StoreWorker::erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                              ScopeHandler handler) {
+  if (!core_.writable) {
+    handler(Error{ErrorCode::kIo, "the store can't write"});
+    return true;
+  }
+  Fence fence{scope_space(tenant, kind), scope_mac(core_.mac_key, tenant, kind, text), 0,
+              core_.clock.now_ms()};
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kScopeFence;
+  meta.space = fence.space;
+  meta.mac = fence.mac;
+  meta.created_ms = fence.created_ms;
+  Append record;
+  record.record = format::encode_record(meta, {});
+  record.summary.type = format::RecordType::kScopeFence;
+  record.summary.space = fence.space;
+  record.summary.mac = fence.mac;
+  record.summary.created_ms = fence.created_ms;
+  record.bucket = kNoExpiryBucket;
+  auto sequence = std::make_shared<std::uint64_t>(0);
+  io::Task after;
+  {
+    const std::lock_guard gate(core_.fences.gate());
+    append(
+        std::move(record), AckLevel::kDurable,
+        [sequence, handler = std::move(handler)](Result<Appended> done) mutable {
+          if (done) return handler(*sequence);
+          handler(done.error());
+        },
+        sequence.get(), &after);
+    fence.version = *sequence;
+    core_.fences.raise(fence);
+  }
+  bump(core_.counters.erases);
+  core_.last_fence = *sequence;
+  eraser_.add(fence);
+  return true;
+}
+
+void StoreWorker::count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                              ScopeCountHandler handler) {
+  eraser_.count(
+      {.space = scope_space(tenant, kind), .mac = scope_mac(core_.mac_key, tenant, kind, text)},
+      loop_, std::move(handler));
 }
 
 bool StoreWorker::throttled() const {

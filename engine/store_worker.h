@@ -7,13 +7,15 @@
 #include <string>
 
 #include "engine/core.h"
+#include "engine/eraser.h"
 #include "engine/log.h"
 
 namespace kachel {
 
 class StoreWorker final : public Worker {
  public:
-  StoreWorker(Core& core, Log& log, io::Loop& loop) : core_(core), log_(log), loop_(loop) {}
+  StoreWorker(Core& core, Log& log, Eraser& eraser, io::Loop& loop)
+      : core_(core), log_(log), eraser_(eraser), loop_(loop) {}
 
   std::optional<Found> get_hot(Namespace space, std::string_view key) override;
   bool get(Namespace space, std::string_view key, GetHandler handler) override;
@@ -26,6 +28,10 @@ class StoreWorker final : public Worker {
                      ExpiryHandler handler) override;
   void scan(Namespace space, std::uint64_t cursor, std::size_t count, ScanHandler handler) override;
   bool erase_all(Namespace space, DoneHandler handler) override;
+  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                   ScopeHandler handler) override;
+  void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                   ScopeCountHandler handler) override;
   bool throttled() const override;
   void when_unthrottled(UniqueFunction<void()> resume) override;
 
@@ -60,6 +66,7 @@ class StoreWorker final : public Worker {
 
   Core& core_;
   Log& log_;
+  Eraser& eraser_;
   io::Loop& loop_;
 };
 

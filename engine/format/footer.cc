@@ -7,6 +7,8 @@
 namespace kachel::format {
 namespace {
 
+constexpr std::uint8_t kTableFlagTagged = 0x80;  // the entry ends in scope tags
+
 // Where the entry before ended, which the next one is coded against.
 struct Before {
   std::uint64_t end = kSegmentHeaderBytes;
@@ -17,9 +19,24 @@ std::uint64_t version_lag(const RecordSummary& record) {
   return record.version == 0 ? 0 : record.sequence - record.version;
 }
 
+void write_tags(VectorSink& sink, const ScopeTags& tags) {
+  if (tags.empty()) return;
+  sink.varint(tags.size());
+  for (const ScopeTag tag : tags)
+    sink.u64(tag);
+}
+
+void read_tags(Reader& reader, ScopeTags& tags) {
+  const std::uint64_t count = reader.varint_up_to(kMaxScopeTags);
+  if (count == 0) return reader.fail();
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i)
+    tags.push_back(reader.u64());
+}
+
 void write_entry(VectorSink& sink, const RecordSummary& record, Before& before) {
   sink.u8(static_cast<std::uint8_t>(record.type));
-  sink.u8(record.flags);
+  const bool tagged = record.type == RecordType::kPut && !record.tags.empty();
+  sink.u8(record.flags | (tagged ? kTableFlagTagged : 0));
   sink.varint((record.offset - before.end) / kRecordAlignment);
   sink.varint(record.size / kRecordAlignment);
   sink.varint(zigzag(static_cast<std::int64_t>(record.sequence - before.sequence)));
@@ -32,6 +49,7 @@ void write_entry(VectorSink& sink, const RecordSummary& record, Before& before) 
   if (has_mac(record.type)) sink.bytes(record.mac.bytes);
   if (record.type == RecordType::kPut) {
     sink.varint(static_cast<std::uint64_t>(record.erase_by_ms));
+    write_tags(sink, record.tags);
   }
   before = {record.offset + record.size, record.sequence};
 }
@@ -63,7 +81,9 @@ RecordSummary read_entry(Reader& reader, const Before& before, const SegmentHead
   RecordSummary record;
   const std::uint8_t type = reader.u8();
   record.type = static_cast<RecordType>(type);
-  record.flags = reader.u8();
+  const std::uint8_t flags = reader.u8();
+  const bool tagged = (flags & kTableFlagTagged) != 0;
+  record.flags = flags & ~kTableFlagTagged;
   read_extent(reader, record, before.end, data_end);
   read_sequence(reader, record, before.sequence);
   record.space.tenant = static_cast<std::uint32_t>(reader.varint_up_to(UINT32_MAX));
@@ -80,13 +100,16 @@ RecordSummary read_entry(Reader& reader, const Before& before, const SegmentHead
     if (!mac.empty()) record.mac.bytes = load<decltype(record.mac.bytes)>(mac.data());
   }
   if (record.type == RecordType::kPut) record.erase_by_ms = reader.time_ms();
+  if (tagged && record.type != RecordType::kPut) reader.fail();
+  if (tagged) read_tags(reader, record.tags);
   return record;
 }
 
 bool same_totals(const Trailer& a, const Trailer& b) {
   return a.entries == b.entries && a.lowest_sequence == b.lowest_sequence &&
          a.highest_sequence == b.highest_sequence && a.lowest_deadline_ms == b.lowest_deadline_ms &&
-         a.highest_deadline_ms == b.highest_deadline_ms && a.raw_bytes == b.raw_bytes;
+         a.highest_deadline_ms == b.highest_deadline_ms && a.raw_bytes == b.raw_bytes &&
+         a.lowest_erase_by_ms == b.lowest_erase_by_ms;
 }
 
 }  // namespace
@@ -103,6 +126,7 @@ RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_
   summary.space = meta.space;
   if (meta.type == RecordType::kPut) {
     summary.mac = key_mac(key, meta.space, meta.key);
+    summary.tags = scope_tags(key, meta.space.tenant, meta.model, meta.subjects);
   } else if (has_mac(meta.type)) {
     summary.mac = meta.mac;
   }
@@ -110,6 +134,7 @@ RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_
   summary.erase_by_ms = stored_deadline(meta.erase_by_ms);
   summary.raw_bytes = meta.raw_bytes;
   summary.covers = meta.covers;
+  summary.created_ms = meta.created_ms;
   summary.first_void = meta.first_void;
   summary.last_void = meta.last_void;
   summary.durable_through = meta.durable_through;
@@ -125,6 +150,12 @@ void FooterBuilder::add(const SegmentHeader& header, const RecordSummary& record
   end_ = before.end;
   sequence_ = before.sequence;
   totals_.add(record, trailer_);
+}
+
+EncodedFooter FooterBuilder::snapshot(const StoreId& store_id, const SegmentHeader& header,
+                                      std::uint64_t data_end) const {
+  FooterBuilder copy = *this;
+  return copy.finish(store_id, header, data_end);
 }
 
 EncodedFooter FooterBuilder::finish(const StoreId& store_id, const SegmentHeader& header,

@@ -12,8 +12,8 @@
 
 namespace kachel::format {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
-inline constexpr std::uint32_t kMinReaderVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kMinReaderVersion = 2;
 inline constexpr std::size_t kSegmentHeaderBytes = 4096;
 inline constexpr std::size_t kTrailerBytes = 128;
 inline constexpr std::size_t kFooterAlignment = 4096;
@@ -42,11 +42,13 @@ struct RecordSummary {
   std::uint64_t sequence = 0;
   std::uint64_t version = 0;
   Namespace space;
-  Mac mac;  // kPut, kErase, kExpiry
+  Mac mac;         // kPut, kErase, kExpiry: of the key; kScopeFence: of the scope
+  ScopeTags tags;  // kPut
   std::int64_t expires_at_ms = 0;
   std::int64_t erase_by_ms = 0;  // kPut
   std::uint64_t raw_bytes = 0;
   std::uint64_t covers = 0;
+  std::int64_t created_ms = 0;  // not in the table; 0: not known
   // Not in the table (records of these types are found by scanning or not needed later).
   std::uint64_t first_void = 0, last_void = 0;
   std::uint64_t durable_through = 0, written_through = 0;
@@ -66,6 +68,7 @@ struct Trailer {
   std::int64_t highest_deadline_ms = 0;
   std::uint64_t raw_bytes = 0;
   std::uint64_t table_checksum = 0;
+  std::int64_t lowest_erase_by_ms = 0;  // 0: none
 };
 
 /// Counts, sequences and deadlines of records, into the trailer's fields.
@@ -90,6 +93,11 @@ class FooterBuilder {
   EncodedFooter finish(const StoreId& store_id, const SegmentHeader& header,
                        std::uint64_t data_end);
   std::uint64_t entries() const { return trailer_.entries; }
+  /// What the trailer would say of the records so far.
+  const Trailer& totals() const { return trailer_; }
+  /// The table so far, for decode_table() with this trailer.
+  EncodedFooter snapshot(const StoreId& store_id, const SegmentHeader& header,
+                         std::uint64_t data_end) const;
 
  private:
   std::vector<std::byte> table_;

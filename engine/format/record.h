@@ -35,6 +35,7 @@ enum class RecordType : std::uint8_t {
   kFence = 4,
   kVoid = 5,
   kMark = 6,
+  kScopeFence = 7,
 };
 enum class Codec : std::uint8_t { kRaw = 0, kZstd = 1 };
 inline constexpr std::uint8_t kFlagMoved = 1;
@@ -70,7 +71,7 @@ struct RecordMeta {
   std::string_view model;
   std::vector<std::string_view> subjects;
   std::string_view key;  // kPut
-  Mac mac;               // kErase, kExpiry
+  Mac mac;               // kErase, kExpiry: of the key; kScopeFence: of the scope
   std::uint64_t first_void = 0;
   std::uint64_t last_void = 0;
   std::uint64_t durable_through = 0;

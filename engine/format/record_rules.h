@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "engine/format/record.h"
+#include "engine/scope.h"
 
 namespace kachel::format {
 
@@ -26,16 +27,20 @@ inline constexpr std::uint8_t kKnownFlags = kFlagMoved | kFlagVersioned;
 
 constexpr bool is_record_type(std::uint8_t type) {
   return type >= static_cast<std::uint8_t>(RecordType::kPut) &&
-         type <= static_cast<std::uint8_t>(RecordType::kMark);
+         type <= static_cast<std::uint8_t>(RecordType::kScopeFence);
 }
-/// Is about one key: a put has its text, the others only its MAC.
+/// Is about one key or one scope: a put has its key's text, the others only a MAC.
 constexpr bool has_mac(RecordType type) {
-  return type == RecordType::kPut || type == RecordType::kErase || type == RecordType::kExpiry;
+  return type == RecordType::kPut || type == RecordType::kErase || type == RecordType::kExpiry ||
+         type == RecordType::kScopeFence;
 }
 constexpr bool has_namespace(RecordType type) {
   return has_mac(type) || type == RecordType::kFence;
 }
 constexpr bool is_database(RecordType type, std::uint64_t database) {
+  if (type == RecordType::kScopeFence) {
+    return database == kSubjectScope || database == kModelScope;
+  }
   return database < kDatabases || (type == RecordType::kFence && database == kAllDatabases);
 }
 

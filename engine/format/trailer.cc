@@ -17,8 +17,8 @@ constexpr std::size_t kLowestDeadlineOffset = 80;
 constexpr std::size_t kHighestDeadlineOffset = 88;
 constexpr std::size_t kRawBytesOffset = 96;
 constexpr std::size_t kTableChecksumOffset = 104;
-constexpr std::size_t kZeroOffset = 112;
-static_assert(kZeroOffset + 8 + kChecksumBytes == kTrailerBytes);
+constexpr std::size_t kLowestEraseByOffset = 112;
+static_assert(kLowestEraseByOffset + 8 + kChecksumBytes == kTrailerBytes);
 
 // When the bytes of this record have no more business being there; 0: not by time alone.
 std::int64_t deadline_ms(const RecordSummary& record) {
@@ -46,6 +46,7 @@ Trailer load_trailer(const std::byte* from) {
   trailer.highest_deadline_ms = load<std::int64_t>(from + kHighestDeadlineOffset);
   trailer.raw_bytes = load<std::uint64_t>(from + kRawBytesOffset);
   trailer.table_checksum = load<std::uint64_t>(from + kTableChecksumOffset);
+  trailer.lowest_erase_by_ms = load<std::int64_t>(from + kLowestEraseByOffset);
   return trailer;
 }
 
@@ -64,7 +65,8 @@ bool is_ordered(const Trailer& trailer) {
   return trailer.lowest_sequence <= trailer.highest_sequence &&
          trailer.highest_sequence <= kMaxNumber &&
          (trailer.lowest_sequence == 0) == (trailer.entries == 0) &&
-         trailer.lowest_deadline_ms >= 0 && trailer.highest_deadline_ms >= 0;
+         trailer.lowest_deadline_ms >= 0 && trailer.highest_deadline_ms >= 0 &&
+         trailer.lowest_erase_by_ms >= 0;
 }
 
 }  // namespace
@@ -82,7 +84,7 @@ void encode_trailer(const Trailer& trailer, std::span<std::byte, kTrailerBytes> 
   store(to.data() + kHighestDeadlineOffset, trailer.highest_deadline_ms);
   store(to.data() + kRawBytesOffset, trailer.raw_bytes);
   store(to.data() + kTableChecksumOffset, trailer.table_checksum);
-  store(to.data() + kZeroOffset, std::uint64_t{0});
+  store(to.data() + kLowestEraseByOffset, trailer.lowest_erase_by_ms);
   seal_structure(to, checksum_seed({trailer.store_id, trailer.segment_id, offset}));
 }
 
@@ -96,6 +98,10 @@ void Totals::add(const RecordSummary& record, Trailer& trailer) {
   // reclaim, and must not keep the segment.
   if (record.type != RecordType::kPut) return;
   trailer.raw_bytes += record.raw_bytes;
+  if (record.erase_by_ms != 0 &&
+      (trailer.lowest_erase_by_ms == 0 || record.erase_by_ms < trailer.lowest_erase_by_ms)) {
+    trailer.lowest_erase_by_ms = record.erase_by_ms;
+  }
   const std::int64_t deadline = deadline_ms(record);
   if (deadline == 0) {
     timeless = true;
@@ -123,8 +129,8 @@ Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t f
     return corrupt(segment_id, "it belongs to another segment");
   }
   if (!fits(trailer, file_bytes)) return corrupt(segment_id, "the table is not inside the file");
-  if (!is_ordered(trailer) || !all_zero(bytes.subspan(kZeroOffset, 8))) {
-    return corrupt(segment_id, "values that version 1 does not have");
+  if (!is_ordered(trailer)) {
+    return corrupt(segment_id, "values that it can not have");
   }
   return trailer;
 }

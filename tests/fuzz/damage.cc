@@ -189,8 +189,7 @@ class Vandal {
       case 3:
         return bend_row(index);
       case 4:
-        index.fences[{0, static_cast<std::uint8_t>(input_.u8() % 2)}] = bend(1, input_);
-        return;
+        return bend_fence(index);
       default:
         if (!index.counts.empty()) {
           SegmentCounts& counts = index.counts.begin()->second;
@@ -200,6 +199,13 @@ class Vandal {
         }
         return;
     }
+  }
+
+  void bend_fence(MemoryIndexImage& index) {
+    Fence fence{.space = {0, static_cast<std::uint8_t>(input_.u8() % 2)}};
+    if (input_.u8() % 2 == 0) fence.space.database = kSubjectScope;
+    fence.version = bend(1, input_);
+    index.fences[{fence.space, fence.mac}] = fence;
   }
 
   void bend_row(MemoryIndexImage& index) {

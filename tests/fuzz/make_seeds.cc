@@ -96,13 +96,16 @@ void add_identities(Seeds& seeds) {
 }
 
 void add_rows(Seeds& seeds) {
-  const Row row{0x1234, 4096, 512, 900, 880, 1'700'000'000'000, 3000, 7, 905};
+  const Row row{0x1234,  4096, 512, 900, 880, 1'700'000'000'000, 3000, 7, 905, 1'800'000'000'000,
+                {11, 12}};
   const Marker marker{kStore, 17, {{1, 4096}, {2, 8192}}};
-  const SegmentCounts counts{7, 1000, true, {{{0, 0}, 3}, {{1, 15}, 300}}};
+  const SegmentCounts counts{7, 1000, true, 1'800'000'000'000, {{{0, 0}, 3}, {{1, 15}, 300}}};
   seeds.add("row", {0}, {encode_row(row)});
   seeds.add("row", {1}, {encode_row_key({{7, 3}, {}})});
-  seeds.add("row", {2}, {encode_fence_key({7, 255})});
-  seeds.add("row", {3}, {encode_fence(1'000'000)});
+  const Fence fence{.space = {7, 255}, .version = 1'000'000};
+  seeds.add("row", {2}, {encode_fence_key(fence) + encode_fence(fence)});
+  const Fence scope_fence{{7, kSubjectScope}, {{std::byte{9}}}, 1'000'000, 1'700'000'000'000};
+  seeds.add("row", {3}, {encode_fence_key(scope_fence) + encode_fence(scope_fence)});
   seeds.add("row", {4}, {encode_marker(marker)});
   seeds.add("row", {5}, {encode_counts_key(7)});
   seeds.add("row", {6}, {encode_counts(counts)});

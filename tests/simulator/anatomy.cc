@@ -27,6 +27,7 @@ Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
              mark ? meta.durable_through : meta.first_void,
              mark ? meta.written_through : meta.last_void,
              put ? key_mac(identity.mac_key(), meta.space, meta.key) : meta.mac,
+             scope_tags(identity.mac_key(), meta.space.tenant, meta.model, meta.subjects),
              std::string(meta.key)});
       });
   return segment;
@@ -34,7 +35,7 @@ Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
 
 std::string describe_record(const Piece& record, const MacKey& mac_key, std::size_t keys) {
   static constexpr std::string_view kTypes[] = {"?",     "put",  "erase", "expiry",
-                                                "fence", "void", "mark"};
+                                                "fence", "void", "mark",  "scope fence"};
   std::string text = "    " + std::to_string(record.sequence) + " at " +
                      std::to_string(record.offset) + ": " +
                      std::string(kTypes[static_cast<std::size_t>(record.type)]);

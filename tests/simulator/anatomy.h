@@ -22,6 +22,7 @@ struct Piece {
   std::uint64_t first = 0;  // of a mark: durable through; of a void: the first void
   std::uint64_t last = 0;   // of a mark: written through; of a void: the last void
   Mac mac{};
+  ScopeTags tags{};
   std::string key;  // of puts
 };
 

@@ -39,7 +39,9 @@ std::vector<Anatomy> Surgeon::segments() {
 void Surgeon::excuse(Damage& damage, const Piece& record, Excuse excuse) const {
   for (std::size_t key = 0; key < oracle_.keys(); ++key) {
     const Mac mac = key_mac(mac_key_, world_.space, Oracle::key_name(key));
-    if (record.type == format::RecordType::kFence || record.mac == mac) {
+    const bool fence =
+        record.type == format::RecordType::kFence || record.type == format::RecordType::kScopeFence;
+    if (fence || record.mac == mac) {
       damage.excuses[key] = std::max(damage.excuses[key], excuse);
     }
   }

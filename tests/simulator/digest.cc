@@ -13,9 +13,11 @@ void add_row(Digest& digest, const Row& row) {
   for (const std::uint64_t number :
        {row.segment_id, row.offset, std::uint64_t{row.size}, row.sequence, row.version,
         static_cast<std::uint64_t>(row.expires_at_ms), row.raw_bytes, row.covers,
-        row.expiry_sequence}) {
+        row.expiry_sequence, static_cast<std::uint64_t>(row.erase_by_ms)}) {
     digest.add(number);
   }
+  for (const ScopeTag tag : row.tags)
+    digest.add(tag);
 }
 
 }  // namespace
@@ -32,15 +34,18 @@ void Digest::add(const MemoryIndexImage& index) {
     add_row(*this, row);
   }
   add(index.fences.size());
-  for (const auto& [space, version] : index.fences) {
-    add_space(*this, space);
-    add(version);
+  for (const auto& [key, fence] : index.fences) {
+    add_space(*this, fence.space);
+    add(std::as_bytes(std::span(&fence.mac, 1)));
+    add(fence.version);
+    add(static_cast<std::uint64_t>(fence.created_ms));
   }
   add(index.counts.size());
   for (const auto& [id, counts] : index.counts) {
     add(id);
     add(counts.live_bytes);
     add(counts.has_later_expiries);
+    add(static_cast<std::uint64_t>(counts.due_ms));
     add(counts.entries.size());
     for (const auto& [space, entries] : counts.entries) {
       add_space(*this, space);

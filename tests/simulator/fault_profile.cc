@@ -82,7 +82,9 @@ void FaultProfile::restart(World& world, Oracle& oracle) const {
   const bool drops_later = may_drop() && relaxed;
   const bool short_of_space =
       kind_ == Kind::kTight || kind_ == Kind::kNoSpace || kind_ == Kind::kSmallDisk;
-  oracle.evicts = short_of_space || reads_fail() || drops_later;
+  // What lives beside something dead, and can't be written anew by its deadline, goes with it.
+  const bool goes_along = may_fail() && world.setup.options.erase_within < Options().erase_within;
+  oracle.evicts = short_of_space || reads_fail() || drops_later || goes_along;
   // An index that can't be read stops all writes, as a failed sync does.
   oracle.device_failed = kind_ == Kind::kIndexTrouble;
   // What relaxed has acknowledged and not written by then is lost, whenever the next crash comes.
@@ -195,6 +197,10 @@ bool FaultProfile::may_drop() const {
 bool FaultProfile::may_fail() const {
   return kind_ == Kind::kSyncErrors || kind_ == Kind::kWriteErrors || kind_ == Kind::kNoSpace ||
          kind_ == Kind::kNameErrors || kind_ == Kind::kSmallDisk || kind_ == Kind::kIndexTrouble;
+}
+
+bool FaultProfile::may_be_late() const {
+  return kind_ != Kind::kCalm && kind_ != Kind::kCalmToo;
 }
 
 bool FaultProfile::reads_fail() const {

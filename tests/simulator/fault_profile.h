@@ -22,9 +22,10 @@ class FaultProfile {
   void restart(World& world, Oracle& oracle) const;
 
   bool strikes_starts() const;
-  bool may_drop() const;    // puts
-  bool may_fail() const;    // erases, stops
-  bool reads_fail() const;  // gets may miss what is there
+  bool may_drop() const;     // puts
+  bool may_fail() const;     // erases, stops
+  bool may_be_late() const;  // erasures
+  bool reads_fail() const;   // gets may miss what is there
 
   std::string_view name() const;
 

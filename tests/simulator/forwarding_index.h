@@ -21,6 +21,7 @@ class ForwardingIndex : public Index {
     return index_->apply(changes);
   }
   Result<void> put_fence(const Fence& fence) override { return index_->put_fence(fence); }
+  Result<void> drop_fence(const Fence& fence) override { return index_->drop_fence(fence); }
   void flush(const Marker& marker, std::span<const SegmentCounts> counts,
              UniqueFunction<void(Result<void>)> done) override {
     index_->flush(marker, counts, std::move(done));

@@ -1,14 +1,19 @@
 #include "tests/simulator/history.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <map>
 #include <xxhash.h>
 
+#include "tests/simulator/anatomy.h"
 #include "tests/simulator/damage.h"
 #include "tests/simulator/fault_profile.h"
 
 namespace kachel::sim {
 namespace {
 
+// In two histories of three; a day in the others.
+constexpr std::chrono::seconds kEraseWithin{60};
 constexpr std::size_t kMostInFlight = 12;
 // The superblock's clock lags behind by a minute at most.
 constexpr std::int64_t kClockLagMs = 61'000;
@@ -45,6 +50,9 @@ class History {
   void erase();
   void expire();
   void erase_all();
+  void erase_subject();
+  void check_erasures();
+  void check_reclaimed(std::uint64_t fence, std::size_t subject);
   void get();
   void pass_time();
   void jump_clock();
@@ -86,6 +94,13 @@ class History {
   std::vector<Copy> index_copies_;  // while RocksDB flushes, on its threads; checked after
   bool watching_ = false;
   bool stopping_ = false;
+  /// An erase of a subject that was acknowledged, and is still followed.
+  struct Followed {
+    std::size_t subject = 0;
+    std::uint64_t life = 0;
+  };
+  std::map<std::uint64_t, Followed> followed_;  // by the sequence of the fence
+  bool clock_jumped_ = false;
   bool was_damaged_ = false;
   bool over_ = false;
 };
@@ -94,6 +109,7 @@ Setup History::setup() {
   Setup setup;
   setup.options = Setup::small_options(durability_of(options_.seed));
   setup.index = options_.index;
+  if (options_.seed % 3 != 0) setup.options.erase_within = kEraseWithin;
   profile_.choose_setup(setup, choices_);
   return setup;
 }
@@ -146,7 +162,8 @@ void History::act() {
   if (choice < 380) return put();
   if (choice < 490) return erase();
   if (choice < 550) return expire();
-  if (choice < 558) return erase_all();
+  if (choice < 554) return erase_all();
+  if (choice < 558) return erase_subject();
   if (choice < 760) return get();
   if (choice < 950) return pass_time();
   if (choice < 960) return jump_clock();
@@ -177,6 +194,9 @@ void History::put() {
   auto answered = std::make_shared<bool>(false);  // outlives this call when the answer is late
   PutOptions put;
   put.expires_at_ms = op.expires_at_ms;
+  if (const std::size_t subject = Oracle::subject_of(op.value); subject != 0) {
+    put.metadata.subjects = {Oracle::subject_name(subject)};
+  }
   const bool settled = world_.worker->put(
       world_.space, Oracle::key_name(op.key), oracle_.text(op.value), put,
       [this, index, answered, life = life_](Result<PutOutcome> outcome) {
@@ -266,6 +286,55 @@ void History::erase_all() {
   await(settled, *answered);
 }
 
+void History::erase_subject() {
+  Op op;
+  op.kind = OpKind::kEraseSubject;
+  op.subject = 1 + choices_.choose(Oracle::kSubjects);
+  const std::size_t index = oracle_.begin(op);
+  trace("erase " + Oracle::subject_name(op.subject));
+  ++in_flight_;
+  auto answered = std::make_shared<bool>(false);
+  const bool settled = world_.worker->erase_scope(
+      world_.space.tenant, ScopeKind::kSubject, Oracle::subject_name(op.subject),
+      [=, this, life = life_](Result<std::uint64_t> fence) {
+        if (life != life_) return;
+        *answered = true;
+        --in_flight_;
+        oracle_.end(index, fence ? OpState::kDone : OpState::kFailed, world_.time_ms());
+        if (fence) followed_[*fence] = {op.subject, life};
+      });
+  await(settled, *answered);
+}
+
+/// What is called reclaimed is on no device any more; and it is by the deadline.
+void History::check_erasures() {
+  for (auto it = followed_.begin(); it != followed_.end();) {
+    const auto erasure = world_.store->erasure(it->first);
+    const bool gone = erasure && erasure->state == ErasureState::kReclaimed;
+    if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(it->first, it->second.subject);
+    const bool overdue = erasure && !gone && now_ms() > erasure->deadline_ms;
+    if (overdue && it->second.life == life_ && !profile_.may_be_late() && !clock_jumped_) {
+      fail_if("an erasure is overdue by " + std::to_string(now_ms() - erasure->deadline_ms) +
+              " ms, with " + std::to_string(erasure->segments_left) + " segments left");
+    }
+    it = gone || !erasure ? followed_.erase(it) : std::next(it);
+  }
+}
+
+void History::check_reclaimed(std::uint64_t fence, std::size_t subject) {
+  MacKey mac_key{};
+  const auto segments = dissect(*world_.disk, mac_key);
+  const ScopeTag tag = tag_of(
+      scope_mac(mac_key, world_.space.tenant, ScopeKind::kSubject, Oracle::subject_name(subject)));
+  for (const Anatomy& segment : segments) {
+    for (const Piece& record : segment.records) {
+      if (record.version > fence) continue;
+      if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;
+      fail_if(segment.path + " has a record of an erased subject that is called reclaimed");
+    }
+  }
+}
+
 void History::get() {
   const std::size_t key = draw_key();
   const std::size_t from = oracle_.issued();
@@ -303,6 +372,7 @@ void History::pass_time() {
   const std::int64_t before_ms = now_ms();
   world_.advance(ms);
   if (ms >= kClockKeptMs) kept_ms_ = before_ms;
+  check_erasures();
 }
 
 void History::jump_clock() {
@@ -310,6 +380,7 @@ void History::jump_clock() {
   const auto by = static_cast<std::int64_t>(choices_.choose(600'000)) - 300'000;
   trace("the wall clock jumps by " + std::to_string(by) + " ms");
   result_.faults.note(FaultClass::kClockJump);
+  clock_jumped_ = true;
   world_.clock.set_wall_ms(world_.clock.wall_ms() + by);
 }
 

@@ -51,13 +51,15 @@ void Oracle::end(std::size_t op, OpState state, std::int64_t time_ms) {
 void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) const {
   if (op.state == OpState::kNoEffect) return;
   if (op.kind == OpKind::kEvict) return add(set, {});
-  if (op.kind != OpKind::kEraseAll && op.key != key) return;
+  const bool many = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEraseSubject;
+  if (!many && op.key != key) return;
   const bool open = op.state == OpState::kInFlight || op.state == OpState::kFailed;
   // It may not have reached the log at all although later ones did.
   const bool may_be_unlogged =
       op.state == OpState::kFailed ||
       (view == View::kAfterKill && op.state == OpState::kInFlight) ||
       (view != View::kRunning && device_failed && op.state != OpState::kDone);
+  if (op.kind == OpKind::kEraseSubject) return fold_subject(set, op, open || may_be_unlogged);
   if (op.kind == OpKind::kExpire) {
     PossibleSet changed;
     for (const Possible& before : set) {
@@ -73,12 +75,22 @@ void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) co
   if (!put || op.state != OpState::kDone) add(set, {});
 }
 
+void Oracle::fold_subject(PossibleSet& set, const Op& op, bool may_be_undone) {
+  PossibleSet changed;
+  for (const Possible& before : set) {
+    const bool covered = before.value != 0 && subject_of(before.value) == op.subject;
+    if (covered) add(changed, {});
+    if (!covered || may_be_undone) add(changed, before);
+  }
+  set = std::move(changed);
+}
+
 /// Who was told that a key is absent relies on the erase that this rests on: the operations
 /// through it. 0: there is none, or it may be due to something else.
 std::size_t Oracle::absence_since(std::size_t index) const {
   for (std::size_t i = index; i > 0; --i) {
     const Op& op = ops_[i - 1];
-    const bool all = op.kind == OpKind::kEraseAll;
+    const bool all = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEraseSubject;
     if (op.state == OpState::kNoEffect || (!all && op.key != ops_[index].key)) continue;
     const bool erased = all || op.kind == OpKind::kErase;
     return erased && op.state != OpState::kFailed ? i : 0;
@@ -95,7 +107,8 @@ std::size_t Oracle::required(Crash crash, std::int64_t time_ms) const {
   std::size_t least = 0;
   for (std::size_t i = ops_.size(); i > least; --i) {
     const Op& op = ops_[i - 1];
-    const bool erase = op.kind == OpKind::kErase || op.kind == OpKind::kEraseAll;
+    const bool erase = op.kind == OpKind::kErase || op.kind == OpKind::kEraseAll ||
+                       op.kind == OpKind::kEraseSubject;
     if (erase && op.state == OpState::kNoEffect) least = std::max(least, absence_since(i - 1));
     if (op.state != OpState::kDone) continue;
     if (erase || at_once) return i;
@@ -129,6 +142,7 @@ void Oracle::add_to(Digest& digest, Crash crash, std::int64_t time_ms, std::int6
     digest.add(static_cast<std::uint64_t>(op.kind));
     digest.add(static_cast<std::uint64_t>(op.state));
     digest.add(op.key);
+    digest.add(op.subject);
     add_possible({op.value, op.expires_at_ms});
   }
 }
@@ -265,6 +279,7 @@ std::string Oracle::describe(std::size_t key, const std::optional<Possible>& see
   const auto say = [](const Possible& one) {
     if (one.value == 0) return std::string("nothing");
     return "value " + std::to_string(one.value) +
+           (subject_of(one.value) == 0 ? "" : " of " + std::to_string(subject_of(one.value))) +
            (one.expires_at_ms == 0 ? "" : " until " + std::to_string(one.expires_at_ms));
   };
   std::string text = key_name(key) + " is " + say(seen.value_or(Possible{})) + "; it was";
@@ -272,15 +287,18 @@ std::string Oracle::describe(std::size_t key, const std::optional<Possible>& see
     text += " " + say(one);
   for (std::size_t i = 0; i < ops_.size(); ++i) {
     const Op& op = ops_[i];
-    const bool all = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEvict;
+    const bool all = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEvict ||
+                     op.kind == OpKind::kEraseSubject;
     if (!all && op.key != key) continue;
-    static constexpr std::string_view kKinds[] = {"put", "erase", "expire", "erase all", "evict"};
+    static constexpr std::string_view kKinds[] = {"put",       "erase",         "expire",
+                                                  "erase all", "erase subject", "evict"};
     static constexpr std::string_view kStates[] = {"in flight", "done", "dropped", "no effect",
                                                    "failed"};
     text += ", " + std::to_string(i + 1) + ": " +
             std::string(kKinds[static_cast<std::size_t>(op.kind)]) + " " +
-            (op.kind == OpKind::kPut ? say({op.value, op.expires_at_ms})
-                                     : std::to_string(op.expires_at_ms)) +
+            (op.kind == OpKind::kEraseSubject ? std::to_string(op.subject)
+             : op.kind == OpKind::kPut        ? say({op.value, op.expires_at_ms})
+                                              : std::to_string(op.expires_at_ms)) +
             " (" + std::string(kStates[static_cast<std::size_t>(op.state)]) + ")";
   }
   return text;

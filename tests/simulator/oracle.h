@@ -33,6 +33,7 @@ enum class OpKind : std::uint8_t {
   kErase,
   kExpire,
   kEraseAll,
+  kEraseSubject,
   kEvict,  // any entry may be gone from here on
 };
 enum class OpState : std::uint8_t {
@@ -48,6 +49,7 @@ struct Op {
   std::size_t key = 0;
   ValueId value = 0;               // kPut
   std::int64_t expires_at_ms = 0;  // kPut, kExpire
+  std::size_t subject = 0;         // kEraseSubject
   OpState state = OpState::kInFlight;
   std::int64_t done_ms = 0;  // on the world's clock
 };
@@ -75,6 +77,12 @@ class Oracle {
   /// A new value for the key; `bytes` long at least.
   ValueId make_value(std::size_t key, std::size_t bytes, bool compressible);
   const std::string& text(ValueId value) const { return values_[value].text; }
+  /// Whom a value is about; 0: nobody.
+  static constexpr std::size_t kSubjects = 3;
+  static std::size_t subject_of(ValueId value) { return value % (kSubjects + 1); }
+  static std::string subject_name(std::size_t subject) {
+    return "subject" + std::to_string(subject);
+  }
 
   std::size_t begin(const Op& op);
   void end(std::size_t op, OpState state, std::int64_t time_ms);
@@ -123,6 +131,7 @@ class Oracle {
 
   std::size_t absence_since(std::size_t index) const;
   void fold(PossibleSet& set, const Op& op, std::size_t key, View view) const;
+  static void fold_subject(PossibleSet& set, const Op& op, bool may_be_undone);
   PossibleSet recently_expired(std::size_t key) const;
   ValueId identify(std::size_t key, const std::string& text) const;
   bool matches(const PossibleSet& set, const std::optional<Possible>& seen, std::int64_t from_ms,

@@ -77,10 +77,10 @@ TEST(SegmentHeader, ComesBackAsWritten) {
 TEST(SegmentHeader, HasTheseVeryBytes) {
   const auto bytes = encode_segment_header(test_header());
   EXPECT_EQ(hex(std::span(bytes).first(72)),
-            "4b414348454c53470100000001000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
+            "4b414348454c53470200000002000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
             "000000000068e5cf8b01000064000000000000002a000000010000000000000400000000");
   EXPECT_TRUE(all_zero(std::span(bytes).subspan(72, 4016)));
-  EXPECT_EQ(hex(std::span(bytes).last(8)), "bfde70f625217b6f");
+  EXPECT_EQ(hex(std::span(bytes).last(8)), "591258c6cf273544");
 }
 
 TEST(SegmentHeader, EveryFlippedBitIsFound) {
@@ -112,7 +112,7 @@ TEST(SegmentHeader, SaysWhetherItIsForeignOrMisplaced) {
 TEST(SegmentHeader, ANewerFormatIsRefusedByName) {
   auto bytes = encode_segment_header(test_header());
   store(bytes.data() + 8, std::uint32_t{7});
-  store(bytes.data() + 12, std::uint32_t{2});
+  store(bytes.data() + 12, std::uint32_t{7});
   // Without the checksum it is damage that looks like one.
   EXPECT_EQ(decode_segment_header(bytes, kStore, kSegment).error().code, ErrorCode::kCorrupt);
   reseal(bytes, checksum_seed({kStore, kSegment, 0}));
@@ -194,10 +194,10 @@ TEST(Footer, HasTheseVeryBytes) {
             "01030010040cac020180d095ffbc31c801009f16ff1bd9c3e969bd99d22c577f31f2e8d7"
             "95ffbc310600010601000000000000");
   EXPECT_EQ(hex(sealed.trailer()),
-            "4b414348454c46540100000001000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
+            "4b414348454c46540200000002000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
             "00000000b810000000000000330000000000000002000000000000006500000000000000"
             "66000000000000000068e5cf8b0100000068e5cf8b010000c800000000000000aca0146a"
-            "703e63db0000000000000000b5e9598540d64205");
+            "703e63dbe86be5cf8b0100002142818d1091aafd");
 }
 
 TEST(Footer, EveryFlippedBitIsFound) {

@@ -119,6 +119,7 @@ class LimitedIndex final : public Index {
     if (disk_->refuses) return no_space();
     return inner_->put_fence(fence);
   }
+  Result<void> drop_fence(const Fence& fence) override { return inner_->drop_fence(fence); }
   void flush(const Marker& marker, std::span<const SegmentCounts> counts,
              UniqueFunction<void(Result<void>)> done) override {
     disk_->refuses = disk_->refuses || disk_->full;

@@ -90,7 +90,7 @@ TEST(StoreLimits, AFenceThatNobodySetDoesNotHideEverything) {
   StoreWorld world;
   world.put("k", "v");
   ASSERT_TRUE(world.close());
-  image_of(world).fences[{}] = UINT64_MAX;
+  image_of(world).fences[{}] = Fence{{}, {}, UINT64_MAX, 0};
   world.open();
   EXPECT_TRUE(world.store->stats().start.index_rebuilt);
   EXPECT_EQ(world.get("k"), "v");

@@ -1,0 +1,268 @@
+// Erases by subject and by model: what is served, what is left, and when the bytes are gone.
+#include <algorithm>
+
+#include "engine/format/footer.h"
+#include "engine/reclaim_policy.h"
+#include "store_world.h"
+
+namespace kachel {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+Options small_options(std::chrono::milliseconds erase_within = minutes(10)) {
+  Options options = StoreWorld::small_options();
+  options.erase_within = erase_within;
+  return options;
+}
+
+PutOptions about(std::vector<std::string> subjects, std::string model = "") {
+  PutOptions options;
+  options.metadata.subjects = std::move(subjects);
+  options.metadata.model = std::move(model);
+  return options;
+}
+
+class EraseScope : public testing::Test {
+ protected:
+  explicit EraseScope(Options options = small_options()) : world(options) {}
+
+  std::uint64_t erase(std::string_view text, ScopeKind kind = ScopeKind::kSubject) {
+    std::optional<Result<std::uint64_t>> fence;
+    world.worker->erase_scope(0, kind, text, [&](auto done) { fence = std::move(done); });
+    world.settle([&] { return fence.has_value(); });
+    EXPECT_TRUE(fence && fence->has_value());
+    return fence && *fence ? **fence : 0;
+  }
+  ScopeCount count(std::string_view text, ScopeKind kind = ScopeKind::kSubject) {
+    std::optional<Result<ScopeCount>> counted;
+    world.worker->count_scope(0, kind, text, [&](auto done) { counted = std::move(done); });
+    world.settle([&] { return counted.has_value(); });
+    EXPECT_TRUE(counted && counted->has_value());
+    return counted && *counted ? **counted : ScopeCount{};
+  }
+  bool comes_to(std::uint64_t fence, ErasureState state) {
+    for (int i = 0; i < 3000; ++i) {
+      const auto erasure = world.store->erasure(fence);
+      if (erasure && erasure->state == state) return true;
+      world.advance(500);
+    }
+    return false;
+  }
+  /// Whether the bytes are in any file of the store.
+  bool is_on_disk(std::string_view text) {
+    for (const std::string& name : world.storage.list("segments").value()) {
+      const auto file = world.storage.open("segments/" + name, io::OpenMode::kRead).value();
+      std::string bytes(file->size().value(), '\0');
+      (void)file->read_at(0, std::as_writable_bytes(std::span(bytes.data(), bytes.size())));
+      if (bytes.find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
+
+  StoreWorld world;
+};
+
+TEST_F(EraseScope, TakesEveryEntryOfItsSubjectAndNoOther) {
+  world.put("a", "1", about({"alice"}));
+  world.put("b", "2", about({"bob", "alice"}));
+  world.put("c", "3", about({"bob"}));
+  world.put("d", "4");
+  erase("alice");
+  EXPECT_FALSE(world.get("a"));
+  EXPECT_FALSE(world.get("b"));
+  EXPECT_FALSE(world.glimpse("a"));
+  EXPECT_EQ(world.get("c"), "3");
+  EXPECT_EQ(world.get("d"), "4");
+  EXPECT_EQ(world.scan_all(10), (std::vector<std::string>{"c", "d"}));
+  EXPECT_EQ(world.erase("a"), EraseOutcome::kAbsent);
+}
+
+TEST_F(EraseScope, TakesAModelInEveryDatabase) {
+  world.put("a", "1", about({}, "m1"));
+  world.space = {0, 3};
+  world.put("b", "2", about({}, "m1"));
+  world.put("c", "3", about({"m1"}, "m2"));  // a subject of the same name is another scope
+  erase("m1", ScopeKind::kModel);
+  EXPECT_FALSE(world.get("b"));
+  EXPECT_EQ(world.get("c"), "3");
+  world.space = {};
+  EXPECT_FALSE(world.get("a"));
+}
+
+TEST_F(EraseScope, LeavesOtherTenantsAlone) {
+  world.space = {7, 0};
+  world.put("a", "1", about({"alice"}));
+  erase("alice");  // tenant 0's
+  EXPECT_EQ(world.get("a"), "1");
+}
+
+TEST_F(EraseScope, WhatIsPutAfterwardsStays) {
+  world.put("a", "1", about({"alice"}));
+  const std::uint64_t fence = erase("alice");
+  world.put("a", "2", about({"alice"}));
+  EXPECT_EQ(world.get("a"), "2");
+  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  EXPECT_EQ(world.get("a"), "2");
+  world.kill();
+  EXPECT_EQ(world.get("a"), "2");
+}
+
+TEST_F(EraseScope, HoldsAcrossAKillAPowerCutAndALostIndex) {
+  world.put("a", "1", about({"alice"}));
+  world.put("b", "2", about({"bob"}));
+  erase("alice");
+  world.kill();
+  EXPECT_FALSE(world.get("a"));
+  world.power_cut();
+  EXPECT_FALSE(world.get("a"));
+  world.drop();
+  world.lose_index();
+  world.open();
+  EXPECT_FALSE(world.get("a"));
+  EXPECT_EQ(world.get("b"), "2");
+}
+
+TEST_F(EraseScope, DoesNotBringBackWhatTheErasedValueSuperseded) {
+  world.put("k", "the older value, of bob", about({"bob"}));
+  ASSERT_TRUE(world.close());
+  world.open();
+  world.put("k", "the newer value, of alice", about({"alice"}));
+  const std::uint64_t fence = erase("alice");
+  EXPECT_FALSE(world.get("k"));
+  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  for (int round = 0; round < 2; ++round) {
+    world.drop();
+    world.lose_index();
+    world.open();
+    EXPECT_FALSE(world.get("k")) << round;
+  }
+}
+
+TEST_F(EraseScope, ReclaimsTheBytesByTheDeadlineAndKeepsTheRest) {
+  for (int i = 0; i < 200; ++i) {
+    const std::string subject = i % 10 == 0 ? "alice" : "bob";
+    world.put("k" + std::to_string(i), "value of " + subject + " " + std::to_string(i),
+              about({subject}));
+  }
+  world.put("k0", "a second value of alice", about({"alice"}));
+  EXPECT_EQ(count("alice").entries, 20u);
+  EXPECT_EQ(count("alice").copies, 21u);
+  ASSERT_TRUE(is_on_disk("alice"));
+  const std::int64_t began_ms = world.store->now_ms();
+  const std::uint64_t fence = erase("alice");
+  ASSERT_TRUE(comes_to(fence, ErasureState::kSwept));
+  const Erasure swept = *world.store->erasure(fence);
+  EXPECT_EQ(swept.entries, 20u);
+  EXPECT_EQ(swept.copies, 21u);
+  EXPECT_GT(swept.bytes, 21u * 40);
+  EXPECT_EQ(swept.segments, swept.segments_left);
+  EXPECT_EQ(swept.deadline_ms, swept.fenced_ms + 600'000);
+  EXPECT_EQ(world.store->count({}), 180u);
+  EXPECT_GT(world.store->stats().erasure_debt_bytes, 0u);
+
+  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  EXPECT_LE(world.store->now_ms() - began_ms, 600'000);
+  EXPECT_FALSE(is_on_disk("alice"));
+  EXPECT_EQ(world.store->stats().overdue_segments, 0u);
+  EXPECT_EQ(world.store->stats().erasures_pending, 0u);
+  for (int i = 0; i < 200; ++i)
+    EXPECT_EQ(world.get("k" + std::to_string(i)).has_value(), i % 10 != 0) << i;
+  EXPECT_EQ(count("alice").copies, 0u);
+}
+
+TEST_F(EraseScope, GoesOnAfterARestart) {
+  world.put("a", "of alice", about({"alice"}));
+  world.put("b", "of bob", about({"bob"}));
+  const std::uint64_t fence = erase("alice");
+  world.kill();
+  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  EXPECT_FALSE(is_on_disk("alice"));
+  EXPECT_EQ(world.get("b"), "of bob");
+  world.kill();
+  EXPECT_TRUE(world.store->pending_erasures().empty());
+}
+
+TEST_F(EraseScope, AReadUnderWayDoesNotAnswerAfterIt) {
+  world.put("a", "1", about({"alice"}));
+  world.kill();
+  bool read = false;
+  world.worker->get({}, "a", [&](Result<std::optional<Found>> found) {
+    EXPECT_FALSE(found.value());
+    read = true;
+  });
+  EXPECT_FALSE(read);
+  erase("alice");
+  world.settle([&] { return read; });
+  EXPECT_TRUE(read);
+}
+
+TEST_F(EraseScope, CountsNothingForAnUnknownScope) {
+  world.put("a", "1", about({"alice"}));
+  const ScopeCount found = count("bob");
+  EXPECT_EQ(found.entries, 0u);
+  EXPECT_EQ(found.copies, 0u);
+  const std::uint64_t fence = erase("bob");
+  EXPECT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  EXPECT_FALSE(world.store->erasure(fence + 1));
+}
+
+TEST_F(EraseScope, WhatIsSupersededIsGoneInTime) {
+  world.put("k", "the first value");
+  world.put("k", "the second value");
+  ASSERT_TRUE(is_on_disk("the first value"));
+  for (int i = 0; i < 1200 && is_on_disk("the first value"); ++i)
+    world.advance(500);
+  EXPECT_FALSE(is_on_disk("the first value"));
+  EXPECT_EQ(world.get("k"), "the second value");
+  EXPECT_EQ(world.store->stats().overdue_segments, 0u);
+}
+
+TEST_F(EraseScope, WhatIsErasedByKeyIsGoneInTime) {
+  world.put("k", "the only value");
+  world.put("other", "stays");
+  world.erase("k");
+  world.kill();
+  for (int i = 0; i < 1200 && is_on_disk("the only value"); ++i)
+    world.advance(500);
+  EXPECT_FALSE(is_on_disk("the only value"));
+  EXPECT_EQ(world.get("other"), "stays");
+}
+
+TEST_F(EraseScope, NothingIsServedOrKeptPastItsEraseBy) {
+  PutOptions options;
+  options.metadata.erase_by_ms = world.store->now_ms() + 60'000;
+  world.put("k", "the value to go", options);
+  world.put("other", "stays");
+  world.expire(
+      "k", {.expires_at_ms = world.store->now_ms() + 600'000, .condition = {}, .if_version = {}});
+  world.advance(30'000);
+  EXPECT_EQ(world.get("k"), "the value to go");
+  world.advance(29'999);
+  EXPECT_FALSE(is_on_disk("the value to go"));
+  EXPECT_EQ(world.get("other"), "stays");
+  world.advance(1);
+  EXPECT_FALSE(world.get("k"));
+}
+
+TEST(ChooseDue, TheEarliestFirstAndNotBeforeItIsTime) {
+  SegmentView late{.id = 1, .sealed = true, .created_ms = 0, .due_ms = 100'000};
+  SegmentView soon{.id = 2, .sealed = true, .created_ms = 0, .due_ms = 50'000};
+  const std::vector<SegmentView> segments{late, soon, {.id = 3, .sealed = true}};
+  EXPECT_FALSE(choose_due(segments, 44'999, 100));
+  EXPECT_EQ(choose_due(segments, 45'000, 100), 2u);
+  // With 40 s each, the second would be late if the first began any later.
+  EXPECT_FALSE(choose_due(segments, 9'999 - 40'000, 20'000));
+  EXPECT_EQ(choose_due(segments, 20'000, 20'000), 2u);
+}
+
+TEST(ChooseDue, LeavesAloneWhatIsBeingSealedOrReclaimed) {
+  const SegmentView busy{.id = 1, .sealed = false, .due_ms = 1};
+  EXPECT_FALSE(choose_due({&busy, 1}, 1'000'000, 100));
+  const SegmentView open{.id = 1, .sealed = false, .open = true, .due_ms = 1};
+  EXPECT_EQ(choose_due({&open, 1}, 1'000'000, 100), 1u);
+}
+
+}  // namespace
+}  // namespace kachel
