@@ -189,7 +189,7 @@ Result<void> Identity::keep_ahead(std::uint64_t sequence, std::uint64_t segment_
   const bool enough = wall_ms < superblock_.highest_wall_ms + kWallStepMs &&
                       sequence + kSequenceMargin < superblock_.sequence_limit &&
                       segment_id + kSegmentIdMargin < superblock_.segment_id_limit;
-  if (enough) return {};
+  if (enough && is_written_) return {};
   superblock_.sequence_limit = std::max(superblock_.sequence_limit, sequence + kSequenceStep);
   superblock_.segment_id_limit =
       std::max(superblock_.segment_id_limit, segment_id + kSegmentIdStep);
@@ -210,6 +210,7 @@ Result<void> Identity::end(std::uint64_t next_sequence, std::uint64_t next_segme
 /// Over the copy first that could be spared: the other may be torn by a crash before this one.
 Result<void> Identity::write() {
   ++superblock_.generation;
+  is_written_ = false;  // when this fails the limits are not raised: the next call tries again
   std::vector<std::byte> bytes = format::encode_superblock_copy(superblock_);
   const std::uint64_t last = whole_copy_;
   for (const std::uint64_t copy : {1 - last, last}) {
@@ -219,6 +220,7 @@ Result<void> Identity::write() {
     if (auto synced = file_->sync(); !synced) return synced;
     whole_copy_ = copy;
   }
+  is_written_ = true;
   return {};
 }
 

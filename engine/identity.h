@@ -53,6 +53,7 @@ class Identity {
   std::mutex mutex_;  // over superblock_ and its file, once the store is open
   format::Superblock superblock_;
   std::uint64_t whole_copy_ = 0;  // 0 or 1: a copy on disk that is whole and the newest
+  bool is_written_ = true;        // superblock_ is on disk as it is here
   format::KeyFile key_;
   bool created_ = false;
 };

@@ -53,6 +53,24 @@ TEST(Identity, OneCopyIsWholeHoweverManyWritesOfItAreCutOff) {
   }
 }
 
+TEST(Identity, ALimitThatWasNotWrittenIsNotTakenForRaised) {
+  io::MemoryStorage disk;
+  io::FaultyStorage storage(disk, 1);
+  const io::ManualClock clock(1'700'000'000'000);
+  io::SeededRandom random(1);
+  auto identity = Identity::open(storage, clock, random, true).value();
+  ASSERT_TRUE(identity->begin("b007", false, 1, 1, clock.wall_ms()));
+  const std::uint64_t limit = identity->segment_id_limit();
+  storage.inject({.op = io::FaultOp::kSync, .times = 2});
+  EXPECT_FALSE(identity->keep_ahead(1, limit, clock.wall_ms()));
+  EXPECT_FALSE(identity->keep_ahead(1, limit, clock.wall_ms()));
+  EXPECT_TRUE(identity->keep_ahead(1, limit, clock.wall_ms()));
+  identity.reset();
+  disk.crash();
+  identity = Identity::open(disk, clock, random, false).value();
+  EXPECT_GT(identity->segment_id_limit(), limit);
+}
+
 TEST(Identity, ACreationCutShortIsMadeAnew) {
   io::MemoryStorage disk;
   io::FaultyStorage storage(disk, 1);
