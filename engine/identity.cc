@@ -172,13 +172,14 @@ Result<void> Identity::begin(const std::string& boot_id, bool relaxed, std::uint
                  "the store's sequences or segment ids are used up, which no store lives to see: "
                  "its superblock or a segment was tampered with; restore it from a backup"};
   }
+  // The copy that is relied on while the other is written. A killed process may have left it whole
+  // to read and still not on disk, and after a sync that has failed no other would write it.
+  if (auto kept = write_copy(whole_copy_); !kept) return kept;
   superblock_.state = relaxed ? format::StoreState::kOpenRelaxed : format::StoreState::kOpen;
   superblock_.boot_id = boot_id_bytes(boot_id);
   superblock_.sequence_limit = next_sequence + kSequenceStep;
   superblock_.segment_id_limit = next_segment_id + kSegmentIdStep;
   superblock_.highest_wall_ms = wall_ms;
-  // What a killed process wrote may be whole to read and still not on disk.
-  if (auto synced = file_->sync(); !synced) return synced;
   return write();
 }
 
@@ -211,16 +212,21 @@ Result<void> Identity::end(std::uint64_t next_sequence, std::uint64_t next_segme
 Result<void> Identity::write() {
   ++superblock_.generation;
   is_written_ = false;  // when this fails the limits are not raised: the next call tries again
-  std::vector<std::byte> bytes = format::encode_superblock_copy(superblock_);
   const std::uint64_t last = whole_copy_;
   for (const std::uint64_t copy : {1 - last, last}) {
-    if (auto written = write_all(*file_, copy * format::kSuperblockCopyBytes, bytes); !written) {
-      return written;
-    }
-    if (auto synced = file_->sync(); !synced) return synced;
-    whole_copy_ = copy;
+    if (auto written = write_copy(copy); !written) return written;
   }
   is_written_ = true;
+  return {};
+}
+
+Result<void> Identity::write_copy(std::uint64_t copy) {
+  std::vector<std::byte> bytes = format::encode_superblock_copy(superblock_);
+  if (auto written = write_all(*file_, copy * format::kSuperblockCopyBytes, bytes); !written) {
+    return written;
+  }
+  if (auto synced = file_->sync(); !synced) return synced;
+  whole_copy_ = copy;
   return {};
 }
 

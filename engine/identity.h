@@ -46,6 +46,7 @@ class Identity {
   Result<void> create(const io::Clock& clock, io::Random& random);
   Result<void> load();
   Result<void> write();
+  Result<void> write_copy(std::uint64_t copy);
 
   io::Storage& storage_;
   std::unique_ptr<io::DirectoryLock> lock_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/failed_sync.h"
 #include "engine/index_mark.h"
 #include "engine/log.h"
 
@@ -97,6 +98,7 @@ void Log::begin_sync() {
 void Log::end_sync() {
   const std::unique_ptr<SyncRound> round = std::move(sync_);
   if (round->error != 0) {
+    mark_failed_sync(core_.env.storage);
     fail_writes(os_error(round->error, "fdatasync of a segment"));
     if (stopping_) advance_stop();
     return;
@@ -106,7 +108,9 @@ void Log::end_sync() {
     mark_due_ = true;
   }
   for (const auto& [segment, end] : round->ends) {
-    // Cold reads bypass the page cache: what is on the device need not stay in it.
+    // Cold reads bypass the page cache: what is on the device need not stay in it. What a sync has
+    // failed to write is nowhere else.
+    if (!core_.writable) break;
     segment->file->drop_cache(segment->synced_end / io::kBlockBytes * io::kBlockBytes,
                               end - segment->synced_end / io::kBlockBytes * io::kBlockBytes);
     segment->synced_end = std::max(segment->synced_end, end);

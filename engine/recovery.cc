@@ -5,6 +5,7 @@
 #include <queue>
 #include <utility>
 
+#include "engine/failed_sync.h"
 #include "engine/index_mark.h"
 #include "engine/segment_allocator.h"
 #include "engine/segment_files.h"
@@ -37,6 +38,9 @@ Result<RecoveryResult> Recovery::run() {
   result_.stats.created = identity_.created();
   result_.stats.clean = identity_.state() == format::StoreState::kClean;
   core_.clock.raise(identity_.highest_wall_ms());
+  auto failed_before = has_failed_sync(core_.env.storage);
+  if (!failed_before) return failed_before.error();
+  after_failed_sync_ = *failed_before;
   if (auto loaded = load_segments(); !loaded) return loaded.error();
   if (auto opened = open_index(); !opened) return opened.error();
   if (auto scanned = scan_unsealed(); !scanned) return scanned.error();
@@ -149,7 +153,7 @@ Result<format::SegmentHeader> Recovery::mend_header(std::uint64_t id, io::File& 
   std::vector<std::byte> bytes = format::encode_segment_header(*header);
   iovec part{bytes.data(), bytes.size()};
   if (auto written = file.write_at(0, std::span(&part, 1)); !written) return written.error();
-  if (auto synced = file.sync(); !synced) return synced.error();
+  if (auto synced = sync(file); !synced) return synced.error();
   return header;
 }
 
@@ -354,7 +358,9 @@ std::uint64_t Recovery::highest_found() const {
   return highest;
 }
 
+/// Whether all that was handed to the kernel is there: what a failed sync has lost is not.
 bool Recovery::same_boot() const {
+  if (after_failed_sync_) return false;
   return boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
 }
 
@@ -469,7 +475,7 @@ Result<void> Recovery::replay() {
     source.loaded = &loaded;
     sources.push_back(std::move(source));
   }
-  if (auto synced = sync_recent(); !synced) return synced;
+  if (auto synced = sync_recent(cut); !synced) return synced;
   if (auto raised = raise_fences(sources, cut); !raised) return raised;
   const std::uint64_t highest = highest_found();
   if (auto replayed = replay_sources(sources, cut); !replayed) return replayed;
@@ -524,13 +530,65 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
 /// index is flushed with rows that rely on it. Footers, too, that a killed process has written
 /// and that may not be on disk: what they settle is not settled anew after a power cut. On
 /// another boot they may come from a start that was killed before it had told of that boot.
-Result<void> Recovery::sync_recent() {
+///
+/// A sync covers what is written before it, and not what one that has failed, perhaps in the
+/// instant of the kill, should have written: so whatever may not be durable is written again.
+///
+/// The index takes care of itself. RocksDB lets no file in whose sync has failed; opening it
+/// writes its manifest anew and syncs it; and its marker is part of it.
+Result<void> Recovery::sync_recent(std::uint64_t cut) {
+  const std::uint64_t durable = known_durable();
+  const bool settles = result_.stats.clean && !after_failed_sync_;
   for (const Loaded& loaded : loaded_) {
-    const bool settled = result_.stats.clean || loaded.highest_sequence <= applied_through_;
-    if (loaded.sealed && settled) continue;
-    if (auto synced = loaded.segment->file->sync(); !synced) return synced;
+    if (loaded.sealed && (settles || loaded.highest_sequence <= applied_through_)) continue;
+    auto written = settles ? Result<void>() : rewrite_recent(loaded, durable, cut);
+    // A file system that writes nothing in place, and is full.
+    const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
+    if (!written && (!no_room || after_failed_sync_)) return written;
+    if (auto synced = sync(*loaded.segment->file); !synced) return synced;
   }
   return {};
+}
+
+Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durable,
+                                      std::uint64_t cut) {
+  const Segment& segment = *loaded.segment;
+  if (!loaded.header_damaged) {
+    // Durable records do not vouch for it: it may be one that a start had to make anew.
+    auto header = format::encode_segment_header(segment.header(core_.store_id));
+    if (auto written = rewrite(*segment.file, 0, std::move(header)); !written) return written;
+  }
+  if (loaded.sealed) return rewrite_footer(segment);  // its records were durable before it was
+  for (const format::RecordSummary& record : loaded.scanned) {
+    if (record.sequence <= durable || record.sequence >= cut) continue;
+    auto bytes = read_exactly(*segment.file, record.offset, record.size);
+    if (!bytes) return bytes.error();
+    auto whole = format::decode_record(*bytes, {core_.store_id, segment.id, record.offset});
+    // Out of the page cache since the scan.
+    if (!whole) return Error{ErrorCode::kIo, segment_path(segment.id) + " reads differently"};
+    auto written = rewrite(*segment.file, record.offset, std::move(*bytes));
+    if (!written) return written;
+  }
+  return {};
+}
+
+Result<void> Recovery::rewrite_footer(const Segment& segment) {
+  const std::uint64_t end = segment.bytes;
+  auto trailer = read_trailer(core_.store_id, segment.id, *segment.file, end);
+  if (!trailer) return trailer.error();
+  auto bytes = read_exactly(*segment.file, trailer->table_offset, end - trailer->table_offset);
+  if (!bytes) return bytes.error();
+  return rewrite(*segment.file, trailer->table_offset, std::move(*bytes));
+}
+
+Result<void> Recovery::rewrite(io::File& file, std::uint64_t offset,
+                               std::vector<std::byte> bytes) const {
+  iovec part{bytes.data(), bytes.size()};
+  return file.write_at(offset, std::span(&part, 1));
+}
+
+Result<void> Recovery::sync(io::File& file) const {
+  return sync_or_mark(core_.env.storage, file);
 }
 
 /// A rebuild of millions of rows neither gathers in memory nor begins anew when interrupted.
@@ -665,14 +723,14 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
     // lost though the next start has seen it, it would be back.
     if (segment.bytes > data_end) {
       if (auto cut_off = segment.file->truncate(data_end); !cut_off) return cut_off;
-      if (auto synced = segment.file->sync(); !synced) return synced;
+      if (auto synced = sync(*segment.file); !synced) return synced;
     }
     if (loaded.header_damaged) {
       std::vector<std::byte> header = format::encode_segment_header(layout);
       iovec head{header.data(), header.size()};
       if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
       // Before there is a footer: a sealed segment without a header would be a damaged one.
-      if (auto synced = segment.file->sync(); !synced) return synced;
+      if (auto synced = sync(*segment.file); !synced) return synced;
     }
     auto written = segment.file->write_at(data_end, std::span(&part, 1));
     const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
@@ -680,7 +738,7 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
     // On a full disk it goes without: it is scanned when its table is needed.
     const std::uint64_t end = no_room ? data_end : data_end + footer.bytes.size();
     if (auto cut_off = segment.file->truncate(end); !cut_off) return cut_off;
-    if (auto synced = segment.file->sync(); !synced) return synced;
+    if (auto synced = sync(*segment.file); !synced) return synced;
     segment.bytes = end;
     segment.data_end = data_end;
     segment.highest_sequence = footer.trailer.highest_sequence;

@@ -85,7 +85,11 @@ class Recovery {
   std::uint64_t first_missing(std::uint64_t from) const;
   std::uint64_t find_cut(std::uint64_t from) const;
   std::uint64_t covers_of(std::uint64_t sequence) const;
-  Result<void> sync_recent();
+  Result<void> sync_recent(std::uint64_t cut);
+  Result<void> rewrite_recent(const Loaded& loaded, std::uint64_t durable, std::uint64_t cut);
+  Result<void> rewrite_footer(const Segment& segment);
+  Result<void> rewrite(io::File& file, std::uint64_t offset, std::vector<std::byte> bytes) const;
+  Result<void> sync(io::File& file) const;
   Result<void> flush_index();
   Result<void> seal_unsealed(std::uint64_t cut);
 
@@ -96,6 +100,7 @@ class Recovery {
   std::vector<Loaded> loaded_;
   std::uint64_t applied_through_ = 0;
   bool rebuilt_ = false;
+  bool after_failed_sync_ = false;
   std::unordered_map<std::uint64_t, std::uint64_t> covers_;  // of puts replayed, by sequence
   RecoveryResult result_;
 };

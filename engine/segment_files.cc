@@ -5,18 +5,6 @@
 namespace kachel {
 namespace {
 
-Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t offset,
-                                            std::size_t length) {
-  std::vector<std::byte> bytes(length);
-  auto got = file.read_at(offset, bytes);
-  if (!got) return got.error();
-  if (*got == length) return bytes;
-  auto size = file.size();
-  if (!size) return size.error();
-  const bool inside = offset + length <= *size;
-  return Error{inside ? ErrorCode::kIo : ErrorCode::kCorrupt, "the file ends early"};
-}
-
 /// The table has no room for what these say; without it a start would take a gap in the
 /// sequences for something lost.
 void read_statement(const format::StoreId& store_id, const Segment& segment,
@@ -56,6 +44,18 @@ Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& sto
 }
 
 }  // namespace
+
+Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t offset,
+                                            std::size_t length) {
+  std::vector<std::byte> bytes(length);
+  auto got = file.read_at(offset, bytes);
+  if (!got) return got.error();
+  if (*got == length) return bytes;
+  auto size = file.size();
+  if (!size) return size.error();
+  const bool inside = offset + length <= *size;
+  return Error{inside ? ErrorCode::kIo : ErrorCode::kCorrupt, "the file ends early"};
+}
 
 Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
                                      const io::File& file, std::uint64_t file_bytes) {

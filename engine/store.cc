@@ -7,6 +7,7 @@
 
 #include "engine/core.h"
 #include "engine/eraser.h"
+#include "engine/failed_sync.h"
 #include "engine/identity.h"
 #include "engine/index_mark.h"
 #include "engine/lifetime_bucket.h"
@@ -79,6 +80,7 @@ class StoreImpl final : public Store {
         !begun) {
       return begun;
     }
+    if (auto cleared = clear_failed_sync(core_.env.storage); !cleared) return cleared;
     core_.queue.set_next(recovered->last_sequence + 1);
     log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
     reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
