@@ -11,6 +11,7 @@ bool applies(FaultKind kind, FaultOp op) {
     case FaultKind::kError:
       return true;
     case FaultKind::kShort:
+      return op == FaultOp::kRead || op == FaultOp::kWrite || op == FaultOp::kSync;
     case FaultKind::kFlipBit:
       return op == FaultOp::kRead || op == FaultOp::kWrite;
     case FaultKind::kMisdirect:

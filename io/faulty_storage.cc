@@ -5,6 +5,7 @@
 
 #include "io/crash_outcome.h"
 #include "io/fault_plan.h"
+#include "io/memory_storage.h"
 
 namespace kachel::io {
 
@@ -41,6 +42,7 @@ class FaultyFile final : public File {
   }
 
  private:
+  void fail_sync(FaultKind kind);
   void flip_a_bit(std::span<std::byte> bytes) const;
   std::uint64_t another_place(std::uint64_t offset) const;
 
@@ -81,7 +83,18 @@ Result<void> FaultyFile::sync() {
   const auto fault = plan_->strike({FaultOp::kSync, path_});
   if (!fault) return base_->sync();
   if (fault->kind == FaultKind::kLost) return {};
+  fail_sync(fault->kind);
   return injected_error(*fault, path_);
+}
+
+void FaultyFile::fail_sync(FaultKind kind) {
+  auto* forgetful = dynamic_cast<ForgetfulFile*>(base_.get());
+  if (forgetful == nullptr) return;
+  LoseAll nothing;
+  if (kind != FaultKind::kShort) return forgetful->fail_sync(nothing);
+  SeededRandom random(plan_->draw(~std::uint64_t{0}));
+  KeepAtRandom some(random);
+  forgetful->fail_sync(some);
 }
 
 void FaultyFile::flip_a_bit(std::span<std::byte> bytes) const {

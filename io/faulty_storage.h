@@ -4,10 +4,12 @@
 // What a fault does, by operation:
 //   kind      kRead                      kWrite                       kSync            others
 //   kError    error, nothing read        error, nothing written       error, no sync   error
-//   kShort    half of the bytes          first half, then the error   -                -
+//   kShort    half of the bytes          first half, then the error   some, error      -
 //   kFlipBit  one bit of them differs    one bit differs on disk      -                -
 //   kLost     -                          reports success, no write    success, no sync -
 //   kMisdirect -                         success, written elsewhere   -                -
+// On a MemoryStorage a sync that fails makes it forget what was to be written (ForgetfulFile):
+// all of it, or after kShort the sectors that some tosses of a coin leave out.
 // A short read breaks the promise of File::read_at: a caller of read_at sees an early end of
 // the file, while a queue carries on where it stopped, as it must with a device.
 //
@@ -54,7 +56,7 @@ enum class FaultKind : std::uint8_t { kError, kShort, kFlipBit, kLost, kMisdirec
 struct Fault {
   FaultOp op = FaultOp::kRead;
   FaultKind kind = FaultKind::kError;
-  int error_number = EIO;       // of kError and short writes
+  int error_number = EIO;       // of kError and kShort
   std::string path_contains{};  // empty: every path
   std::uint64_t skip = 0;       // matching operations let through before the first fault
   std::uint64_t times = 1;      // faults before it is spent; 0: for ever

@@ -87,7 +87,7 @@ void MemoryState::crash(CrashOutcome& outcome) {
 }
 
 /// A handle. Every call takes the storage's lock and fails once the storage has crashed.
-class MemoryFile final : public File {
+class MemoryFile final : public ForgetfulFile {
  public:
   MemoryFile(std::shared_ptr<MemoryState> state, std::shared_ptr<MemoryFileData> data,
              bool writable)
@@ -132,7 +132,14 @@ class MemoryFile final : public File {
     data_->sync();
     return {};
   }
-  void drop_cache(std::uint64_t, std::uint64_t) override {}
+  void drop_cache(std::uint64_t offset, std::uint64_t length) override {
+    const std::lock_guard lock(state_->mutex);
+    if (!is_dead()) data_->drop_cache(offset, length);
+  }
+  void fail_sync(CrashOutcome& outcome) override {
+    const std::lock_guard lock(state_->mutex);
+    if (!is_dead()) data_->fail_sync(outcome);
+  }
 
  private:
   bool is_dead() const { return opened_at_ != state_->crashes; }
@@ -196,6 +203,12 @@ void MemoryStorage::crash() {
 
 void MemoryStorage::crash(CrashOutcome& outcome) {
   state_->crash(outcome);
+}
+
+void MemoryStorage::evict(CrashOutcome& outcome) {
+  const std::lock_guard lock(state_->mutex);
+  MemoryNodes seen;
+  state_->root->evict(outcome, seen);
 }
 
 std::unique_ptr<MemoryStorage> MemoryStorage::clone() const {

@@ -4,7 +4,11 @@
 //   * a file's bytes and size are durable as of its last sync();
 //   * a directory's entries are durable as of its last sync_directory(), so a file that was
 //     created and synced is lost with its name if the directory was not synced;
-//   * removals and renames come undone unless every directory concerned was synced.
+//   * removals and renames come undone unless every directory concerned was synced;
+//   * a sync that fails does so as on Linux: the bytes that it should have written stay to be
+//     read, and no later sync writes them unless they are written again. They go with the page
+//     cache: by a crash, drop_cache(), or evict(). Sizes and names are the journal's: a file
+//     system whose journal fails takes no more syncs at all.
 // crash() drops the rest. Handles and locks from before a crash are dead: every call on them
 // fails, so that a component being torn down can't alter what its successor finds.
 //
@@ -24,6 +28,14 @@ namespace kachel::io {
 
 struct MemoryState;
 
+/// A file of a MemoryStorage, for who makes its syncs fail.
+class ForgetfulFile : public File {
+ public:
+  /// A sync fails and has written what `outcome` says; the storage forgets that the rest is
+  /// still to be written.
+  virtual void fail_sync(CrashOutcome& outcome) = 0;
+};
+
 struct MemoryStorageOptions {
   std::uint64_t capacity_bytes = std::uint64_t{1} << 40;  // kNoSpace beyond; sizes and reserves
 };
@@ -37,6 +49,9 @@ class MemoryStorage final : public Storage {
   void crash();
   /// Loses what `outcome` says of what was not synced.
   void crash(CrashOutcome& outcome);
+  /// Memory is short: what syncs have failed to write is not in the page cache any more, but for
+  /// the sectors that `outcome` keeps.
+  void evict(CrashOutcome& outcome);
   /// Another storage with the same content, synced and not.
   std::unique_ptr<MemoryStorage> clone() const;
   /// Shows all that decides what this storage holds now and after any crash, piece by piece:

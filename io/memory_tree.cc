@@ -54,6 +54,43 @@ void MemoryFileData::sync() {
   unsynced_.clear();
 }
 
+void MemoryFileData::fail_sync(CrashOutcome& outcome) {
+  for (const Change& change : unsynced_) {
+    if (change.bytes.empty()) {
+      apply(change, durable_);
+    } else {
+      apply_partly(change, outcome, durable_);
+    }
+  }
+  unsynced_.clear();
+  forgotten_ = true;
+}
+
+/// What would be durable if a sync succeeded now.
+std::vector<std::byte> MemoryFileData::synced_now() const {
+  std::vector<std::byte> bytes = durable_;
+  for (const Change& change : unsynced_)
+    apply(change, bytes);
+  bytes.resize(live_.size());  // the size in use is not part of the cache
+  return bytes;
+}
+
+void MemoryFileData::drop_cache(std::uint64_t offset, std::uint64_t length) {
+  if (!forgotten_ || offset >= live_.size()) return;
+  const std::vector<std::byte> bytes = synced_now();
+  const std::size_t count = std::min<std::size_t>(length, live_.size() - offset);
+  std::memcpy(live_.data() + offset, bytes.data() + offset, count);
+}
+
+void MemoryFileData::evict(CrashOutcome& outcome) {
+  if (!forgotten_ || live_.empty()) return;
+  std::vector<bool> kept((live_.size() - 1) / kSectorBytes + 1);
+  outcome.keep_sectors(0, kept);
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    if (!kept[i]) drop_cache(i * kSectorBytes, kSectorBytes);
+  }
+}
+
 void MemoryFileData::apply(const Change& change, std::vector<std::byte>& to) {
   const std::uint64_t end = change.offset + change.bytes.size();
   if (change.bytes.empty() || end > to.size()) to.resize(end);
@@ -86,6 +123,7 @@ void MemoryFileData::crash(CrashOutcome& outcome) {
     apply_partly(change, outcome, durable_);
   unsynced_.clear();
   live_ = durable_;
+  forgotten_ = false;
   users_ = 1;  // its name; handles from before are dead
   recharge();
 }
@@ -101,6 +139,7 @@ std::shared_ptr<MemoryFileData> MemoryFileData::clone(std::uint64_t& used) const
   copy->live_ = live_;
   copy->durable_ = durable_;
   copy->unsynced_ = unsynced_;
+  copy->forgotten_ = forgotten_;
   copy->charge(charged_);
   copy->users_ = std::min(users_, 1);
   return copy;
@@ -113,6 +152,8 @@ void MemoryFileData::view(const MemoryViewer& see) const {
     view_number(see, change.offset);
     view_bytes(see, change.bytes);
   }
+  view_number(see, forgotten_);
+  if (forgotten_) view_bytes(see, live_);
 }
 
 void MemoryFileData::charge(std::uint64_t bytes) {
@@ -164,6 +205,16 @@ void MemoryDirectory::crash(CrashOutcome& outcome, MemoryNodes& seen) {
     if (!seen.emplace(identity, node).second) continue;
     if (node.file) node.file->crash(outcome);
     if (node.directory) node.directory->crash(outcome, seen);
+  }
+}
+
+void MemoryDirectory::evict(CrashOutcome& outcome, MemoryNodes& seen) {
+  for (const auto& [name, node] : live_) {
+    const void* identity = node.file ? static_cast<const void*>(node.file.get())
+                                     : static_cast<const void*>(node.directory.get());
+    if (!seen.emplace(identity, node).second) continue;
+    if (node.file) node.file->evict(outcome);
+    if (node.directory) node.directory->evict(outcome, seen);
   }
 }
 

@@ -33,6 +33,13 @@ class MemoryFileData {
   void write(std::uint64_t offset, std::span<const std::byte> bytes);
   void truncate(std::uint64_t bytes);
   void sync();
+  /// Of the bytes not synced only what `outcome` says gets to the disk; no later sync writes the
+  /// rest. Sizes do get there.
+  void fail_sync(CrashOutcome& outcome);
+  /// Reads of this range see what is on the disk, or on its way there.
+  void drop_cache(std::uint64_t offset, std::uint64_t length);
+  /// The same of every sector that `outcome` does not keep.
+  void evict(CrashOutcome& outcome);
   void crash(CrashOutcome& outcome);
   std::shared_ptr<MemoryFileData> clone(std::uint64_t& used) const;
   void view(const MemoryViewer& see) const;
@@ -56,6 +63,7 @@ class MemoryFileData {
   };
   static void apply(const Change& change, std::vector<std::byte>& to);
   static void apply_partly(const Change& change, CrashOutcome& outcome, std::vector<std::byte>& to);
+  std::vector<std::byte> synced_now() const;
   void recharge();
 
   std::uint64_t& used_;
@@ -64,6 +72,7 @@ class MemoryFileData {
   std::vector<std::byte> live_;
   std::vector<std::byte> durable_;
   std::vector<Change> unsynced_;  // what leads from durable_ to live_, in order
+  bool forgotten_ = false;        // a sync failed: live_ may have what neither of them has
 };
 
 class MemoryDirectory;
@@ -91,6 +100,7 @@ class MemoryDirectory {
   void sync();
   /// All the way down.
   void crash(CrashOutcome& outcome, MemoryNodes& seen);
+  void evict(CrashOutcome& outcome, MemoryNodes& seen);
   std::shared_ptr<MemoryDirectory> clone(std::uint64_t& used, MemoryNodes& seen) const;
   void view(const MemoryViewer& see, MemoryNumbers& numbers) const;
 

@@ -134,6 +134,7 @@ void FaultProfile::strike(World& world, Oracle& oracle, Choices& choices) {
     case Kind::kSyncErrors:
       if (!choices.one_in(4)) return;
       fault.op = io::FaultOp::kSync;
+      if (choices.one_in(2)) fault.kind = io::FaultKind::kShort;
       oracle.device_failed = true;
       oracle.windows_hold = false;
       return arm(world, fault, FaultClass::kSyncError);
@@ -180,6 +181,7 @@ void FaultProfile::strike_start(World& world, Choices& choices) {
     counted = kind_ == Kind::kNoSpace ? FaultClass::kNoSpace : FaultClass::kWriteError;
   } else if (kind_ == Kind::kSyncErrors) {
     fault.op = io::FaultOp::kSync;
+    if (choices.one_in(2)) fault.kind = io::FaultKind::kShort;
     counted = FaultClass::kSyncError;
   } else if (kind_ == Kind::kReadErrors) {
     fault.op = io::FaultOp::kRead;

@@ -22,6 +22,7 @@ class FaultProfile {
   void restart(World& world, Oracle& oracle) const;
 
   bool strikes_starts() const;
+  bool fails_syncs() const { return kind_ == Kind::kSyncErrors; }
   bool may_drop() const;     // puts
   bool may_fail() const;     // erases, stops
   bool may_be_late() const;  // erasures

@@ -12,6 +12,7 @@ std::string_view name_of(FaultClass fault) {
       "EIO on read",
       "EIO on write",
       "EIO on fdatasync",
+      "what a failed fdatasync lost, out of the page cache",
       "ENOSPC",
       "EIO on create, remove, reserve, truncate or directory sync",
       "short read",

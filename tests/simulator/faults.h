@@ -20,7 +20,9 @@
 // or for a while; writes also halfway. Reads complete short. The disk fills up for real. Index
 // flushes and lookups fail. A put that finds no place counts as dropped, with whatever it
 // replaced; an erase that cannot be made durable says so. After a failed sync nothing more is
-// promised.
+// promised. It has written all, some or none of the bytes, and the kernel counts the others as
+// written: they can be read, and no later sync writes them. Once the process knows of it, they
+// may leave the page cache; a kill is then like a power cut for what was not durable.
 //
 // TIME. I/Os are slow, up to seconds, and overtake each other. The wall clock jumps, both ways:
 // what had expired stays expired (to within the minute that the superblock lags behind).
@@ -51,6 +53,7 @@ enum class FaultClass : std::uint8_t {
   kReadError,
   kWriteError,
   kSyncError,
+  kEviction,
   kNoSpace,
   kNameError,
   kShortRead,

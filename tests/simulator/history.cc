@@ -421,16 +421,21 @@ void History::crash() {
 void History::go_on(Crash crash, std::int64_t time_ms) {
   watching_ = false;
   profile_.calm(world_);
-  const Damage damage = damage_at_random(world_, oracle_, crash, choices_, result_.faults);
+  // After a failed sync a start judges holes as after a power cut.
+  const bool judged_so = crash == Crash::kKill && world_.knows_of_failed_sync();
+  const Damage damage = damage_at_random(world_, oracle_, judged_so ? Crash::kPowerCut : crash,
+                                         choices_, result_.faults);
   if (!damage.what.empty()) trace(damage.what);
   was_damaged_ |= damage.is_damage;
-  if (profile_.strikes_starts() && choices_.one_in(3)) {
+  const bool may_strike = !damage.is_damage || !profile_.fails_syncs();
+  if (profile_.strikes_starts() && may_strike && choices_.one_in(3)) {
     // A start that meets an error gives up, or gets by; either way the next one finds all.
     profile_.strike_start(world_, choices_);
     ++life_;
     if (world_.open()) world_.kill();
     profile_.calm(world_);
   }
+  if (world_.evict() && crash == Crash::kKill) crash = Crash::kPowerCut;
   ImageCheck check{oracle_, crash, time_ms, damage.excuses, was_damaged_};
   // After a power cut damage could not be told from what it tore.
   check.crashes_in_recovery = damage.is_damage ? 0 : 1;
@@ -493,6 +498,7 @@ History::Copy History::copy_at(const io::Operation& operation, Choices& choices)
   } else if (write_partly(*copy.world, operation, choices)) {
     copy.counted = FaultClass::kKillInWrite;
   }
+  if (copy.crash == Crash::kKill && copy.world->evict()) copy.crash = Crash::kPowerCut;
   return copy;
 }
 

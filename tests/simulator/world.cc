@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/failed_sync.h"
 #include "tests/simulator/storage_file_system.h"
 #include "tests/simulator/waiting_index.h"
 
@@ -105,6 +106,18 @@ void World::cut_power(io::CrashOutcome& outcome) {
   if (index_disk->pending && choices.one_in(2)) index_disk->durable = *index_disk->pending;
   index_disk->pending.reset();
   ++boots_;
+}
+
+bool World::knows_of_failed_sync() const {
+  return has_failed_sync(*disk).value();
+}
+
+bool World::evict() {
+  if (!knows_of_failed_sync() || !choices.one_in(2)) return false;
+  DrawnCrash kept(choices);
+  disk->evict(kept);
+  faults.note(FaultClass::kEviction);
+  return true;
 }
 
 Result<void> World::close() {

@@ -67,6 +67,10 @@ class World {
   void kill();
   /// After kill(): loses what `outcome` says; an index flush under way has happened or not.
   void cut_power(io::CrashOutcome& outcome);
+  /// After kill(): what a failed sync has lost may leave the page cache, if the process knew of it.
+  /// False when it has not.
+  bool evict();
+  bool knows_of_failed_sync() const;
   Result<void> close();
   void lose_index();
   /// Keeps what the index has on disk, for an operator to put back later.

@@ -18,22 +18,22 @@ class TearAll final : public io::CrashOutcome {
 
 /// A start whose write of the superblock is cut off before the sync with this number: by a kill,
 /// or by a power cut that tears all that is unsynced by then.
-void begin_and_crash(io::MemoryStorage& disk, std::uint64_t sync, bool is_power_cut) {
-  io::FaultyStorage storage(disk, 1);
+void begin_and_crash(std::unique_ptr<io::MemoryStorage>& disk, unsigned sync, bool is_power_cut) {
+  io::FaultyStorage storage(*disk, 1);
   const io::ManualClock clock(1'700'000'000'000);
   io::SeededRandom random(1);
-  {
-    auto identity = Identity::open(storage, clock, random, true);
-    ASSERT_TRUE(identity) << identity.error().message;
-    io::Fault fault;
-    fault.op = io::FaultOp::kSync;
-    fault.path_contains = "superblock";
-    fault.skip = sync;
-    storage.inject(fault);
-    ASSERT_FALSE((*identity)->begin("b007", false, 1, 1, clock.wall_ms()));
-  }
+  auto identity = Identity::open(storage, clock, random, true);
+  ASSERT_TRUE(identity) << identity.error().message;
+  std::vector<std::unique_ptr<io::MemoryStorage>> before;  // each sync
+  storage.observe([&](const io::Operation& operation) {
+    if (operation.op == io::FaultOp::kSync) before.push_back(disk->clone());
+  });
+  ASSERT_TRUE((*identity)->begin("b007", false, 1, 1, clock.wall_ms()));
+  ASSERT_LT(sync, before.size());
+  identity->reset();
+  disk = std::move(before[sync]);
   TearAll tear;
-  if (is_power_cut) disk.crash(tear);
+  if (is_power_cut) disk->crash(tear);
 }
 
 TEST(Identity, OneCopyIsWholeHoweverManyWritesOfItAreCutOff) {
@@ -44,12 +44,12 @@ TEST(Identity, OneCopyIsWholeHoweverManyWritesOfItAreCutOff) {
     outcomes *= 2 * kSyncs;
   for (unsigned outcome = 0; outcome < outcomes; ++outcome) {
     SCOPED_TRACE(outcome);
-    io::MemoryStorage disk;
+    auto disk = std::make_unique<io::MemoryStorage>();
     for (unsigned start = 0, left = outcome; start < kStarts; ++start, left /= 2 * kSyncs) {
       ASSERT_NO_FATAL_FAILURE(begin_and_crash(disk, left / 2 % kSyncs, left % 2 == 1));
     }
     io::SeededRandom random(1);
-    EXPECT_TRUE(Identity::open(disk, io::ManualClock(), random, false));
+    EXPECT_TRUE(Identity::open(*disk, io::ManualClock(), random, false));
   }
 }
 

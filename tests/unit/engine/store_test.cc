@@ -119,6 +119,130 @@ TEST(Store, NothingIsPromisedAfterAFailedSync) {
   EXPECT_EQ(world.get("before"), "v");
 }
 
+/// Puts, so that a sync fails on the last of them. Group mode acknowledges them all.
+void fail_a_sync(StoreWorld& world) {
+  world.put("safe", "v");
+  world.advance(2'000);
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(world.put("k" + std::to_string(i), some_text(1, 500)), PutOutcome::kStored);
+  world.device.inject({.op = io::FaultOp::kSync, .path_contains = "segments"});
+  world.advance(2'000);
+  EXPECT_FALSE(world.store->stats().writable);
+}
+
+/// How many of its puts are there: all before the first that is not.
+int count_prefix(StoreWorld& world) {
+  int present = 0;
+  while (world.get("k" + std::to_string(present)))
+    ++present;
+  for (int i = present; i < 20; ++i)
+    EXPECT_FALSE(world.get("k" + std::to_string(i))) << i << " without " << present;
+  return present;
+}
+
+TEST(Store, AStartAfterAFailedSyncMakesDurableWhatItShows) {
+  StoreWorld world(with(Durability::kGroup));
+  fail_a_sync(world);
+  world.kill();
+  EXPECT_EQ(world.get("safe"), "v");
+  const int shown = count_prefix(world);
+  EXPECT_EQ(shown, 20) << "nothing has left the page cache";
+  EXPECT_EQ(world.put("later", "v"), PutOutcome::kStored);
+  world.erase("safe");  // waits for a sync
+  world.power_cut();
+  EXPECT_EQ(count_prefix(world), shown);
+  EXPECT_EQ(world.get("later"), "v");
+  EXPECT_FALSE(world.get("safe"));
+  EXPECT_EQ(world.store->stats().start.damaged_records, 0u);
+}
+
+/// The first half of each file's sectors goes, or the second.
+class EvictHalf final : public io::CrashOutcome {
+ public:
+  explicit EvictHalf(bool first) : first_(first) {}
+  void keep_sectors(std::uint64_t, std::vector<bool>& kept) override {
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      kept[i] = (i < kept.size() / 2) != first_;
+  }
+  bool keep_size() override { return true; }
+  bool keep_entry() override { return true; }
+
+ private:
+  bool first_;
+};
+
+TEST(Store, WhatAFailedSyncHasLostLeavesNoHole) {
+  for (const bool first : {true, false}) {
+    StoreWorld world(with(Durability::kGroup));
+    fail_a_sync(world);
+    EvictHalf half(first);
+    world.storage.evict(half);
+    world.kill();
+    EXPECT_EQ(world.get("safe"), "v");
+    const int shown = count_prefix(world);
+    EXPECT_LT(shown, 20);
+    EXPECT_EQ(world.store->stats().start.damaged_records, 0u) << "a lost write is no damage";
+    world.power_cut();
+    EXPECT_EQ(count_prefix(world), shown);
+    world.kill();
+    EXPECT_EQ(count_prefix(world), shown);
+  }
+}
+
+TEST(Store, AStartWhoseOwnSyncFailsIsNotBelievedByTheNext) {
+  StoreWorld world(with(Durability::kGroup));
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(world.put("k" + std::to_string(i), some_text(1, 500)), PutOutcome::kStored);
+  world.drop();
+  world.device.inject({.op = io::FaultOp::kSync, .path_contains = "segments"});
+  EXPECT_FALSE(world.try_open());
+  world.drop();
+  EvictHalf half(true);
+  world.storage.evict(half);
+  world.open();
+  const int shown = count_prefix(world);
+  world.power_cut();
+  EXPECT_EQ(count_prefix(world), shown);
+}
+
+/// A start fails on its n-th sync of the superblock, of which some is done, and the next one tears
+/// its m-th write of it.
+void lose_superblock_writes(StoreWorld& world, std::uint64_t n, std::uint64_t m) {
+  const auto fail_start = [&](io::Fault fault) {
+    fault.path_contains = "superblock";
+    world.device.inject(std::move(fault));
+    EXPECT_FALSE(world.try_open());
+    world.drop();
+  };
+  fail_start({.op = io::FaultOp::kSync, .kind = io::FaultKind::kShort, .skip = n});
+  fail_start({.op = io::FaultOp::kWrite, .kind = io::FaultKind::kShort, .skip = m});
+  io::KeepAll torn;
+  world.storage.crash(torn);
+  world.boot_id[0] = '2';
+}
+
+/// So that another draw decides what the next failed sync has done.
+void fail_another_sync(StoreWorld& world) {
+  auto file = world.device.open("another", io::OpenMode::kCreate).value();
+  world.device.inject({.op = io::FaultOp::kSync, .kind = io::FaultKind::kShort});
+  EXPECT_FALSE(file->sync());
+  EXPECT_TRUE(world.device.remove("another"));
+}
+
+TEST(Store, ASuperblockThatWasNotSyncedCostsNoStore) {
+  for (std::uint64_t round = 0; round < 8 * 3 * 2; ++round) {
+    StoreWorld world;
+    world.put("k", "v");
+    ASSERT_TRUE(world.close());
+    for (std::uint64_t i = 0; i < round / 6; ++i)
+      fail_another_sync(world);
+    lose_superblock_writes(world, round % 3, round / 3 % 2);
+    const auto opened = world.try_open();
+    ASSERT_TRUE(opened) << opened.error().message;
+    EXPECT_EQ(world.get("k"), "v");
+  }
+}
+
 TEST(Store, GroupModeKeepsAPrefixAfterAPowerCut) {
   StoreWorld world(with(Durability::kGroup));
   for (int i = 0; i < 300; ++i) {

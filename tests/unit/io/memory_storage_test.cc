@@ -1,8 +1,10 @@
 // What a MemoryStorage keeps and loses in a crash.
 #include "io/memory_storage.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
 
+#include "io/faulty_storage.h"
 #include "tests/contract/test_request.h"
 
 namespace kachel::io {
@@ -182,6 +184,62 @@ TEST(MemoryStorageCrash, LaterWriteMayBeThereWithoutTheOneBefore) {
   const auto second = pattern(50, 3);
   expected.insert(expected.end(), second.begin(), second.end());
   EXPECT_EQ(content_of(storage, "a"), expected);
+}
+
+TEST(MemoryStorageFailedSync, NoLaterSyncWritesWhatItShouldHave) {
+  MemoryStorage memory;
+  FaultyStorage storage(memory);
+  const auto file = durable_file(storage, "a", pattern(1000, 1));
+  write_bytes(*file, 0, pattern(1000, 2)).value();
+  write_bytes(*file, 1000, pattern(500, 3)).value();
+  storage.inject({.op = FaultOp::kSync});
+  EXPECT_FALSE(file->sync());
+  EXPECT_EQ(read_bytes(*file, 0, 1000), pattern(1000, 2)) << "from the page cache";
+  write_bytes(*file, 400, pattern(100, 4)).value();
+  EXPECT_TRUE(file->sync());
+  std::vector<std::byte> left = pattern(1000, 1);
+  const std::vector<std::byte> written_again = pattern(100, 4);
+  std::copy(written_again.begin(), written_again.end(), left.begin() + 400);
+  memory.crash();
+  EXPECT_EQ(content_of(memory, "a"), left);
+}
+
+TEST(MemoryStorageFailedSync, WithoutTheCacheTheDiskShows) {
+  MemoryStorage memory;
+  FaultyStorage storage(memory);
+  const auto file = durable_file(storage, "a", pattern(1000, 1));
+  write_bytes(*file, 0, pattern(1500, 2)).value();
+  storage.inject({.op = FaultOp::kSync});
+  EXPECT_FALSE(file->sync());
+  write_bytes(*file, 100, pattern(10, 3)).value();
+  const auto copy = memory.clone();
+  file->drop_cache(0, 512);
+  std::vector<std::byte> mixed = pattern(1500, 2);
+  const std::vector<std::byte> durable = pattern(1000, 1);
+  const std::vector<std::byte> unsynced = pattern(10, 3);
+  std::copy(durable.begin(), durable.begin() + 512, mixed.begin());
+  std::copy(unsynced.begin(), unsynced.end(), mixed.begin() + 100);
+  EXPECT_EQ(content_of(memory, "a"), mixed);
+
+  LoseAll nothing_kept;
+  copy->evict(nothing_kept);
+  mixed = durable;
+  mixed.resize(1500);
+  std::copy(unsynced.begin(), unsynced.end(), mixed.begin() + 100);
+  EXPECT_EQ(content_of(*copy, "a"), mixed);
+}
+
+TEST(MemoryStorageFailedSync, MayHaveWrittenSome) {
+  MemoryStorage memory;
+  FaultyStorage storage(memory);
+  const auto file = durable_file(storage, "a", pattern(64 * 512, 1));
+  write_bytes(*file, 0, pattern(64 * 512, 2)).value();
+  storage.inject({.op = FaultOp::kSync, .kind = FaultKind::kShort});
+  EXPECT_FALSE(file->sync());
+  memory.crash();
+  const auto left = content_of(memory, "a");
+  EXPECT_NE(left, pattern(64 * 512, 1));
+  EXPECT_NE(left, pattern(64 * 512, 2));
 }
 
 TEST(MemoryStorageClone, CopiesWhatIsSyncedAndWhatIsNot) {
