@@ -26,6 +26,7 @@ Current of_row(Core& core, Namespace space, const Row& row, std::int64_t now_ms)
 Current of_pending(Core& core, Namespace space, const Pending& pending, std::int64_t now_ms) {
   Current current;
   if (pending.erased) return current;
+  current.row = pending.row;
   if (is_gone(core, space, pending.version, pending.tags(), pending.expires_at_ms, now_ms)) {
     return current;
   }

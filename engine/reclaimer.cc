@@ -426,7 +426,6 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
     entries += live;
   }
   segment.live_entries.clear();
-  core_.segments.remove(segment.id);
   typical_ms_ =
       (typical_ms_ * 3 + (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000) / 4;
   if (job->reason == Reason::kExpired) {
@@ -438,6 +437,7 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
     bump(core_.counters.evicted_segments);
     bump(core_.counters.evicted_entries, entries);
   }
+  core_.segments.remove(segment.id);  // whoever misses an entry finds it counted
   leftovers_.push_back(segment.id);
   remove_leftovers();
 }

@@ -1,5 +1,6 @@
 #include "engine/segment.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <mutex>
@@ -91,7 +92,14 @@ std::uint64_t SegmentTable::total_bytes() const {
 
 std::uint64_t SegmentTable::lowest_id() const {
   const std::shared_lock lock(mutex_);
-  return segments_.empty() ? 0 : segments_.begin()->first;
+  if (segments_.empty()) return removed_.empty() ? 0 : removed_.begin()->first;
+  const std::uint64_t lowest = segments_.begin()->first;
+  return removed_.empty() ? lowest : std::min(lowest, removed_.begin()->first);
+}
+
+bool SegmentTable::is_leaving(std::uint64_t id) const {
+  const std::shared_lock lock(mutex_);
+  return removed_.contains(id);
 }
 
 void SegmentTable::remove(std::uint64_t id) {

@@ -106,9 +106,12 @@ class SegmentTable {
   std::map<std::uint64_t, std::uint64_t> removed() const;
   std::size_t size() const;
   std::uint64_t total_bytes() const;
-  std::uint64_t lowest_id() const;  // 0 when empty
+  std::uint64_t lowest_id() const;  // of those leaving, too; 0 when empty
+  /// Removed, but not forgotten.
+  bool is_leaving(std::uint64_t id) const;
 
-  /// Readers no longer find it; it still counts in may_hold_older until forget().
+  /// Readers no longer find it; until forget() it may be back after a crash, and still counts in
+  /// lowest_id and may_hold_older.
   void remove(std::uint64_t id);
   /// Its removal is durable.
   void forget(std::uint64_t id);

@@ -26,11 +26,16 @@ class DeadRows final : public RowFilter {
   explicit DeadRows(const Core& core) : core_(core) {}
   bool is_dead(const RowKey& key, const Row& row) const override {
     // What a scope's fence covers is still in the books, until the eraser has taken it out.
-    return !core_.segments.contains(row.segment_id) ||
-           core_.fences.is_namespace_fenced(key.space, row.version);
+    return core_.fences.is_namespace_fenced(key.space, row.version) || is_gone(row.segment_id);
   }
 
  private:
+  /// While its segment is leaving the row tells erases what may be back after a crash.
+  bool is_gone(std::uint64_t segment_id) const {
+    const SegmentTable& segments = core_.segments;
+    return !segments.contains(segment_id) && !segments.is_leaving(segment_id);
+  }
+
   const Core& core_;
 };
 

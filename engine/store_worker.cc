@@ -407,6 +407,12 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   return after;
 }
 
+/// Evicted, but its file is still there, and would be after a crash: who is told that the entry
+/// is absent must be able to rely on it.
+bool StoreWorker::may_come_back(const Current& current) const {
+  return current.row && core_.segments.is_leaving(current.row->segment_id);
+}
+
 bool StoreWorker::erase(Namespace space, std::string_view text,
                         std::optional<std::uint64_t> if_version, EraseHandler handler) {
   const Key key = key_of(space, text);
@@ -422,14 +428,15 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
             (*answer)(done.error());
           };
         };
-        if (!current.exists) {
-          return answer_absent(shard, AckLevel::kDurable, say(EraseOutcome::kAbsent));
+        const auto outcome = current.exists ? EraseOutcome::kErased : EraseOutcome::kAbsent;
+        if (!current.exists && !may_come_back(current)) {
+          return answer_absent(shard, AckLevel::kDurable, say(outcome));
         }
         if (!core_.writable) {
           return [answer] { (*answer)(Error{ErrorCode::kIo, "the store can't write"}); };
         }
         bump(core_.counters.erases);
-        return commit_erase(shard, key, current, AckLevel::kDurable, say(EraseOutcome::kErased));
+        return commit_erase(shard, key, current, AckLevel::kDurable, say(outcome));
       });
 }
 

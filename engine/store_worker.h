@@ -54,6 +54,7 @@ class StoreWorker final : public Worker {
   io::Task commit(Shard& shard, const std::shared_ptr<PutOperation>& operation);
   io::Task drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation);
   bool is_surely_absent(Shard& shard, const Key& key) const;
+  bool may_come_back(const Current& current) const;
   /// Under the shard's lock: answers that a key is absent once that can't be undone by a crash.
   io::Task answer_absent(const Shard& shard, AckLevel level, AppendHandler answer);
   io::Task commit_erase(Shard& shard, const Key& key, const Current& current, AckLevel ack,

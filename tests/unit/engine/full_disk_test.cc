@@ -83,6 +83,36 @@ TEST(FullDisk, ErasesAreDurableAcrossKillsWithoutABlockLeft) {
   EXPECT_TRUE(world.close());
 }
 
+/// One evicted segment whose file is still there, and `old0` in it.
+void evict_without_removing(StoreWorld& world) {
+  for (std::uint64_t i = 0; i < 300; ++i)
+    world.put("old" + std::to_string(i), noise(i, 10'000));
+  world.device.inject({.op = io::FaultOp::kRemove, .path_contains = "0001.seg", .times = 1});
+  const ForeignFile foreign(world);
+  for (std::uint64_t i = 0; i < 300 && world.store->stats().evicted_segments == 0; ++i) {
+    world.put("new" + std::to_string(i), noise(1000 + i, 10'000));
+    world.advance(20);
+  }
+  EXPECT_EQ(world.device.injected(), 1u);
+  EXPECT_FALSE(world.get("old0"));
+}
+
+// Between an eviction and the end of its file lies a kill, or a power cut.
+TEST(FullDisk, WhatAnEraseFoundEvictedStaysAway) {
+  for (const bool power_cut : {false, true}) {
+    for (const bool index_lost : {false, true}) {
+      StoreWorld world;
+      evict_without_removing(world);
+      EXPECT_EQ(world.erase("old0"), EraseOutcome::kAbsent);
+      EXPECT_EQ(world.erase("old0"), EraseOutcome::kAbsent);
+      if (index_lost) world.lose_index();
+      power_cut ? world.power_cut() : world.kill();
+      EXPECT_FALSE(world.get("old0"));
+      EXPECT_TRUE(world.get("old1")) << "its segment is back";
+    }
+  }
+}
+
 TEST(FullDisk, EraseAllMakesRoom) {
   StoreWorld world;
   for (std::uint64_t i = 0; i < 300; ++i)
