@@ -86,6 +86,20 @@ class FullDisk:
             reply = connection.call("DEL", key)
             self.assertNotIsInstance(reply, Error, reply)
 
+    def segment_sizes(self, server):
+        sizes = {}
+        for path in server.segments():
+            try:
+                sizes[path] = os.stat(path).st_size
+            except FileNotFoundError:  # it has just gone
+                pass
+        return sizes
+
+    def entries_gone(self, server, sizes):
+        """How many entries may have gone with segments since `sizes` was taken."""
+        left = set(server.segments())
+        return sum(size // VALUE_BYTES for path, size in sizes.items() if path not in left)
+
     def check_goes_on(self, server):
         """What must work whatever the disk."""
         self.assertEqual(server.counter("writable"), 1)
@@ -159,17 +173,25 @@ class FullDisk:
         with server.connect() as connection:
             self.set_all(connection, keys)
             self.eat()
-            self.set_all(connection, [f"more{i}" for i in range(1000)])
+            more = [f"more{i}" for i in range(1000)]
+            self.set_all(connection, more)
             erased = self.get_all(connection, keys)[:100]
             self.delete_all(connection, erased)
         for _ in range(3):
+            with server.connect() as connection:
+                sizes = self.segment_sizes(server)
+                before = self.get_all(connection, keys + more)
             server.kill()
+            evicted = self.entries_gone(server, sizes)
             self.eat()  # what the server gave back, too
             server.start()
             with server.connect() as connection:
                 self.assertEqual(self.get_all(connection, erased), [])
-                there = self.get_all(connection, keys)
-                self.assertTrue(there)
+                there = self.get_all(connection, keys + more)
+                evicted += server.counter("evicted_entries")
+                self.assertLessEqual(len(set(before) - set(there)), evicted,
+                                     f"lost, not evicted: {server.info()}")
+                self.assertGreater(len(there), 200)
                 self.delete_all(connection, there[:10])
                 erased += there[:10]
             self.check_goes_on(server)
