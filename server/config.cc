@@ -158,7 +158,9 @@ using Given = std::map<std::string, std::string, std::less<>>;
 bool read_flags(std::vector<std::string> arguments, Given& given, std::string& file) {
   CLI::App app("Kachel: a persistent tiered cache that speaks the Redis protocol.", "kacheld");
   app.set_version_flag("--version", std::string("kacheld ") + KACHEL_VERSION);
-  app.add_option("--config", file, "TOML file with the same names; flags win")->type_name("FILE");
+  app.add_option("--config", file,
+                 "TOML file with the same names, and the tenants' policies; flags win")
+      ->type_name("FILE");
   std::map<std::string, bool> switches;
   for (const Setting& setting : kSettings) {
     const std::string flag = "--" + std::string(setting.name);
@@ -208,6 +210,7 @@ std::optional<Config> parse_command_line(std::vector<std::string> arguments) {
     if (const auto applied = find_setting(name)->apply(config, text); !applied) {
       throw ConfigError("--" + name + ": " + applied.error().message);
     }
+    config.flags.insert(name);
   }
   if (config.data.empty()) {
     throw ConfigError("--data is missing: name the directory of the store (see kacheld --help)");

@@ -1,8 +1,11 @@
-// What kacheld is told: flags, and a TOML file with the same names. Flags win.
+// What kacheld is told: flags, and a TOML file with the same names. Flags win. The tenants'
+// policies stand in the file only.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -11,6 +14,7 @@
 
 #include "engine/options.h"
 #include "io/error.h"
+#include "server/policy.h"
 
 namespace kachel::server {
 
@@ -26,6 +30,11 @@ struct Config {
   std::string port_file;
   std::string config_file;
   bool io_uring = true;
+  PolicySet policy;
+  // What a later reading of the file is compared with: its settings as text, and the flags
+  // that win over them.
+  std::map<std::string, std::string, std::less<>> file_settings;
+  std::set<std::string, std::less<>> flags;
 };
 
 /// One thing that can be set, by `--name` or by `name = ` in the file.
@@ -45,7 +54,7 @@ class ConfigError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Applies the file's settings. Throws ConfigError: "FILE:LINE: KEY: ...".
+/// Applies the file's settings and policies. Throws ConfigError: "FILE:LINE: KEY: ...".
 void apply_config_file(Config& config, const std::string& file);
 /// The same from text; `file` is for messages.
 void apply_config_text(Config& config, std::string_view text, const std::string& file);

@@ -1,5 +1,6 @@
-// The TOML file of kacheld: the same names as the flags, at the top level.
+// The TOML file of kacheld: the same names as the flags at the top level, [tenant.NAME] below.
 #include <algorithm>
+#include <fmt/format.h>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -29,6 +30,8 @@ namespace kachel::server {
 namespace kachel::server {
 namespace {
 
+constexpr std::string_view kTenantTable = "tenant";
+
 [[noreturn]] void fail(const std::string& file, const toml::source_region& where,
                        const std::string& what) {
   throw ConfigError(file + ":" + std::to_string(where.begin.line) + ": " + what);
@@ -56,16 +59,117 @@ std::string text_of(const toml::node& node, const Setting& setting, const std::s
            std::string(setting.name) + " = \"" + std::string(setting.value) + "\"");
 }
 
+/// One [tenant.NAME].
+class TenantReader {
+ public:
+  TenantReader(std::string_view name, const std::string& file)
+      : table_(fmt::format("[{}.{}]", kTenantTable, name)), file_(file) {}
+
+  TenantPolicy read(const toml::table& table) const {
+    TenantPolicy policy;
+    for (const auto& [key, node] : table)
+      apply(policy, key.str(), node);
+    if (const auto conflict = find_conflict(policy)) {
+      refuse(*table.get(conflict->key), conflict->key, conflict->message);
+    }
+    return policy;
+  }
+
+ private:
+  void apply(TenantPolicy& policy, std::string_view name, const toml::node& node) const {
+    const PolicyKey* const key = find_policy_key(name);
+    if (key == nullptr) refuse_unknown(name, node);
+    const auto text = text_of_value(node, *key);
+    if (const auto applied = key->apply(policy, text); !applied) {
+      refuse(node, name, applied.error().message);
+    }
+  }
+
+  std::string text_of_value(const toml::node& node, const PolicyKey& key) const {
+    const auto on = node.value_exact<bool>();
+    if (on && key.example.empty()) return *on ? "true" : "false";
+    if (key.example.empty()) refuse(node, key.name, "write true or false, without quotes");
+    if (const auto text = node.value_exact<std::string>()) return *text;
+    if (const auto number = node.value_exact<std::int64_t>()) return std::to_string(*number);
+    refuse(node, key.name,
+           fmt::format("write a string, for instance {} = \"{}\"", key.name, key.example));
+  }
+
+  [[noreturn]] void refuse(const toml::node& node, std::string_view key,
+                           std::string_view what) const {
+    fail(file_, node.source(), fmt::format("{} {}: {}", table_, key, what));
+  }
+
+  [[noreturn]] void refuse_unknown(std::string_view name, const toml::node& node) const {
+    if (find_setting(name) != nullptr) {
+      fail(file_, node.source(),
+           fmt::format(
+               "\"{}\" in {} is a setting of the server; put it above the first [tenant.NAME]",
+               name, table_));
+    }
+    if (const PolicyKey* const nearest = nearest_policy_key(name)) {
+      fail(file_, node.source(),
+           fmt::format("unknown key \"{}\" in {}; did you mean {}?", name, table_, nearest->name));
+    }
+    std::string names;
+    for (const PolicyKey& key : policy_keys())
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", key.name);
+    fail(
+        file_, node.source(),
+        fmt::format("unknown key \"{}\" in {}; remove it, or use one of: {}", name, table_, names));
+  }
+
+  std::string table_;
+  const std::string& file_;
+};
+
+[[noreturn]] void refuse_no_table(std::string_view name, const toml::node& node,
+                                  const std::string& file) {
+  if (find_policy_key(name) != nullptr) {
+    fail(file, node.source(),
+         fmt::format("\"{}\" belongs to one tenant; put it below [tenant.default]", name));
+  }
+  fail(file, node.source(),
+       fmt::format("\"{}\" is neither a tenant nor a tenant's key; write for instance "
+                   "[tenant.default]",
+                   name));
+}
+
+void read_tenants(PolicySet& policies, const toml::node& node, const std::string& file) {
+  const toml::table* const tenants = node.as_table();
+  if (tenants == nullptr) {
+    fail(file, node.source(), "tenant: write a table for each, for instance [tenant.default]");
+  }
+  if (tenants->size() > kMaxTenants) {
+    fail(file, node.source(),
+         fmt::format("{} tenants; name at most {}", tenants->size(), kMaxTenants));
+  }
+  for (const auto& [key, tenant] : *tenants) {
+    if (const auto named = check_tenant_name(key.str()); !named) {
+      fail(file, tenant.source(), "tenant: " + named.error().message);
+    }
+    if (!tenant.is_table()) refuse_no_table(key.str(), tenant, file);
+    policies.set(std::string(key.str()), TenantReader(key.str(), file).read(*tenant.as_table()));
+  }
+}
+
 void apply_key(Config& config, std::string_view key, const toml::node& node,
                const std::string& file) {
+  if (key == kTenantTable) return read_tenants(config.policy, node, file);
   const Setting* const setting = find_setting(key);
   if (setting == nullptr) {
+    if (find_policy_key(key) != nullptr) {
+      fail(file, node.source(),
+           fmt::format("\"{}\" belongs to a tenant; put it below [tenant.default]", key));
+    }
     fail(file, node.source(),
          "unknown key \"" + std::string(key) + "\"; remove it, or use one of: " + known_names());
   }
-  if (const auto applied = setting->apply(config, text_of(node, *setting, file)); !applied) {
+  std::string text = text_of(node, *setting, file);
+  if (const auto applied = setting->apply(config, text); !applied) {
     fail(file, node.source(), std::string(key) + ": " + applied.error().message);
   }
+  config.file_settings.insert_or_assign(std::string(key), std::move(text));
 }
 
 }  // namespace
@@ -86,8 +190,9 @@ void apply_config_text(Config& config, std::string_view text, const std::string&
 void apply_config_file(Config& config, const std::string& file) {
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
-  // Reading a directory succeeds in opening and fails here.
-  if (!stream || !(text << stream.rdbuf())) {
+  stream.peek();  // opening a directory succeeds, its first byte fails
+  const bool empty = stream.eof();
+  if (!stream.is_open() || stream.bad() || (!empty && !(text << stream.rdbuf()))) {
     throw ConfigError("--config: cannot read " + file + ": check that it exists and is readable");
   }
   apply_config_text(config, text.str(), file);

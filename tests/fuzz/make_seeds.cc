@@ -208,7 +208,12 @@ void add_configs(Seeds& seeds) {
         "listen = \"[::1]:7000\"\nidle-timeout = \"1m\"\nno-io-uring = true\nmax-value = '1MiB'\n",
         "durability = \"strict\"\nlog-level = \"debug\"\nport-file = \"p\"\nmax-clients = 0x10\n",
         "# note\n[a.b]\nc = [1, {d = 1979-05-27T07:32:00Z}]\n[[e]]\nf = 1e9\n\"\\u00e9\" = "
-        "inf\n"}) {
+        "inf\n",
+        "[tenant.default]\nttl_default = \"90s\"\nttl_max = \"24h\"\nerase_within = "
+        "\"12h\"\nerase_by_max = \"30d\"\ncapacity = \"256MiB\"\nrequire_subject = true\n",
+        "tenant.default.ttl_max = \"1h\"\ntenant.a = {capacity = 1024, require_subject = false}\n",
+        "[tenant.\"b.c\"]\nttl_default = \"2h\"\nttl_max = \"1h\"\n",
+        "[tenant.default]\nttl-max = \"0s\"\n[tenant.default.x]\n[[tenant.d]]\n"}) {
     seeds.add("config", {}, {text});
   }
 }

@@ -1,5 +1,7 @@
 #include "server/config.h"
 
+#include <cstdio>
+#include <fstream>
 #include <gtest/gtest.h>
 
 #include "server/daemon.h"
@@ -121,9 +123,18 @@ TEST(ConfigFile, NamesFileLineKeyAndRemedy) {
             "kachel.toml:1: threads: write a string or a number, for instance threads = \"N\"");
   EXPECT_EQ(file_error_of("no-io-uring = \"yes\"\n"),
             "kachel.toml:1: no-io-uring: write true or false");
-  EXPECT_EQ(file_error_of("[tenant.a]\nttl_max = \"1h\"\n").substr(0, 36),
-            "kachel.toml:1: unknown key \"tenant\";");
+  EXPECT_EQ(file_error_of("[tenants.a]\nttl_max = \"1h\"\n").substr(0, 37),
+            "kachel.toml:1: unknown key \"tenants\";");
   EXPECT_EQ(file_error_of("data = \n").substr(0, 15), "kachel.toml:1: ");
+}
+
+TEST(ConfigFile, MayBeEmpty) {
+  const std::string file = ::testing::TempDir() + "kachel-empty-config-test.toml";
+  std::ofstream(file, std::ios::trunc).flush();
+  EXPECT_EQ(error_of({"--data", "d", "--config", file}), "");
+  std::remove(file.c_str());
+  EXPECT_NE(error_of({"--data", "d", "--config", ::testing::TempDir()}).find("cannot read"),
+            std::string::npos);
 }
 
 TEST(ConfigFile, RefusesKeysThatAreNotAscii) {
