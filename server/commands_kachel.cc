@@ -1,14 +1,16 @@
 // Kachel's own commands: values with their metadata.
+#include <algorithm>
 #include <array>
 #include <fmt/format.h>
-#include <limits>
 #include <string>
 #include <utility>
 
 #include "server/arguments.h"
 #include "server/command.h"
+#include "server/policy_enforcement.h"
 #include "server/resp_parser.h"
 #include "server/session.h"
+#include "server/set_command.h"
 
 namespace kachel::server {
 namespace {
@@ -40,135 +42,143 @@ std::string_view tier_name(Tier tier) {
   return "flash";
 }
 
-struct KachelSet {
-  PutOptions options;
-  ExpiryOption expiry;
-  std::string error;  // the first one found
-};
+constexpr std::string_view kSetForms =
+    "NX or XX, one of EX s, PX ms, EXAT s, PXAT ms and KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, "
+    "TOKENS and COST";
 
 /// Reads the options behind the value, one at a time.
 class OptionReader {
  public:
-  OptionReader(Arguments arguments, KachelSet& set) : arguments_(arguments), set_(set) {}
+  OptionReader(Arguments arguments, std::int64_t now_ms) : arguments_(arguments), now_ms_(now_ms) {}
 
+  /// False: see error().
   bool read() {
     for (at_ = 3; at_ < arguments_.size(); ++at_) {
-      if (!read_one()) {
-        if (set_.error.empty()) set_.error = kSyntaxError;
-        return false;
-      }
+      if (!read_one()) return false;
     }
     return true;
   }
+  SetRequest& request() { return request_; }
+  const std::string& error() const { return error_; }
 
  private:
-  bool is(std::string_view name, std::size_t values) const {
-    return equals_ignoring_case(arguments_[at_], name) && at_ + values < arguments_.size();
-  }
+  struct Option {
+    std::string_view name;
+    std::size_t values;
+    std::string_view form;
+    bool (OptionReader::*take)();
+  };
 
   bool read_one() {
-    if (is("NX", 0)) return condition(Condition::kIfAbsent);
-    if (is("XX", 0)) return condition(Condition::kIfPresent);
-    if (is("KIND", 1)) return kind(arguments_[++at_]);
-    if (is("MODEL", 1)) return model(arguments_[++at_]);
-    if (is("SUBJECT", 1)) return subject(arguments_[++at_]);
-    if (is("ERASEBY", 1)) return erase_by(arguments_[++at_]);
-    if (is("TOKENS", 2)) {
-      Metadata& metadata = set_.options.metadata;
-      return amount(metadata.tokens_in) && amount(metadata.tokens_out);
+    static constexpr std::array<Option, 7> kOptions{{
+        {"KIND", 1, "KIND completion|embedding|blob", &OptionReader::kind},
+        {"MODEL", 1, "MODEL name", &OptionReader::model},
+        {"SUBJECT", 1, "SUBJECT id", &OptionReader::subject},
+        {"ERASEBY", 1, "ERASEBY unix-ms", &OptionReader::erase_by},
+        {"TOKENS", 2, "TOKENS in out", &OptionReader::tokens},
+        {"COST", 1, "COST micro-usd", &OptionReader::cost},
+        {"LEASE", 0, "LEASE token", &OptionReader::lease},
+    }};
+    for (const Option& option : kOptions) {
+      if (!equals_ignoring_case(arguments_[at_], option.name)) continue;
+      if (at_ + option.values >= arguments_.size()) {
+        return fail(fmt::format("{}: write {}", kSyntaxError, option.form));
+      }
+      return (this->*option.take)();
     }
-    if (is("COST", 1)) return amount(set_.options.metadata.cost_micro_usd);
-    if (is("LEASE", 1)) return fail("ERR LEASE is not supported by this version");
-    return take_expiry(arguments_, at_, TimeForm::kKeep, set_.expiry) == OptionMatch::kTaken;
+    if (take_set_option(arguments_, at_, request_) == OptionMatch::kTaken) return true;
+    return fail(fmt::format("{}: the options are {}", kSyntaxError, kSetForms));
   }
 
+  std::string_view next() { return arguments_[++at_]; }
+  Metadata& metadata() { return request_.options.metadata; }
+
   bool fail(std::string error) {
-    set_.error = std::move(error);
+    error_ = std::move(error);
     return false;
   }
 
-  bool condition(Condition condition) {
-    Condition& current = set_.options.condition;
-    if (current != Condition::kAlways && current != condition) return false;
-    current = condition;
-    return true;
-  }
-
-  bool kind(std::string_view text) {
+  bool kind() {
+    const std::string_view text = next();
     for (const auto& [name, value] : kKinds) {
       if (!equals_ignoring_case(text, name)) continue;
-      set_.options.metadata.kind = value;
+      metadata().kind = value;
       return true;
     }
     return fail("ERR unknown KIND: use completion, embedding or blob");
   }
 
-  bool model(std::string_view text) {
+  bool model() {
+    const std::string_view text = next();
     if (text.size() > kMaxModelBytes) {
-      return fail(fmt::format("ERR MODEL is longer than {} bytes", kMaxModelBytes));
+      return fail(
+          fmt::format("ERR MODEL is {} bytes long: use at most {}", text.size(), kMaxModelBytes));
     }
-    set_.options.metadata.model = text;
+    metadata().model = text;
     return true;
   }
 
-  bool subject(std::string_view text) {
-    auto& subjects = set_.options.metadata.subjects;
+  bool subject() {
+    const std::string_view text = next();
+    auto& subjects = metadata().subjects;
     if (text.empty() || text.size() > kMaxSubjectBytes) {
-      return fail(fmt::format("ERR SUBJECT must have 1 to {} bytes", kMaxSubjectBytes));
+      return fail(
+          fmt::format("ERR SUBJECT is {} bytes long: use 1 to {}", text.size(), kMaxSubjectBytes));
     }
+    if (std::find(subjects.begin(), subjects.end(), text) != subjects.end()) return true;
     if (subjects.size() == kMaxSubjects) {
-      return fail(fmt::format("ERR more than {} SUBJECTs", kMaxSubjects));
+      return fail(fmt::format("ERR too many SUBJECTs: name at most {}", kMaxSubjects));
     }
     subjects.emplace_back(text);
     return true;
   }
 
-  bool erase_by(std::string_view text) {
-    const auto ms = parse_integer(text);
-    if (!ms) return fail(std::string(kNotAnInteger));
-    if (*ms <= 0) return fail("ERR ERASEBY must be a Unix time in milliseconds");
-    set_.options.metadata.erase_by_ms = *ms;
+  bool erase_by() {
+    const auto ms = parse_integer(next());
+    if (!ms || *ms <= 0) return fail("ERR ERASEBY must be a Unix time in milliseconds");
+    if (*ms <= now_ms_) {
+      return fail("ERR ERASEBY has passed: give a Unix time in milliseconds that lies ahead");
+    }
+    metadata().erase_by_ms = *ms;
     return true;
   }
 
+  bool tokens() {
+    if (amount(metadata().tokens_in) && amount(metadata().tokens_out)) return true;
+    return fail("ERR TOKENS must be two whole numbers from 0: tokens in, tokens out");
+  }
+
+  bool cost() {
+    if (amount(metadata().cost_micro_usd)) return true;
+    return fail("ERR COST must be a whole number from 0: millionths of a US dollar");
+  }
+
+  bool lease() { return fail("ERR LEASE is not supported by this version: leave it out"); }
+
   bool amount(std::uint64_t& out) {
-    const auto number = parse_integer(arguments_[++at_]);
-    if (!number || *number < 0) return fail(std::string(kNotAnInteger));
+    const auto number = parse_integer(next());
+    if (!number || *number < 0) return false;
     out = static_cast<std::uint64_t>(*number);
     return true;
   }
 
   Arguments arguments_;
-  KachelSet& set_;
+  std::int64_t now_ms_;
+  SetRequest request_;
+  std::string error_;
   std::size_t at_ = 0;
 };
 
-void write_put(ReplyWriter reply, const Result<PutOutcome>& outcome) {
-  if (!outcome) return reply.error(outcome.error());
-  if (*outcome == PutOutcome::kConditionFailed) return reply.null();
-  reply.ok();  // stored, or accepted and dropped under pressure
-}
-
 void kachel_set(Session& session, Arguments arguments) {
-  KachelSet set;
-  if (!OptionReader(arguments, set).read()) return session.reply().error(set.error);
-  const auto expires_at_ms = resolve_expiry(session, set.expiry);
-  if (!expires_at_ms) return;
-  if (set.options.metadata.erase_by_ms != 0 &&
-      set.options.metadata.erase_by_ms <= session.store().now_ms()) {
-    return session.reply().error("ERR ERASEBY has passed");
+  OptionReader options(arguments, session.store().now_ms());
+  if (!options.read()) return session.reply().error(options.error());
+  if (lacks_subject(session, options.request().options.metadata)) {
+    WorkerCounters::add(session.counters().kachel_sets_refused, 1);
+    return session.reply().error(
+        "ERR a SUBJECT is required by this tenant's policy: add SUBJECT id for each person the "
+        "value is about");
   }
-  set.options.expires_at_ms = *expires_at_ms;
-  set.options.keep_ttl = set.expiry.form == TimeForm::kKeep;
-  PendingReply reply = session.defer();
-  const std::uint64_t slot = reply.slot();
-  const bool settled =
-      session.worker().put(session.space(), arguments[1], arguments[2], std::move(set.options),
-                           [reply = std::move(reply)](Result<PutOutcome> outcome) mutable {
-                             write_put(reply.writer(), outcome);
-                             reply.finish();
-                           });
-  session.settled(slot, settled);
+  run_set(session, arguments[1], arguments[2], std::move(options.request()));
 }
 
 void write_metadata(ReplyWriter reply, const Found& found) {

@@ -7,6 +7,7 @@
 #include "server/arguments.h"
 #include "server/command.h"
 #include "server/operations.h"
+#include "server/policy_enforcement.h"
 #include "server/session.h"
 
 namespace kachel::server {
@@ -209,7 +210,8 @@ void expire(Session& session, Arguments arguments, TimeForm form) {
   if (!parse_expire_flags(session, arguments, flags)) return;
   const auto expires_at_ms = resolve_time_or_past(session, form, arguments[2]);
   if (!expires_at_ms) return;
-  const ExpiryChange change{*expires_at_ms, condition_of(flags), std::nullopt};
+  const ExpiryChange change{enforce_on_expiry(session, *expires_at_ms), condition_of(flags),
+                            std::nullopt};
   if (flags.some && flags.sooner) return expire_sooner_if_some(session, arguments[1], change);
   change_expiry(session, arguments[1], change);
 }
@@ -228,7 +230,13 @@ void pexpireat(Session& session, Arguments arguments) {
 }
 
 void persist(Session& session, Arguments arguments) {
-  change_expiry(session, arguments[1], {0, ExpiryCondition::kAlways, std::nullopt});
+  // Where the policy bounds it, it becomes an expiry like any other; as PERSIST does, only
+  // where there is one.
+  const std::int64_t expires_at_ms = enforce_on_expiry(session, 0);
+  change_expiry(
+      session, arguments[1],
+      {expires_at_ms, expires_at_ms == 0 ? ExpiryCondition::kAlways : ExpiryCondition::kIfSome,
+       std::nullopt});
 }
 
 constexpr KeyPositions kOneKey{1, 1, 1};

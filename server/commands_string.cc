@@ -7,7 +7,9 @@
 #include "server/arguments.h"
 #include "server/command.h"
 #include "server/operations.h"
+#include "server/policy_enforcement.h"
 #include "server/session.h"
+#include "server/set_command.h"
 
 namespace kachel::server {
 namespace {
@@ -35,101 +37,22 @@ void get(Session& session, Arguments arguments) {
   session.settled(slot, settled);
 }
 
-/// What is said when a put took place, and when its condition did not hold.
-enum class PutReply : std::uint8_t { kOkOrNull, kOneOrZero };
-
-void write_put(ReplyWriter reply, PutReply form, const Result<PutOutcome>& outcome) {
-  if (!outcome) return reply.error(outcome.error());
-  // kNotStored: accepted and dropped under pressure, as a cache may (counted in INFO).
-  const bool done = *outcome == PutOutcome::kStored || *outcome == PutOutcome::kNotStored;
-  if (form == PutReply::kOneOrZero) return reply.integer(done ? 1 : 0);
-  if (done) return reply.ok();
-  reply.null();
-}
-
-void put(Session& session, std::string_view key, std::string_view value, PutOptions options,
-         PutReply form) {
-  PendingReply reply = session.defer();
-  const std::uint64_t slot = reply.slot();
-  const bool settled =
-      session.worker().put(session.space(), key, value, std::move(options),
-                           [reply = std::move(reply), form](Result<PutOutcome> outcome) mutable {
-                             write_put(reply.writer(), form, outcome);
-                             reply.finish();
-                           });
-  session.settled(slot, settled);
-}
-
-/// SET ... GET: the old value is the reply.
-class SetGet final : public ReadModifyWrite {
- public:
-  SetGet(std::string_view value, PutOptions options)
-      : value_(value), options_(std::move(options)) {}
-
- private:
-  void decide(const std::optional<Found>& found) override {
-    const bool refused = (options_.condition == Condition::kIfAbsent && found) ||
-                         (options_.condition == Condition::kIfPresent && !found);
-    if (refused) return finish_with_value(found);
-    PutOptions options = options_;
-    options.if_version = found ? found->entry->version : 0;
-    worker().put(space(), key(), value_, std::move(options),
-                 [keep = self(), this, found](Result<PutOutcome> outcome) {
-                   if (!outcome) return finish_with_error(outcome.error());
-                   const bool changed = *outcome == PutOutcome::kVersionChanged ||
-                                        *outcome == PutOutcome::kConditionFailed;
-                   if (changed) return retry();
-                   finish_with_value(found);
-                 });
-  }
-
-  std::string value_;
-  PutOptions options_;
-};
-
-struct SetArguments {
-  PutOptions options;
-  ExpiryOption expiry;
-  bool get = false;
-};
-
-bool parse_set_options(Arguments arguments, SetArguments& set) {
+void set(Session& session, Arguments arguments) {
+  SetRequest request;
   for (std::size_t at = 3; at < arguments.size(); ++at) {
-    const std::string_view option = arguments[at];
-    Condition& condition = set.options.condition;
-    if (equals_ignoring_case(option, "NX") && condition != Condition::kIfPresent) {
-      condition = Condition::kIfAbsent;
-    } else if (equals_ignoring_case(option, "XX") && condition != Condition::kIfAbsent) {
-      condition = Condition::kIfPresent;
-    } else if (equals_ignoring_case(option, "GET")) {
-      set.get = true;
-    } else if (take_expiry(arguments, at, TimeForm::kKeep, set.expiry) != OptionMatch::kTaken) {
-      return false;
+    if (equals_ignoring_case(arguments[at], "GET")) {
+      request.get = true;
+    } else if (take_set_option(arguments, at, request) != OptionMatch::kTaken) {
+      return session.reply().error(kSyntaxError);
     }
   }
-  return true;
-}
-
-void set(Session& session, Arguments arguments) {
-  SetArguments set;
-  if (!parse_set_options(arguments, set)) return session.reply().error(kSyntaxError);
-  const auto expires_at_ms = resolve_expiry(session, set.expiry);
-  if (!expires_at_ms) return;
-  set.options.expires_at_ms = *expires_at_ms;
-  set.options.keep_ttl = set.expiry.form == TimeForm::kKeep;
-  if (!set.get) {
-    return put(session, arguments[1], arguments[2], std::move(set.options), PutReply::kOkOrNull);
-  }
-  const boost::intrusive_ptr<SetGet> operation(new SetGet(arguments[2], std::move(set.options)));
-  operation->start(session, arguments[1]);
+  run_set(session, arguments[1], arguments[2], std::move(request));
 }
 
 void set_with_time(Session& session, Arguments arguments, TimeForm form) {
-  const auto expires_at_ms = resolve_time(session, form, arguments[2]);
-  if (!expires_at_ms) return;
-  PutOptions options;
-  options.expires_at_ms = *expires_at_ms;
-  put(session, arguments[1], arguments[3], std::move(options), PutReply::kOkOrNull);
+  SetRequest request;
+  request.expiry = {form, arguments[2]};
+  run_set(session, arguments[1], arguments[3], std::move(request));
 }
 
 void setex(Session& session, Arguments arguments) {
@@ -141,9 +64,10 @@ void psetex(Session& session, Arguments arguments) {
 }
 
 void setnx(Session& session, Arguments arguments) {
-  PutOptions options;
-  options.condition = Condition::kIfAbsent;
-  put(session, arguments[1], arguments[2], std::move(options), PutReply::kOneOrZero);
+  SetRequest request;
+  request.options.condition = Condition::kIfAbsent;
+  request.reply = PutReply::kOneOrZero;
+  run_set(session, arguments[1], arguments[2], std::move(request));
 }
 
 class MultiGet final : public FanOut {
@@ -201,15 +125,35 @@ void mget(Session& session, Arguments arguments) {
 
 class MultiSet final : public FanOut {
  public:
-  MultiSet() : FanOut(Order::kInOrder) {}
+  explicit MultiSet(PutOptions options) : FanOut(Order::kInOrder), options_(std::move(options)) {}
 
  private:
   bool issue(std::size_t element) override {
-    return worker().put(space(), argument(element * 2 + 1), argument(element * 2 + 2), {},
+    return worker().put(space(), argument(element * 2 + 1), argument(element * 2 + 2), options_,
                         [keep = self(), this](Result<PutOutcome> outcome) {
                           if (!outcome) fail("ERR " + outcome.error().message);
                           completed();
                         });
+  }
+  void write(ReplyWriter reply) override { reply.ok(); }
+
+  PutOptions options_;
+};
+
+/// MSET of values that the tenant's policy keeps from being stored: as SET, it is answered as
+/// if they were, and what they would have replaced goes.
+class MultiDrop final : public FanOut {
+ public:
+  MultiDrop() : FanOut(Order::kInOrder) {}
+
+ private:
+  bool issue(std::size_t element) override {
+    WorkerCounters::add(session().counters().sets_without_subject, 1);
+    return worker().erase(space(), argument(element * 2 + 1), std::nullopt,
+                          [keep = self(), this](Result<EraseOutcome> outcome) {
+                            if (!outcome) fail("ERR " + outcome.error().message);
+                            completed();
+                          });
   }
   void write(ReplyWriter reply) override { reply.ok(); }
 };
@@ -218,7 +162,14 @@ void mset(Session& session, Arguments arguments) {
   if (arguments.size() % 2 == 0) {
     return session.reply().error("ERR wrong number of arguments for 'mset' command");
   }
-  const boost::intrusive_ptr<MultiSet> operation(new MultiSet);
+  PutOptions options;
+  boost::intrusive_ptr<FanOut> operation;
+  if (lacks_subject(session, options.metadata)) {
+    operation.reset(new MultiDrop);
+  } else {
+    enforce_on_put(session, options);
+    operation.reset(new MultiSet(std::move(options)));
+  }
   operation->start(session, arguments, arguments.size() / 2);
 }
 
@@ -289,7 +240,8 @@ void getex(Session& session, Arguments arguments) {
   if (expiry.form == TimeForm::kNone) return get(session, arguments);
   const auto expires_at_ms = resolve_expiry(session, expiry);
   if (!expires_at_ms) return;
-  const boost::intrusive_ptr<GetExpire> operation(new GetExpire(*expires_at_ms));
+  const boost::intrusive_ptr<GetExpire> operation(
+      new GetExpire(enforce_on_expiry(session, *expires_at_ms)));
   operation->start(session, arguments[1]);
 }
 

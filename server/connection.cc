@@ -17,8 +17,13 @@ constexpr std::size_t kMaxParts = 64;
 constexpr std::size_t kMaxTurnOutputBytes = std::size_t{4} << 20;
 
 SessionServices with_host(SessionServices const& services, SessionHost& host) {
-  return {services.store,    services.worker, services.state,
-          services.counters, services.chunks, host};
+  return {services.store,
+          services.worker,
+          services.state,
+          services.counters,
+          services.chunks,
+          services.policy,
+          host};
 }
 
 }  // namespace

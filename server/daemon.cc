@@ -119,6 +119,7 @@ void fill_state(ServerState& state, const Config& config, unsigned threads, std:
   state.idle_timeout_s = config.idle_timeout_ms / 1000;
   state.started_ms = monotonic_ms();
   state.memory_bytes = config.options.memory_bytes;
+  state.policy.publish(std::make_shared<const PolicySet>(config.policy));
   ParserLimits& parser = state.limits.parser;
   // A value beyond the engine's bound gets the engine's clear refusal, not a broken
   // connection, as long as it is not absurd.

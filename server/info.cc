@@ -21,6 +21,7 @@ struct InfoSource {
   Stats stats;    // since the store was opened
   Stats current;  // since CONFIG RESETSTAT
   CounterTotals totals;
+  PolicyTotals policy;
 };
 
 class Section {
@@ -130,7 +131,7 @@ void stats(std::string& out, const InfoSource& from) {
   section.field("keyspace_hits", hits(from.current));
   section.field("keyspace_misses", from.current.misses);
   section.field("sets", from.stats.sets);
-  section.field("sets_not_stored", from.stats.sets_not_stored);
+  section.field("sets_not_stored", from.stats.sets_not_stored + from.policy.sets_without_subject);
   section.field("erases", from.stats.erases);
 }
 
@@ -217,6 +218,17 @@ void segments(std::string& out, const InfoSource& from) {
   }
 }
 
+void policy(std::string& out, const InfoSource& from) {
+  Section section(out, "Policy");
+  section.field("tenant_default", describe(from.state.policy.current()->default_tenant()));
+  section.field("ttl_clamped", from.policy.ttl_clamped);
+  section.field("erase_by_clamped", from.policy.erase_by_clamped);
+  section.field("sets_without_subject", from.policy.sets_without_subject);
+  section.field("kachel_sets_refused", from.policy.kachel_sets_refused);
+  section.field("policy_reloads", from.state.policy_reloads.load());
+  section.field("policy_reloads_refused", from.state.policy_reloads_refused.load());
+}
+
 void start(std::string& out, const InfoSource& from) {
   const StartStats& s = from.stats.start;
   Section section(out, "Start");
@@ -236,7 +248,7 @@ struct SectionWriter {
   std::string_view name;
   void (*write)(std::string& out, const InfoSource& from);
 };
-constexpr std::array<SectionWriter, 13> kSections{{
+constexpr std::array<SectionWriter, 14> kSections{{
     {"server", server},
     {"clients", clients},
     {"memory", memory},
@@ -248,6 +260,7 @@ constexpr std::array<SectionWriter, 13> kSections{{
     {"compression", compression},
     {"device", device},
     {"segments", segments},
+    {"policy", policy},
     {"start", start},
     {"keyspace", keyspace},
 }};
@@ -275,7 +288,8 @@ std::uint64_t resident_bytes() {
 std::string render_info(const ServerState& state, const Store& store,
                         const std::vector<std::string_view>& sections) {
   const Stats stats = store.stats();
-  const InfoSource from{state, store, stats, state.since_reset(stats), state.totals()};
+  const InfoSource from{
+      state, store, stats, state.since_reset(stats), state.totals(), state.policy_totals()};
   std::string out;
   for (const SectionWriter& section : kSections) {
     if (is_wanted(section.name, sections)) section.write(out, from);

@@ -87,9 +87,16 @@ class ReadModifyWrite
 
   void retry();
   void finish_with_error(const Error& error);
+  /// Replies what `write(ReplyWriter)` writes.
+  template <typename Write>
+  void finish_with(Write write) {
+    write(reply_.writer());
+    reply_.finish();
+  }
   /// Replies the value, or null.
   void finish_with_value(const std::optional<Found>& found);
   Worker& worker() const { return reply_.session().worker(); }
+  Session& session() const { return reply_.session(); }
   Namespace space() const { return space_; }
   const std::string& key() const { return key_; }
   boost::intrusive_ptr<ReadModifyWrite> self() { return this; }

@@ -40,6 +40,17 @@ Stats ServerState::since_reset(Stats stats) const {
   return stats;
 }
 
+PolicyTotals ServerState::policy_totals() const {
+  PolicyTotals all;
+  for (const auto& worker : counters) {
+    all.ttl_clamped += worker->ttl_clamped.load(std::memory_order_relaxed);
+    all.erase_by_clamped += worker->erase_by_clamped.load(std::memory_order_relaxed);
+    all.sets_without_subject += worker->sets_without_subject.load(std::memory_order_relaxed);
+    all.kachel_sets_refused += worker->kachel_sets_refused.load(std::memory_order_relaxed);
+  }
+  return all;
+}
+
 void ServerState::reset_counters(const Stats& stats) {
   const std::lock_guard lock(reset_mutex_);
   reset_totals_ = sum();

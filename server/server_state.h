@@ -11,6 +11,7 @@
 #include "engine/options.h"
 #include "engine/stats.h"
 #include "server/client_registry.h"
+#include "server/policy_source.h"
 #include "server/resp_parser.h"
 
 namespace kachel::server {
@@ -39,6 +40,11 @@ struct WorkerCounters {
   std::atomic<std::uint64_t> connections{0};
   std::atomic<std::uint64_t> input_bytes{0};
   std::atomic<std::uint64_t> output_bytes{0};
+  // What the tenant's policy made of writes: see PolicyTotals.
+  std::atomic<std::uint64_t> ttl_clamped{0};
+  std::atomic<std::uint64_t> erase_by_clamped{0};
+  std::atomic<std::uint64_t> sets_without_subject{0};
+  std::atomic<std::uint64_t> kachel_sets_refused{0};
 
   static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
@@ -52,6 +58,14 @@ struct CounterTotals {
   std::uint64_t rejected = 0;
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
+};
+
+/// Since the start.
+struct PolicyTotals {
+  std::uint64_t ttl_clamped = 0;           // writes whose expiry was too late, or none
+  std::uint64_t erase_by_clamped = 0;      // KACHEL.SETs whose ERASEBY was too late
+  std::uint64_t sets_without_subject = 0;  // SETs accepted, and not stored for that reason
+  std::uint64_t kachel_sets_refused = 0;   // KACHEL.SETs refused for the same
 };
 
 struct ServerState {
@@ -74,10 +88,15 @@ struct ServerState {
   std::atomic<std::uint64_t> memory_bytes{0};  // the bound, as CONFIG GET maxmemory shows it
   ClientRegistry clients;
 
+  PolicySource policy;
+  std::atomic<std::uint64_t> policy_reloads{0};
+  std::atomic<std::uint64_t> policy_reloads_refused{0};
+
   /// Since the start, or the last CONFIG RESETSTAT.
   CounterTotals totals() const;
   /// `stats` less what CONFIG RESETSTAT has put aside (hits, misses).
   Stats since_reset(Stats stats) const;
+  PolicyTotals policy_totals() const;
   void reset_counters(const Stats& stats);
 
  private:

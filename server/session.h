@@ -24,6 +24,7 @@
 #include "server/command.h"
 #include "server/input_buffer.h"
 #include "server/output_chain.h"
+#include "server/policy_source.h"
 #include "server/resp_parser.h"
 #include "server/resp_writer.h"
 #include "server/server_state.h"
@@ -52,6 +53,7 @@ struct SessionServices {
   ServerState& state;
   WorkerCounters& counters;
   ChunkPool& chunks;
+  PolicyReader& policy;
   SessionHost& host;
 };
 
@@ -127,6 +129,9 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   Worker& worker() const { return services_.worker; }
   Store& store() const { return services_.store; }
   ServerState& state() const { return services_.state; }
+  WorkerCounters& counters() const { return services_.counters; }
+  /// The tenant's, as it is now.
+  TenantPolicy policy() const { return services_.policy.current().default_tenant(); }
   ClientRecord& client() const { return *client_; }
   /// Command being executed; while a handler is on the stack.
   const CommandSpec& spec() const { return *spec_; }

@@ -76,7 +76,7 @@ void WorkerThread::open(int descriptor, std::string peer, std::string local) {
     void resume_later(Session&) override {}
     void input_changed(Session&) override {}
   } nobody;
-  const SessionServices services{store_, *worker_, state_, counters_, chunks_, nobody};
+  const SessionServices services{store_, *worker_, state_, counters_, chunks_, policy_, nobody};
   ConnectionOwner& owner = *this;
   auto connection = std::make_unique<Connection>(owner, descriptor, services, client);
   connection->index = connections_.size();

@@ -74,6 +74,7 @@ class WorkerThread final : private ConnectionOwner {
   std::unique_ptr<Worker> worker_;
   std::unique_ptr<Poller> poller_;
   ChunkPool chunks_;
+  PolicyReader policy_{state_.policy};
   std::vector<char> scratch_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> closed_;  // until the end of the turn

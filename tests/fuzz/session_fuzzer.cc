@@ -1,8 +1,10 @@
-// A whole session above a store in a map. What it replies must not depend on how the client's
-// bytes are split, on how many turns they take, on when replies are sent, or on whether the
-// store answers at once or later.
+// A whole session above a store in a map, under a tenant's policy or none. What it replies must
+// not depend on how the client's bytes are split, on how many turns they take, on when replies
+// are sent, or on whether the store answers at once or later.
 //
 // Input: a seed for all that, a byte of choices, then what the client sends.
+#include <chrono>
+#include <memory>
 #include <optional>
 
 #include "io/random.h"
@@ -41,19 +43,35 @@ Conditions conditions_of(std::uint8_t seed, std::uint8_t choice) {
   return conditions;
 }
 
+/// The tenant's policy, the same however the input is split.
+std::shared_ptr<const PolicySet> policies_of(std::uint8_t choice) {
+  using namespace std::chrono_literals;
+  TenantPolicy policy;
+  if ((choice & 16) != 0) {
+    policy.ttl_default = 30s;
+    policy.ttl_max = 60s;
+    policy.erase_by_max = 24h;
+  }
+  policy.require_subject = (choice & 32) != 0;
+  PolicySet set;
+  set.set(std::string(kDefaultTenant), policy);
+  return std::make_shared<const PolicySet>(std::move(set));
+}
+
 class Client final : public SessionHost {
  public:
-  explicit Client(const Conditions& conditions)
+  Client(const Conditions& conditions, std::uint8_t choice)
       : conditions_(conditions), random_(conditions.seed.value_or(0)) {
     store_.mode = conditions.mode;
     store_.hot = conditions.hot;
+    state_.policy.publish(policies_of(choice));
     state_.counters.push_back(std::make_unique<WorkerCounters>());
     state_.run_id = std::string(40, 'a');
     if (conditions.seed) state_.limits.turn_commands = 1 + random_.next() % 8;
     auto client = std::make_shared<ClientRecord>();
     state_.clients.add(client);
-    session_.reset(
-        new Session({store_, store_, state_, *state_.counters[0], chunks_, *this}, client));
+    session_.reset(new Session(
+        {store_, store_, state_, *state_.counters[0], chunks_, policy_, *this}, client));
   }
   ~Client() override {
     session_->abandon();
@@ -133,6 +151,7 @@ class Client final : public SessionHost {
   io::SeededRandom random_;
   FakeStore store_;
   ServerState state_;
+  PolicyReader policy_{state_.policy};
   ChunkPool chunks_;
   SessionPointer session_;
   std::string replies_;
@@ -166,8 +185,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint8_t seed = input.u8();
   const std::uint8_t choice = input.u8();
   const Bytes text = exact_copy(input.rest());
-  const Conversation whole = Client({}).talk(as_text(text));
-  const Conversation pieces = Client(conditions_of(seed, choice)).talk(as_text(text));
+  const Conversation whole = Client({}, choice).talk(as_text(text));
+  const Conversation pieces = Client(conditions_of(seed, choice), choice).talk(as_text(text));
   if (!is_repeatable(as_text(text))) return 0;
   KACHEL_CHECK(whole == pieces, "the replies depend on how the input is split");
   return 0;

@@ -1,53 +1,10 @@
 // Every command's replies, in tables: what is sent, what comes back. The texts are Redis 7's.
 #include <gtest/gtest.h>
 
-#include "tests/unit/server/session_fixture.h"
+#include "tests/unit/server/commands_fixture.h"
 
 namespace kachel::server {
 namespace {
-
-struct Exchange {
-  std::string command;  // words separated by spaces, '' for an empty one
-  std::string reply;
-};
-
-class CommandsTest : public SessionTest {
- protected:
-  static std::vector<std::string> words(const std::string& line) {
-    std::vector<std::string> found;
-    std::string word;
-    for (const char c : line + " ") {
-      if (c != ' ') {
-        word.push_back(c);
-      } else if (!word.empty()) {
-        found.push_back(word == "''" ? "" : word);
-        word.clear();
-      }
-    }
-    return found;
-  }
-  void run(const std::vector<Exchange>& exchanges) {
-    for (const Exchange& each : exchanges) {
-      EXPECT_EQ(say(words(each.command)), each.reply) << each.command;
-      EXPECT_TRUE(session->idle()) << each.command;
-    }
-  }
-  std::string now_plus(std::int64_t ms) { return std::to_string(store.now_ms() + ms); }
-};
-
-const std::string kOk = "+OK\r\n";
-const std::string kNull = "$-1\r\n";
-const std::string kSyntax = "-ERR syntax error\r\n";
-const std::string kNotInteger = "-ERR value is not an integer or out of range\r\n";
-std::string bulk(const std::string& text) {
-  return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
-}
-std::string invalid_time(const std::string& command) {
-  return "-ERR invalid expire time in '" + command + "' command\r\n";
-}
-std::string arity(const std::string& command) {
-  return "-ERR wrong number of arguments for '" + command + "' command\r\n";
-}
 
 TEST_F(CommandsTest, GetAndSet) {
   run({
@@ -438,26 +395,56 @@ TEST_F(CommandsTest, KachelSetAndMeta) {
       {"TTL k", ":60\r\n"},
       {"KACHEL.SET k other NX", kNull},
       {"KACHEL.SET none other XX", kNull},
-      {"KACHEL.SET k v NX XX", kSyntax},
-      {"KACHEL.SET k v KIND poem", "-ERR unknown KIND: use completion, embedding or blob\r\n"},
-      {"KACHEL.SET k v TOKENS 1", kSyntax},
-      {"KACHEL.SET k v TOKENS 1 -1", kNotInteger},
-      {"KACHEL.SET k v COST x", kNotInteger},
-      {"KACHEL.SET k v ERASEBY 5", "-ERR ERASEBY has passed\r\n"},
-      {"KACHEL.SET k v ERASEBY 0", "-ERR ERASEBY must be a Unix time in milliseconds\r\n"},
-      {"KACHEL.SET k v SUBJECT", kSyntax},
-      {"KACHEL.SET k v SUBJECT ''", "-ERR SUBJECT must have 1 to 256 bytes\r\n"},
-      {"KACHEL.SET k v GET", kSyntax},
-      {"KACHEL.SET k v EX 0", invalid_time("kachel.set")},
-      {"KACHEL.SET k v LEASE t", "-ERR LEASE is not supported by this version\r\n"},
       {"KACHEL.META", arity("kachel.meta")},
   });
+}
+
+TEST_F(CommandsTest, KachelSetSaysWhatIsWrongAndWhatWouldDo) {
+  const std::string options =
+      "-ERR syntax error: the options are NX or XX, one of EX s, PX ms, EXAT s, PXAT ms and "
+      "KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, TOKENS and COST\r\n";
+  const std::string subject_length = "-ERR SUBJECT is 0 bytes long: use 1 to 256\r\n";
+  const std::string tokens =
+      "-ERR TOKENS must be two whole numbers from 0: tokens in, tokens out\r\n";
+  const std::string cost = "-ERR COST must be a whole number from 0: millionths of a US dollar\r\n";
+  const std::string erase_by = "-ERR ERASEBY must be a Unix time in milliseconds\r\n";
+  run({
+      {"KACHEL.SET k", arity("kachel.set")},
+      {"KACHEL.SET k v NX XX", options},
+      {"KACHEL.SET k v EX 5 PX 5", options},
+      {"KACHEL.SET k v EX", options},
+      {"KACHEL.SET k v GET", options},
+      {"KACHEL.SET k v EX 0", invalid_time("kachel.set")},
+      {"KACHEL.SET k v EX x", kNotInteger},
+      {"KACHEL.SET k v KIND poem", "-ERR unknown KIND: use completion, embedding or blob\r\n"},
+      {"KACHEL.SET k v KIND", "-ERR syntax error: write KIND completion|embedding|blob\r\n"},
+      {"KACHEL.SET k v MODEL", "-ERR syntax error: write MODEL name\r\n"},
+      {"KACHEL.SET k v SUBJECT", "-ERR syntax error: write SUBJECT id\r\n"},
+      {"KACHEL.SET k v SUBJECT ''", subject_length},
+      {"KACHEL.SET k v ERASEBY", "-ERR syntax error: write ERASEBY unix-ms\r\n"},
+      {"KACHEL.SET k v ERASEBY 0", erase_by},
+      {"KACHEL.SET k v ERASEBY soon", erase_by},
+      {"KACHEL.SET k v ERASEBY 5",
+       "-ERR ERASEBY has passed: give a Unix time in milliseconds that lies ahead\r\n"},
+      {"KACHEL.SET k v TOKENS 1", "-ERR syntax error: write TOKENS in out\r\n"},
+      {"KACHEL.SET k v TOKENS 1 -1", tokens},
+      {"KACHEL.SET k v TOKENS x 1", tokens},
+      {"KACHEL.SET k v COST", "-ERR syntax error: write COST micro-usd\r\n"},
+      {"KACHEL.SET k v COST x", cost},
+      {"KACHEL.SET k v COST -1", cost},
+      {"KACHEL.SET k v LEASE t", "-ERR LEASE is not supported by this version: leave it out\r\n"},
+  });
   std::string many = "KACHEL.SET k v";
-  for (int i = 0; i < 17; ++i)
+  for (int i = 0; i < 16; ++i)
     many += " SUBJECT s" + std::to_string(i);
-  run({{many, "-ERR more than 16 SUBJECTs\r\n"}});
+  run({{many + " SUBJECT one-more", "-ERR too many SUBJECTs: name at most 16\r\n"}});
   EXPECT_EQ(say({"KACHEL.SET", "k", "v", "MODEL", std::string(257, 'm')}),
-            "-ERR MODEL is longer than 256 bytes\r\n");
+            "-ERR MODEL is 257 bytes long: use at most 256\r\n");
+  EXPECT_EQ(say({"KACHEL.SET", "k", "v", "SUBJECT", std::string(257, 's')}),
+            "-ERR SUBJECT is 257 bytes long: use 1 to 256\r\n");
+  EXPECT_EQ(store.calls, std::vector<std::string>()) << "something was lost on the way";
+  run({{many + " SUBJECT s3", kOk}});  // named twice: still 16
+  EXPECT_EQ(store.row("k")->entry->metadata.subjects.size(), 16u);
 }
 
 TEST_F(CommandsTest, MetaIsAMapInResp3) {

@@ -41,7 +41,8 @@ class SessionTest : public ::testing::Test, public SessionHost {
     client = std::make_shared<ClientRecord>();
     client->address = "127.0.0.1:4000";
     state.clients.add(client);
-    session.reset(new Session({store, store, state, *state.counters[0], chunks, *this}, client));
+    session.reset(
+        new Session({store, store, state, *state.counters[0], chunks, policies, *this}, client));
   }
 
   void feed(std::string_view bytes) { session->receive(bytes); }
@@ -70,6 +71,7 @@ class SessionTest : public ::testing::Test, public SessionHost {
 
   FakeStore store;
   ServerState state;
+  PolicyReader policies{state.policy};
   ChunkPool chunks;
   ClientRegistry::Pointer client;
   SessionPointer session;
