@@ -22,6 +22,7 @@
 #include "io/thread_pool.h"
 #include "io/units.h"
 #include "server/listener.h"
+#include "server/policy_reload.h"
 #include "server/server_state.h"
 #include "server/worker_thread.h"
 
@@ -61,12 +62,13 @@ void set_up_log(const std::string& level) {
   spdlog::set_default_logger(std::move(log));
 }
 
-/// SIGTERM and SIGINT wait for the main thread, whichever thread they hit.
+/// SIGTERM, SIGINT and SIGHUP wait for the main thread, whichever thread they hit.
 sigset_t block_signals() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return signals;
@@ -161,6 +163,28 @@ void log_start(const Config& config, const Store& store, const WorkerThread& wor
   }
 }
 
+void log_policies(const PolicySet& policies) {
+  for (const auto& [name, policy] : policies.tenants()) {
+    spdlog::info("tenant {}: {}", name, describe(policy));
+    if (name != kDefaultTenant) {
+      spdlog::warn("tenant {}: nobody is it yet, as there is no authentication", name);
+    }
+  }
+}
+
+void log_reload(const PolicyReload& reload, ServerState& state) {
+  if (reload.done) {
+    state.policy_reloads.fetch_add(1, std::memory_order_relaxed);
+    spdlog::info("SIGHUP: the policies were read again");
+    for (const std::string& line : reload.lines)
+      spdlog::info("{}", line);
+    return;
+  }
+  state.policy_reloads_refused.fetch_add(1, std::memory_order_relaxed);
+  for (const std::string& line : reload.lines)
+    spdlog::error("SIGHUP: the policies in force stay: {}", line);
+}
+
 Result<void> write_port_file(const std::string& path, std::uint16_t port) {
   if (path.empty()) return {};
   // Renamed into place: who waits for the file never reads half of it.
@@ -226,6 +250,7 @@ class Daemon {
     }
     state.io_uring = workers.front()->uses_io_uring();
     log_start(config_, store, *workers.front(), threads);
+    log_policies(config_.policy);
     int exit_code = kExitOk;
     {
       Listener listener(std::move(socket), state, workers);
@@ -234,8 +259,7 @@ class Daemon {
       if (started) {
         spdlog::info("ready to accept connections on {}",
                      format_endpoint(config_.listen_host, port));
-        int received = 0;
-        sigwait(&signals_, &received);
+        const int received = wait_for_stop(state);
         spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
       } else {
         exit_code = report(started.error(), "");
@@ -243,6 +267,14 @@ class Daemon {
       listener.stop();
     }
     return stop(store, workers, exit_code);
+  }
+
+  /// The signal that asks for it. SIGHUP until then reads the policies again.
+  int wait_for_stop(ServerState& state) {
+    int received = 0;
+    while (sigwait(&signals_, &received) == 0 && received == SIGHUP)
+      log_reload(reload_policy(config_, state.policy), state);
+    return received;
   }
 
   int stop(Store& store, std::vector<std::unique_ptr<WorkerThread>>& workers, int exit_code) {
