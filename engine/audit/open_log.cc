@@ -173,7 +173,7 @@ Result<void> AuditLog::load_checkpoints() {
   if (!end_bytes) return end_bytes.error();
   auto end = read_history_end(*end_bytes, *note, verifier_key(), origin_);
   if (!end) return end.error();
-  checkpoint_ = std::move(*open_checkpoint(end->newest, verifier_key(), origin_));
+  checkpoint_ = *open_checkpoint(end->newest, verifier_key(), origin_);
   checkpoint_note_ = std::move(end->newest);
   for (const Checkpoint* checkpoint : {&*current, &checkpoint_}) {
     if (auto checked = check_against(*checkpoint); !checked) return checked;

@@ -60,7 +60,6 @@ class Checker {
   std::optional<VerifierKey> key_;
   std::optional<Tail> tail_;
   std::string tail_bytes_;
-  std::uint64_t sealed_ = 0;  // entries in bundles
 
   Frontier frontier_;
   std::array<Hashes, kTileLevels> levels_;          // of each, what does not fill a tile yet
@@ -344,7 +343,6 @@ void Checker::check_bundle(std::uint64_t index) {
                                                        : Hashes(kTileWidth);
   for (const Hash& leaf : leaves)
     add_leaf(leaf);
-  sealed_ += kTileWidth;
   levels_[1].push_back(root_over(leaves));
   for (unsigned level = 1; levels_[level].size() == kTileWidth; ++level)
     check_tile(level);
