@@ -255,6 +255,9 @@ TEST(AuditLog, ATornAppendIsCutOff) {
     ASSERT_TRUE(log) << log.error().message;
     EXPECT_EQ((*log)->size(), 5u);
     EXPECT_EQ((*log)->torn_bytes(), bytes - tail.size());
+    append_texts(**log, 1);
+    ASSERT_TRUE(open_log(disk));
+    EXPECT_EQ(*read_file(disk, std::string(kTailFile), kMaxTailBytes), longer);
   }
 }
 
