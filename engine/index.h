@@ -56,8 +56,8 @@ struct SegmentCounts {
   std::uint64_t segment_id = 0;
   std::uint64_t live_bytes = 0;
   bool has_later_expiries = false;  // the expiry of one of its entries was put off
-  std::int64_t due_ms = 0;          // when the first of what is dead in it must be gone; 0: never
   std::vector<std::pair<Namespace, std::uint64_t>> entries;
+  std::int64_t due_ms = 0;  // when the first of what is dead in it must be gone; 0: never
 };
 
 struct Marker {

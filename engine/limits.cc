@@ -11,7 +11,7 @@ constexpr std::uint64_t kMinSegmentBytes = 64 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 1024 * kMiB;
 constexpr int kMaxCompressionLevel = 19;
 constexpr std::chrono::milliseconds kMinEraseWithin = std::chrono::seconds(10);
-constexpr std::chrono::milliseconds kMaxEraseWithin = std::chrono::hours(24 * 3650);
+constexpr std::chrono::milliseconds kMaxEraseWithin = std::chrono::hours(24 * 36500);
 
 Error invalid(std::string message) {
   return {ErrorCode::kInvalidArgument, std::move(message)};
@@ -52,7 +52,7 @@ Result<void> check_options(const Options& options) {
     return invalid("intervals must be above 0 ms");
   }
   if (options.erase_within < kMinEraseWithin || options.erase_within > kMaxEraseWithin) {
-    return invalid("erase_within must lie between 10 s and 3650 days");
+    return invalid("erase_within must lie between 10 s and 36500 days");
   }
   return {};
 }

@@ -1,5 +1,6 @@
 #include "engine/reclaimer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/codec.h"
@@ -52,6 +53,7 @@ struct Reclaimer::Job {
   std::size_t next = 0;
   std::int64_t began_ns = 0;
   bool appended = false;
+  bool gone = false;     // all but its file
   bool dropped = false;  // a copy of what lives on has found no room
   bool failed = false;   // not all of it could be looked at: it must stay
   std::uint64_t kept_bytes = 0;
@@ -439,6 +441,7 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   }
   core_.segments.remove(segment.id);  // whoever misses an entry finds it counted
   leftovers_.push_back(segment.id);
+  job->gone = true;
   remove_leftovers();
 }
 
@@ -466,14 +469,17 @@ void Reclaimer::on_removed(const std::vector<std::uint64_t>& ids, bool ok) {
   if (ok)
     leftovers_.erase(leftovers_.begin(),
                      leftovers_.begin() + static_cast<std::ptrdiff_t>(ids.size()));
-  if (job_) return finish(Next::kNow);
-  if (stopped_) std::exchange(stopped_, nullptr)();
+  if (job_ && job_->gone) {
+    const bool tried = std::find(ids.begin(), ids.end(), job_->segment->id) != ids.end();
+    return tried ? finish(Next::kNow) : remove_leftovers();
+  }
+  if (stopping_ && !job_ && stopped_) std::exchange(stopped_, nullptr)();
 }
 
 void Reclaimer::finish(Next next) {
   job_.reset();
   if (stopping_) {
-    if (stopped_) std::exchange(stopped_, nullptr)();
+    if (stopped_ && !removing_) std::exchange(stopped_, nullptr)();
     return;
   }
   log_.allocator().refill();

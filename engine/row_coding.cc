@@ -104,8 +104,11 @@ std::optional<Row> decode_row(std::string_view bytes) {
   row.covers = reader.varint();
   row.expiry_sequence = reader.varint();
   row.erase_by_ms = reader.time_ms();
-  while (reader.ok() && reader.remaining() > 0 && row.tags.size() < kMaxScopeTags)
-    row.tags.push_back(reader.u64());
+  const std::size_t tags = reader.ok() ? reader.remaining() / sizeof(ScopeTag) : 0;
+  if (tags > kMaxScopeTags) return std::nullopt;
+  row.tags.resize(tags);
+  for (ScopeTag& tag : row.tags)
+    tag = reader.u64();
   if (!reader.finished()) return std::nullopt;
   return row;
 }

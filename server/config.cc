@@ -212,6 +212,7 @@ std::optional<Config> parse_command_line(std::vector<std::string> arguments) {
     }
     config.flags.insert(name);
   }
+  config.options.erase_within = config.policy.default_tenant().erase_within;
   if (config.data.empty()) {
     throw ConfigError("--data is missing: name the directory of the store (see kacheld --help)");
   }

@@ -259,7 +259,7 @@ class Daemon {
       if (started) {
         spdlog::info("ready to accept connections on {}",
                      format_endpoint(config_.listen_host, port));
-        const int received = wait_for_stop(state);
+        const int received = wait_for_stop(store, state);
         spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
       } else {
         exit_code = report(started.error(), "");
@@ -270,10 +270,12 @@ class Daemon {
   }
 
   /// The signal that asks for it. SIGHUP until then reads the policies again.
-  int wait_for_stop(ServerState& state) {
+  int wait_for_stop(Store& store, ServerState& state) {
     int received = 0;
-    while (sigwait(&signals_, &received) == 0 && received == SIGHUP)
+    while (sigwait(&signals_, &received) == 0 && received == SIGHUP) {
       log_reload(reload_policy(config_, state.policy), state);
+      (void)store.set_erase_within(state.policy.current()->default_tenant().erase_within);
+    }
     return received;
   }
 

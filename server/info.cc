@@ -208,6 +208,12 @@ void segments(std::string& out, const InfoSource& from) {
   section.field("evicted_segments", from.stats.evicted_segments);
   section.field("expired_segments", from.stats.expired_segments);
   section.field("evicted_entries", from.stats.evicted_entries);
+  section.field("due_segments", from.stats.due_segments);
+  section.field("overdue_segments", from.stats.overdue_segments);
+  section.field("erasure_debt_segments", from.stats.erasure_debt_segments);
+  section.field("erasure_debt_bytes", from.stats.erasure_debt_bytes);
+  section.field("erasure_next_deadline_ms", from.stats.erasure_next_deadline_ms);
+  section.field("erasures_pending", from.stats.erasures_pending);
   section.field("reinserted_entries", from.stats.reinserted_entries);
   for (const BucketStats& bucket : from.stats.buckets) {
     const std::string lifetime =

@@ -17,6 +17,7 @@ using Duration = TenantPolicy::Duration;
 constexpr std::size_t kMaxTenantNameBytes = 64;
 // Any moment within it, from any moment now, is far from the end of 64 bits.
 constexpr std::chrono::days kMaxDuration{36500};
+constexpr std::chrono::seconds kMinEraseWithin{10};
 constexpr std::uint64_t kMaxCapacityBytes = std::uint64_t{1} << 50;
 // Edits between what was written and what was meant.
 constexpr std::size_t kMaxTypos = 2;
@@ -49,6 +50,13 @@ Result<void> set_bound(Target& target, std::string_view text) {
   if (!bound) return bound.error();
   target = *bound;
   return {};
+}
+
+Result<void> set_erase_within(TenantPolicy& policy, std::string_view text) {
+  if (auto set = set_bound(policy.erase_within, text); !set) return set;
+  if (policy.erase_within >= kMinEraseWithin) return {};
+  return invalid(fmt::format("\"{}\" is too short to be kept; write at least \"{}s\"", text,
+                             kMinEraseWithin.count()));
 }
 
 Result<void> set_capacity(TenantPolicy& policy, std::string_view text) {
@@ -101,10 +109,7 @@ constexpr std::array kKeys = std::to_array<PolicyKey>({
     {"ttl_max", "30d",
      [](TenantPolicy& policy, std::string_view text) { return set_bound(policy.ttl_max, text); },
      [](const TenantPolicy& policy) { return show(policy.ttl_max); }},
-    {"erase_within", "24h",
-     [](TenantPolicy& policy, std::string_view text) {
-       return set_bound(policy.erase_within, text);
-     },
+    {"erase_within", "24h", set_erase_within,
      [](const TenantPolicy& policy) { return show(policy.erase_within); }},
     {"erase_by_max", "90d",
      [](TenantPolicy& policy, std::string_view text) {

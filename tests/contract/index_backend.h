@@ -30,4 +30,9 @@ std::vector<IndexBackendCase> all_index_backends();
 /// Those whose storage() is not null.
 std::vector<IndexBackendCase> index_backends_with_files();
 
+/// Of a namespace.
+inline Fence fence(Namespace space, std::uint64_t version) {
+  return {space, {}, version, 0};
+}
+
 }  // namespace kachel

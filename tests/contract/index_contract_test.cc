@@ -125,7 +125,7 @@ TEST_P(IndexContract, NamespacesEndWhereTheNextBegins) {
   for (const Namespace space : spaces) {
     put({space, {}}, row(space.tenant));
     put({space, last_mac()}, row(space.database));
-    ASSERT_TRUE(index->put_fence({space, 9}));
+    ASSERT_TRUE(index->put_fence(fence(space, 9)));
   }
   for (const bool reopened : {false, true}) {
     if (reopened) {
@@ -174,11 +174,29 @@ TEST_P(IndexContract, ThousandsOfRowsInManyFlushes) {
   EXPECT_EQ(listed, expected);
 }
 
+TEST_P(IndexContract, KeepsFencesOfScopesUntilTheyAreDropped) {
+  const Fence subject{{1, kSubjectScope}, {{std::byte{1}}}, 5, 1'700'000'000'000};
+  const Fence other{{1, kSubjectScope}, {{std::byte{2}}}, 6, 1'700'000'000'001};
+  const Fence model{{1, kModelScope}, {{std::byte{1}}}, 7, 1'700'000'000'002};
+  for (const Fence& one : {subject, other, model})
+    ASSERT_TRUE(index->put_fence(one));
+  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{model, subject, other}));
+  ASSERT_TRUE(flush(7));
+  ASSERT_TRUE(index->drop_fence(subject));
+  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{model, other}));
+  restart();
+  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{model, subject, other}));
+  ASSERT_TRUE(index->drop_fence(subject));
+  ASSERT_TRUE(flush(8));
+  restart();
+  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{model, other}));
+}
+
 TEST_P(IndexContract, AFenceIsTheLastOnePut) {
-  ASSERT_TRUE(index->put_fence({{1, 2}, 5}));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 8}));
-  ASSERT_TRUE(index->put_fence({{1, 255}, kMax64}));
-  const std::vector<Fence> expected{{{1, 2}, 8}, {{1, 255}, kMax64}};
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 8)));
+  ASSERT_TRUE(index->put_fence(fence({1, 255}, kMax64)));
+  const std::vector<Fence> expected{fence({1, 2}, 8), fence({1, 255}, kMax64)};
   EXPECT_EQ(index->fences().value(), expected);
   ASSERT_TRUE(flush(1));
   restart();

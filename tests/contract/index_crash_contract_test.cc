@@ -36,7 +36,7 @@ bool has_succeeded(std::future<Result<void>>& flushed) {
 
 TEST_P(IndexContract, NothingIsLeftWithoutAFlush) {
   put(key(1), row(1));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 5}));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
   restart();
   EXPECT_EQ(find(key(1)).status, LookupStatus::kAbsent);
   EXPECT_TRUE(index->fences().value().empty());
@@ -46,7 +46,7 @@ TEST_P(IndexContract, NothingIsLeftWithoutAFlush) {
 TEST_P(IndexContract, AFlushIsKeptWhole) {
   for (std::uint32_t i = 0; i < 500; ++i)
     put(key(i), row(i + 1));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 5}));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
   ASSERT_TRUE(flush(500, some_counts({3, 4})));
   restart();
   for (std::uint32_t i = 0; i < 500; ++i)
@@ -66,17 +66,17 @@ TEST_P(IndexContract, AFlushIsKeptWhole) {
 TEST_P(IndexContract, WhatCameAfterTheFlushIsLostWhole) {
   put(key(1), row(1));
   put(key(2), row(2));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 5}));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
   ASSERT_TRUE(flush(2));
   put(key(1), row(3));
   remove(key(2));
   put(key(3), row(4));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 6}));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 6)));
   restart();
   EXPECT_EQ(find(key(1)).row, row(1));
   EXPECT_EQ(find(key(2)).row, row(2));
   EXPECT_EQ(find(key(3)).status, LookupStatus::kAbsent);
-  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{{{1, 2}, 5}}));
+  EXPECT_EQ(index->fences().value(), (std::vector<Fence>{fence({1, 2}, 5)}));
   EXPECT_EQ(applied_through(), 2U);
 }
 
@@ -150,7 +150,7 @@ TEST_P(IndexContract, AnotherStoresIsForeign) {
 
 TEST_P(IndexContract, WipingMakesANewOne) {
   put(key(1), row(1));
-  ASSERT_TRUE(index->put_fence({{1, 2}, 5}));
+  ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
   ASSERT_TRUE(flush(1, some_counts({1})));
   crash();
   ASSERT_TRUE(try_open({.store_id = store_id(2), .wipe = true}));

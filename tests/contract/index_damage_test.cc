@@ -40,7 +40,7 @@ class IndexDamage : public IndexContract {
       for (std::uint32_t i = 0; i < kRows; ++i)
         changes.push_back({key(i), row(state * 1000 + i)});
       ASSERT_TRUE(index->apply(changes));
-      ASSERT_TRUE(index->put_fence({{1, 2}, state}));
+      ASSERT_TRUE(index->put_fence(fence({1, 2}, state)));
       ASSERT_TRUE(flush(state, {{7, state, false, {}}}));
     }
     crash();
@@ -96,7 +96,7 @@ class IndexDamage : public IndexContract {
     } else {
       check_rows((*marker)->applied_through);
       EXPECT_EQ(counts->at(0).live_bytes, (*marker)->applied_through);
-      EXPECT_EQ(fences->at(0).second, (*marker)->applied_through);
+      EXPECT_EQ(fences->at(0).version, (*marker)->applied_through);
     }
     crash();
   }

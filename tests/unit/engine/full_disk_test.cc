@@ -87,13 +87,13 @@ TEST(FullDisk, ErasesAreDurableAcrossKillsWithoutABlockLeft) {
 void evict_without_removing(StoreWorld& world) {
   for (std::uint64_t i = 0; i < 300; ++i)
     world.put("old" + std::to_string(i), noise(i, 10'000));
-  world.device.inject({.op = io::FaultOp::kRemove, .path_contains = "0001.seg", .times = 1});
+  world.device.inject({.op = io::FaultOp::kRemove, .path_contains = "0001.seg", .times = 10'000});
   const ForeignFile foreign(world);
   for (std::uint64_t i = 0; i < 300 && world.store->stats().evicted_segments == 0; ++i) {
     world.put("new" + std::to_string(i), noise(1000 + i, 10'000));
     world.advance(20);
   }
-  EXPECT_EQ(world.device.injected(), 1u);
+  EXPECT_GE(world.device.injected(), 1u);
   EXPECT_FALSE(world.get("old0"));
 }
 

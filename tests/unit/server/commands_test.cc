@@ -332,7 +332,8 @@ TEST_F(CommandsTest, CommandTable) {
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
   EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*2\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n");
+            "*4\r\n$12\r\nkachel.erase\r\n$14\r\nkachel.receipt\r\n$10\r\nkachel.set\r\n"
+            "$11\r\nkachel.meta\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),
             "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "PING"}), "-ERR The command has no key arguments\r\n");
@@ -462,12 +463,44 @@ TEST_F(CommandsTest, MetaIsAMapInResp3) {
   EXPECT_EQ(say({"KACHEL.META", "none"}), "_\r\n");
 }
 
+TEST_F(CommandsTest, EraseOfASubjectOrAModelAnswersItsReceipt) {
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice"}), bulk("41"));
+  EXPECT_EQ(say({"KACHEL.ERASE", "model", "m 1"}), bulk("42"));
+  EXPECT_EQ(store.calls,
+            (std::vector<std::string>{"erase_scope 0 subject alice", "erase_scope 0 model m 1"}));
+  say({"HELLO", "3"});
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "bob", "DRYRUN"}),
+            "%4\r\n" + bulk("entries") + ":1\r\n" + bulk("copies") + ":2\r\n" + bulk("bytes") +
+                ":300\r\n" + bulk("segments") + ":4\r\n");
+  const std::string receipt = say({"KACHEL.RECEIPT", "41"});
+  EXPECT_EQ(receipt.substr(0, 5), "%11\r\n");
+  EXPECT_NE(receipt.find(bulk("state") + bulk("swept")), std::string::npos);
+  EXPECT_EQ(say({"KACHEL.RECEIPT", "43"}), "_\r\n");
+}
+
+TEST_F(CommandsTest, EraseSaysHowItIsWritten) {
+  const std::string syntax =
+      "-ERR syntax error: write KACHEL.ERASE SUBJECT id [DRYRUN] or KACHEL.ERASE MODEL name "
+      "[DRYRUN]\r\n";
+  EXPECT_EQ(say({"KACHEL.ERASE", "PERSON", "alice"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "DRY"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "DRYRUN", "x"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", ""}),
+            "-ERR the name is 0 bytes long: use 1 to 256\r\n");
+  EXPECT_EQ(say({"KACHEL.RECEIPT", "x"}),
+            "-ERR a receipt's id is the number that KACHEL.ERASE answered\r\n");
+  EXPECT_TRUE(store.calls.empty());
+}
+
 TEST_F(CommandsTest, TheEnginesErrorsAreToldWithTheirMessage) {
   store.failure = Error{ErrorCode::kTooLarge, "the value is larger than 64 MiB"};
-  for (const auto* command :
-       {"SET k v", "GET k", "MGET a b", "MSET a 1", "DEL a b", "EXISTS a", "TTL k", "EXPIRE k 1",
-        "EXPIRE k 1 XX LT", "GETDEL k", "GETEX k PERSIST", "SET k v GET", "SCAN 0", "STRLEN k",
-        "TYPE k", "KACHEL.SET k v", "KACHEL.META k", "FLUSHDB", "FLUSHALL"}) {
+  for (const auto* command : {"SET k v",        "GET k",           "MGET a b",
+                              "MSET a 1",       "DEL a b",         "EXISTS a",
+                              "TTL k",          "EXPIRE k 1",      "EXPIRE k 1 XX LT",
+                              "GETDEL k",       "GETEX k PERSIST", "SET k v GET",
+                              "SCAN 0",         "STRLEN k",        "TYPE k",
+                              "KACHEL.SET k v", "KACHEL.META k",   "KACHEL.ERASE SUBJECT a",
+                              "FLUSHDB",        "FLUSHALL"}) {
     EXPECT_EQ(say(words(command)), "-ERR the value is larger than 64 MiB\r\n") << command;
   }
 }

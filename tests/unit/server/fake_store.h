@@ -124,6 +124,40 @@ class FakeStore final : public Store, public Worker {
       return page;
     });
   }
+  /// Erases by subject only, and knows of it at once.
+  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                   ScopeHandler handler) override {
+    calls.push_back("erase_scope " + std::to_string(tenant) + " " +
+                    (kind == ScopeKind::kSubject ? "subject " : "model ") + std::string(text));
+    if (failure) {
+      handler(*failure);
+      return true;
+    }
+    Erasure erasure;
+    erasure.fence = 41 + erasures.size();
+    erasure.state = ErasureState::kSwept;
+    erasure.fenced_ms = clock.wall_ms();
+    erasures[erasure.fence] = erasure;
+    handler(erasure.fence);
+    return true;
+  }
+  void count_scope(std::uint32_t, ScopeKind, std::string_view text,
+                   ScopeCountHandler handler) override {
+    calls.push_back("count_scope " + std::string(text));
+    handler(ScopeCount{1, 2, 300, 4});
+  }
+  std::map<std::uint64_t, Erasure> erasures;
+  std::optional<Erasure> erasure(std::uint64_t fence) const override {
+    const auto found = erasures.find(fence);
+    if (found == erasures.end()) return std::nullopt;
+    return found->second;
+  }
+  std::vector<Erasure> pending_erasures() const override { return {}; }
+  std::chrono::milliseconds erase_within{0};
+  Result<void> set_erase_within(std::chrono::milliseconds within) override {
+    erase_within = within;
+    return {};
+  }
   bool erase_all(Namespace space, DoneHandler handler) override {
     calls.push_back("erase_all");
     std::erase_if(rows, [&](const auto& row) { return row.first.first == space.database; });

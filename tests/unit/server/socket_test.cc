@@ -45,6 +45,14 @@ class Door final : public Worker {
             ScanHandler handler) override {
     store_.scan(space, cursor, count, std::move(handler));
   }
+  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                   ScopeHandler handler) override {
+    return store_.erase_scope(tenant, kind, text, std::move(handler));
+  }
+  void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
+                   ScopeCountHandler handler) override {
+    store_.count_scope(tenant, kind, text, std::move(handler));
+  }
   bool erase_all(Namespace space, DoneHandler handler) override {
     return store_.erase_all(space, std::move(handler));
   }
@@ -63,6 +71,11 @@ class ServedStore final : public Store {
   std::unique_ptr<Worker> attach(io::Loop&) override { return std::make_unique<Door>(fake); }
   std::uint64_t count(Namespace space) const override { return fake.count(space); }
   Stats stats() const override { return fake.stats(); }
+  std::optional<Erasure> erasure(std::uint64_t fence) const override { return fake.erasure(fence); }
+  std::vector<Erasure> pending_erasures() const override { return fake.pending_erasures(); }
+  Result<void> set_erase_within(std::chrono::milliseconds within) override {
+    return fake.set_erase_within(within);
+  }
   std::int64_t now_ms() const override { return fake.now_ms(); }
   Result<void> set_memory(std::uint64_t bytes) override { return fake.set_memory(bytes); }
   Result<void> close() override { return {}; }
