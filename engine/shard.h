@@ -36,9 +36,9 @@ struct Pending {
   std::optional<Row> row;  // where the value lies, when `entry` is not here
 
   const ScopeTags& tags() const {
-    static const ScopeTags kNone;
+    static const ScopeTags none;
     if (entry) return entry->tags;
-    return row ? row->tags : kNone;
+    return row ? row->tags : none;
   }
 };
 

@@ -52,9 +52,9 @@ Result<Hash> range_hash(HashSource& source, Range range) {
     return source.subtree(static_cast<unsigned>(std::countr_zero(range.size())),
                           range.begin / range.size());
   }
-  const auto left = range_hash(source, {range.begin, range.middle()});
+  auto left = range_hash(source, {range.begin, range.middle()});
   if (!left) return left;
-  const auto right = range_hash(source, {range.middle(), range.end});
+  auto right = range_hash(source, {range.middle(), range.end});
   if (!right) return right;
   return node_hash(*left, *right);
 }

@@ -34,7 +34,7 @@ Result<std::string> read_line(io::Storage& storage, std::string_view path) {
 
 /// Whether there was a log whose checkpoint is gone, and not only a creation cut short.
 Result<bool> holds_entries(io::Storage& storage, const std::string& origin) {
-  const auto has_tiles = storage.exists("audit/tile");
+  auto has_tiles = storage.exists("audit/tile");
   if (!has_tiles || *has_tiles) return has_tiles;
   const auto bytes = read_file(storage, std::string(kTailPath), kMaxTailBytes);
   if (!bytes) {

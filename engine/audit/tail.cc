@@ -212,7 +212,8 @@ Result<Tail> parse_tail(std::string_view bytes, std::string_view origin) {
 std::vector<FoundFrame> find_frames(std::string_view bytes, std::size_t offset) {
   std::vector<FoundFrame> found;
   std::size_t tried = 0;
-  while (tried < kMaxFramesTried && (offset = bytes.find(kFrameMagic, offset)) != bytes.npos) {
+  while (tried < kMaxFramesTried &&
+         (offset = bytes.find(kFrameMagic, offset)) != std::string_view::npos) {
     const auto frame = parse_frame(bytes.substr(offset));
     if (frame) found.push_back({offset, frame->first, frame->count});
     if (!frame) ++tried;

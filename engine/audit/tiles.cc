@@ -14,7 +14,7 @@ std::string index_path(std::uint64_t index) {
   std::string path;
   for (bool is_last = true; is_last || index > 0; is_last = false, index /= 1000) {
     const std::string digits = std::to_string(1000 + index % 1000).substr(1);
-    path = is_last ? digits : "x" + digits + "/" + path;
+    path.insert(0, is_last ? digits : 'x' + digits + '/');
   }
   return path;
 }
@@ -90,9 +90,9 @@ Result<Hash> TreeHashes::subtree(unsigned height, std::uint64_t index) {
     KACHEL_CHECK(index - edge.size < leaves.size(), "a hash of a leaf that is not there");
     return leaves[index - edge.size];
   }
-  const auto left = subtree(height - 1, 2 * index);
+  auto left = subtree(height - 1, 2 * index);
   if (!left) return left;
-  const auto right = subtree(height - 1, 2 * index + 1);
+  auto right = subtree(height - 1, 2 * index + 1);
   if (!right) return right;
   return node_hash(*left, *right);
 }
