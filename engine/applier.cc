@@ -15,7 +15,7 @@ namespace {
 void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
   const auto segment = core.segments.find(old.segment_id);
   if (!segment) return;
-  segment->note_due(died_ms + core.erase_within_ms);
+  segment->note_due(deadline_after(died_ms, core.erase_within_ms));
   if (core.fences.is_namespace_fenced(space, old.version)) return;
   segment->live_bytes.fetch_sub(std::min<std::uint64_t>(old.size, segment->live_bytes.load()));
   const auto live = segment->live_entries.find(space);
@@ -141,7 +141,7 @@ class Applier::Batch {
     }
     const bool sooner = record.summary.expires_at_ms != 0 && !later;
     if (const auto segment = core_.segments.find(row.segment_id); segment && sooner) {
-      segment->note_due(record.summary.expires_at_ms + core_.erase_within_ms);
+      segment->note_due(deadline_after(record.summary.expires_at_ms, core_.erase_within_ms));
     }
     row.expires_at_ms = record.summary.expires_at_ms;
     row.expiry_sequence = record.summary.sequence;

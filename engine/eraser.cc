@@ -69,7 +69,7 @@ void Eraser::add(const Fence& fence) {
     task.fence = fence;
     task.state.fence = fence.version;
     task.state.fenced_ms = fence.created_ms;
-    task.state.deadline_ms = fence.created_ms + core_.erase_within_ms;
+    task.state.deadline_ms = deadline_after(fence.created_ms, core_.erase_within_ms);
   }
   core_.env.log_loop.post([this] { look(); });
 }

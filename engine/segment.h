@@ -29,6 +29,11 @@ enum class SegmentState : std::uint8_t {
   kReclaiming,  // being emptied
 };
 
+/// What dies at `died_ms`, 0 or later, must be gone by then. Moments from disk may be the last.
+constexpr std::int64_t deadline_after(std::int64_t died_ms, std::int64_t erase_within_ms) {
+  return died_ms > INT64_MAX - erase_within_ms ? INT64_MAX : died_ms + erase_within_ms;
+}
+
 class Segment {
  public:
   Segment(const format::SegmentHeader& header, std::unique_ptr<io::File> opened)
@@ -62,7 +67,9 @@ class Segment {
   std::atomic<std::int64_t> due_ms{0};
   /// What `trailer` says of deaths to come. Log thread only, as the next.
   void note_deadlines(const format::Trailer& trailer, std::int64_t erase_within_ms) {
-    if (trailer.lowest_deadline_ms != 0) note_due(trailer.lowest_deadline_ms + erase_within_ms);
+    if (trailer.lowest_deadline_ms != 0) {
+      note_due(deadline_after(trailer.lowest_deadline_ms, erase_within_ms));
+    }
     if (trailer.lowest_erase_by_ms != 0) note_due(trailer.lowest_erase_by_ms);
   }
   void note_due(std::int64_t ms) {
