@@ -24,11 +24,6 @@ void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
   core.live_counts.add(space, -1);
 }
 
-/// When it was written; where the table does not say, not later than that.
-std::int64_t time_of(const LogRecord& record) {
-  return record.summary.created_ms != 0 ? record.summary.created_ms : record.segment->created_ms;
-}
-
 }  // namespace
 
 /// The changes of one call, visible to its own later records before they are in the index.
@@ -92,7 +87,7 @@ class Applier::Batch {
       // Erased, not undone: what it superseded stays superseded.
       if (!*old) return {};
       summary.covers = older_copies(**old);
-      retire(core_, key.space, **old, time_of(record));
+      retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
       set(key, std::nullopt);
       return {};
     }
@@ -108,7 +103,7 @@ class Applier::Batch {
     row.tags = summary.tags;
     if (*old) {
       row.covers = older_copies(**old);
-      retire(core_, key.space, **old, time_of(record));
+      retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
     }
     summary.covers = row.covers;
     set(key, row);
@@ -123,7 +118,7 @@ class Applier::Batch {
     auto old = current(key);
     if (!old) return old.error();
     if (!*old || (*old)->version >= record.summary.version) return {};
-    retire(core_, key.space, **old, time_of(record));
+    retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
     set(key, std::nullopt);
     return {};
   }
@@ -136,12 +131,11 @@ class Applier::Batch {
     Row row = **old;
     const bool later = row.expires_at_ms != 0 && (record.summary.expires_at_ms == 0 ||
                                                   record.summary.expires_at_ms > row.expires_at_ms);
-    if (const auto segment = core_.segments.find(row.segment_id); segment && later) {
-      segment->has_later_expiries = true;
-    }
-    const bool sooner = record.summary.expires_at_ms != 0 && !later;
-    if (const auto segment = core_.segments.find(row.segment_id); segment && sooner) {
-      segment->note_due(deadline_after(record.summary.expires_at_ms, core_.erase_within_ms));
+    if (const auto segment = core_.segments.find(row.segment_id)) {
+      segment->has_later_expiries |= later;
+      if (!later && record.summary.expires_at_ms != 0) {
+        segment->note_due(deadline_after(record.summary.expires_at_ms, core_.erase_within_ms));
+      }
     }
     row.expires_at_ms = record.summary.expires_at_ms;
     row.expiry_sequence = record.summary.sequence;
@@ -164,7 +158,8 @@ class Applier::Batch {
   /// The rows that it covers are the eraser's to take out, in its own time.
   Result<void> raise_scope_fence(const LogRecord& record) {
     const format::RecordSummary& summary = record.summary;
-    const Fence fence{summary.space, summary.mac, summary.version, time_of(record)};
+    const Fence fence{summary.space, summary.mac, summary.version,
+                      written_ms(record.summary, *record.segment)};
     core_.fences.raise(fence);
     if (const auto now = core_.fences.scope_fence(fence.mac)) fences_.push_back(*now);
     return {};

@@ -39,9 +39,11 @@ Current of_pending(Core& core, Namespace space, const Pending& pending, std::int
   current.raw_bytes = pending.raw_bytes;
   current.tier = pending.entry ? Tier::kWriteBuffer : Tier::kFlash;
   current.entry = pending.entry;
-  current.row = pending.row;
-  if (current.entry) current.erase_by_ms = current.entry->metadata.erase_by_ms;
-  if (!current.entry && current.row) current.erase_by_ms = current.row->erase_by_ms;
+  if (current.entry) {
+    current.erase_by_ms = current.entry->metadata.erase_by_ms;
+  } else if (current.row) {
+    current.erase_by_ms = current.row->erase_by_ms;
+  }
   if (current.row) current.row->expires_at_ms = pending.expires_at_ms;
   return current;
 }

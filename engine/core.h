@@ -19,6 +19,14 @@
 
 namespace kachel {
 
+/// Of several that raise it at once the highest counts.
+template <typename T>
+void raise_to(std::atomic<T>& highest, T value) {
+  T known = highest.load(std::memory_order_relaxed);
+  while (value > known && !highest.compare_exchange_weak(known, value)) {
+  }
+}
+
 /// The wall clock as the store sees it: never back, not even across restarts.
 class StoreClock {
  public:
@@ -27,20 +35,10 @@ class StoreClock {
 
   explicit StoreClock(const io::Clock& clock) : clock_(clock) {}
   std::int64_t now_ms() const {
-    const std::int64_t wall = std::min(clock_.wall_ms(), kLatestMs);
-    std::int64_t highest = highest_.load(std::memory_order_relaxed);
-    while (wall > highest &&
-           !highest_.compare_exchange_weak(highest, wall, std::memory_order_relaxed)) {
-    }
-    return std::max(wall, highest);
+    raise_to(highest_, std::min(clock_.wall_ms(), kLatestMs));
+    return highest_.load(std::memory_order_relaxed);
   }
-  void raise(std::int64_t wall_ms) {
-    wall_ms = std::min(wall_ms, kLatestMs);
-    std::int64_t highest = highest_.load(std::memory_order_relaxed);
-    while (wall_ms > highest &&
-           !highest_.compare_exchange_weak(highest, wall_ms, std::memory_order_relaxed)) {
-    }
-  }
+  void raise(std::int64_t wall_ms) { raise_to(highest_, std::min(wall_ms, kLatestMs)); }
 
  private:
   const io::Clock& clock_;

@@ -28,17 +28,11 @@ Entry::Pointer Entry::make(std::string_view value) {
   return entry;
 }
 
-namespace {
-/// What is freed may lie in memory for long: what has been erased shall not.
-void wipe(void* memory, std::size_t bytes) {
-  ::explicit_bzero(memory, bytes);
-}
-}  // namespace
-
 void Entry::destroy(Entry* entry) noexcept {
-  wipe(entry->bytes(), entry->value_bytes_);
+  // What is freed may lie in memory for long: what has been erased shall not.
+  ::explicit_bzero(entry->bytes(), entry->value_bytes_);
   for (std::string& subject : entry->metadata.subjects)
-    wipe(subject.data(), subject.size());
+    ::explicit_bzero(subject.data(), subject.size());
   entry->~Entry();
   ::operator delete(entry);
 }

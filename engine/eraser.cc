@@ -17,11 +17,6 @@ struct Table {
   std::optional<format::EncodedFooter> open;
 };
 
-bool covers(const Fence& fence, const ScopeTags& tags, std::uint64_t version) {
-  return version <= fence.version &&
-         std::find(tags.begin(), tags.end(), tag_of(fence.mac)) != tags.end();
-}
-
 /// Log thread.
 Table table_of(const Core& core, const SegmentPointer& segment) {
   const SegmentState state = segment->state;
@@ -45,13 +40,24 @@ Result<std::vector<format::RecordSummary>> read_table(const Core& core, const Ta
 
 }  // namespace
 
+/// What one sweep looks for, and what it has found.
 struct Eraser::Sweep {
-  std::vector<Fence> fences;
-  /// The highest version that is covered, by tag.
-  std::map<ScopeTag, std::uint64_t> covered;
+  std::map<ScopeTag, std::vector<std::uint64_t>> fences;  // versions, by tag
+  std::map<std::uint64_t, Task> tasks;                    // by version, as far as it has come
   std::vector<SegmentPointer> segments;
   std::size_t next_segment = 0;
   std::vector<RowKey> rows;  // to be taken out
+
+  /// Calls back with each fence that covers an entry of this kind.
+  template <typename Visit>
+  void for_each_over(const ScopeTags& tags, std::uint64_t version, Visit visit) {
+    for (const ScopeTag tag : tags) {
+      const auto of_tag = fences.find(tag);
+      if (of_tag == fences.end()) continue;
+      for (const std::uint64_t fence : of_tag->second)
+        if (version <= fence) visit(tasks.at(fence));
+    }
+  }
 };
 
 // ---- steps ---------------------------------------------------------------------------------
@@ -103,31 +109,27 @@ void Eraser::begin_sweep() {
   auto sweep = std::make_shared<Sweep>();
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [sequence, task] : tasks_) {
-      if (task.state.state == ErasureState::kFenced) sweep->fences.push_back(task.fence);
+    for (const auto& [version, task] : tasks_) {
+      if (task.state.state != ErasureState::kFenced) continue;
+      sweep->fences[tag_of(task.fence.mac)].push_back(version);
+      sweep->tasks.emplace(version, task);
     }
   }
-  if (sweep->fences.empty()) return;
-  for (const Fence& fence : sweep->fences) {
-    std::uint64_t& covered = sweep->covered[tag_of(fence.mac)];
-    covered = std::max(covered, fence.version);
-  }
+  if (sweep->tasks.empty()) return;
   sweep_ = sweep;
   // What has a lower sequence than the fences is in the segments' tables then.
   log_.when_applied([this, sweep] { list_segments(sweep); });
 }
 
 void Eraser::list_segments(const std::shared_ptr<Sweep>& sweep) {
-  const std::uint64_t last = sweep->fences.back().version;
+  const std::uint64_t last = sweep->tasks.rbegin()->first;
   for (const SegmentPointer& segment : core_.segments.all()) {
     if (segment->first_sequence <= last) sweep->segments.push_back(segment);
   }
   // What is dropped and may still be there is not looked into, only waited for.
   for (const auto& [id, first_sequence] : core_.segments.removed()) {
-    const std::lock_guard lock(mutex_);
-    for (const Fence& fence : sweep->fences) {
-      if (first_sequence <= fence.version) tasks_[fence.version].segments.insert(id);
-    }
+    for (auto& [version, task] : sweep->tasks)
+      if (first_sequence <= version) task.segments.insert(id);
   }
   next_segment(sweep);
 }
@@ -148,10 +150,8 @@ void Eraser::read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& seg
                                       error = records.error()] { on_read(sweep, segment, error); });
     }
     for (const format::RecordSummary& record : *records) {
-      const bool covered = std::any_of(record.tags.begin(), record.tags.end(), [&](ScopeTag tag) {
-        const auto fence = sweep->covered.find(tag);
-        return fence != sweep->covered.end() && record.version <= fence->second;
-      });
+      bool covered = false;
+      sweep->for_each_over(record.tags, record.version, [&](const Task&) { covered = true; });
       if (!covered) continue;
       found.matches.push_back(
           {{record.space, record.mac}, record.version, record.size, record.tags});
@@ -169,21 +169,21 @@ void Eraser::on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& 
     bump(core_.counters.io_errors);
     return end_sweep(sweep, false);
   }
-  {
-    const std::lock_guard lock(mutex_);
-    for (const Fence& fence : sweep->fences) {
-      Task& task = tasks_[fence.version];
-      bool concerned = found->unsure;
-      for (const Match& match : found->matches) {
-        if (!covers(fence, match.tags, match.version)) continue;
-        concerned = true;
-        ++task.state.copies;
-        task.state.bytes += match.bytes;
-      }
-      if (!concerned || !task.segments.insert(segment->id).second) continue;
-      ++task.state.segments;
-      segment->note_due(task.state.deadline_ms);
-    }
+  const auto concern = [&](Task& task) {
+    if (!task.segments.insert(segment->id).second) return;
+    ++task.state.segments;
+    segment->note_due(task.state.deadline_ms);
+  };
+  for (const Match& match : found->matches) {
+    sweep->for_each_over(match.tags, match.version, [&](Task& task) {
+      ++task.state.copies;
+      task.state.bytes += match.bytes;
+      concern(task);
+    });
+  }
+  if (found->unsure) {
+    for (auto& [version, task] : sweep->tasks)
+      concern(task);
   }
   for (const Match& match : found->matches)
     sweep->rows.push_back(match.key);
@@ -204,12 +204,12 @@ void Eraser::take_out(const std::shared_ptr<Sweep>& sweep) {
   core_.env.log_loop.post([this, sweep] { next_segment(sweep); });
 }
 
-void Eraser::note_taken_out(const Sweep& sweep, const std::vector<Row>& rows) {
+/// Of the rows it is not the sweep that counts: one that is begun again does not find them.
+void Eraser::note_taken_out(Sweep& sweep, const std::vector<Row>& rows) {
   const std::lock_guard lock(mutex_);
-  for (const Fence& fence : sweep.fences) {
-    const auto is_covered = [&](const Row& row) { return covers(fence, row.tags, row.version); };
-    tasks_[fence.version].state.entries +=
-        static_cast<std::uint64_t>(std::count_if(rows.begin(), rows.end(), is_covered));
+  for (const Row& row : rows) {
+    sweep.for_each_over(row.tags, row.version,
+                        [&](const Task& task) { ++tasks_[task.fence.version].state.entries; });
   }
 }
 
@@ -222,23 +222,18 @@ void Eraser::purge_hot_tier() {
   }
 }
 
+/// One that is not complete is begun again at the next tick.
 void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   sweep_.reset();
   if (complete) {
     purge_hot_tier();
     const std::lock_guard lock(mutex_);
-    for (const Fence& fence : sweep->fences) {
-      Erasure& state = tasks_[fence.version].state;
-      state.state = ErasureState::kSwept;
-      state.swept_ms = core_.clock.now_ms();
-    }
-  } else {
-    // Once more, from the start, at the next tick: what was found has been noted, and is again.
-    const std::lock_guard lock(mutex_);
-    for (const Fence& fence : sweep->fences) {
-      Task& task = tasks_[fence.version];
-      task.segments.clear();
-      task.state.copies = task.state.bytes = task.state.segments = 0;
+    for (auto& [version, found] : sweep->tasks) {
+      Task& task = tasks_[version];
+      found.state.entries = task.state.entries;
+      found.state.state = ErasureState::kSwept;
+      found.state.swept_ms = core_.clock.now_ms();
+      task = std::move(found);
     }
   }
   if (stopping_) return finish_stop();

@@ -73,7 +73,7 @@ class Eraser {
   void on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& segment,
                Result<Found> found);
   void take_out(const std::shared_ptr<Sweep>& sweep);
-  void note_taken_out(const Sweep& sweep, const std::vector<Row>& rows);
+  void note_taken_out(Sweep& sweep, const std::vector<Row>& rows);
   void purge_hot_tier();
   void end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete);
   void collect();

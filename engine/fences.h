@@ -27,7 +27,7 @@ class FenceTable {
   }
   /// By a fence of one of its scopes.
   bool is_scope_fenced(const ScopeTags& tags, std::uint64_t version) const {
-    return any_scope_.load(std::memory_order_acquire) && look(tags, version);
+    return !tags.empty() && any_scope_.load(std::memory_order_acquire) && look(tags, version);
   }
   /// By any.
   bool is_fenced(Namespace space, std::uint64_t version, const ScopeTags& tags) const {

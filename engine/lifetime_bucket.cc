@@ -39,4 +39,10 @@ std::int64_t open_limit_ms(std::uint32_t bucket) {
   return std::max(kMinOpenMs, lifetime_min_s(bucket) * kMsPerSecond / 10);
 }
 
+std::uint32_t bucket_until(std::int64_t expires_at_ms, std::int64_t erase_by_ms,
+                           std::int64_t now_ms) {
+  const std::int64_t death_ms = earlier(expires_at_ms, erase_by_ms);
+  return death_ms == 0 ? kNoExpiryBucket : lifetime_bucket(death_ms - now_ms);
+}
+
 }  // namespace kachel

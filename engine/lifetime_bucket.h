@@ -12,8 +12,17 @@ inline constexpr std::uint32_t kNoExpiryBucket = 0;
 /// The first begins at 0; widths are at least 1 s, then about 10%; the last holds the rest.
 inline constexpr std::uint32_t kLastBucket = 180;
 
+/// Of two moments of which 0 is never.
+constexpr std::int64_t earlier(std::int64_t a_ms, std::int64_t b_ms) {
+  if (a_ms == 0 || b_ms == 0) return a_ms + b_ms;
+  return a_ms < b_ms ? a_ms : b_ms;
+}
+
 /// `lifetime_ms` <= 0 counts as 0.
 std::uint32_t lifetime_bucket(std::int64_t lifetime_ms);
+/// Of an entry with these two, ms; 0 is never.
+std::uint32_t bucket_until(std::int64_t expires_at_ms, std::int64_t erase_by_ms,
+                           std::int64_t now_ms);
 /// Bucket >= 1.
 std::int64_t lifetime_min_s(std::uint32_t bucket);
 /// How long a segment of this bucket may take appends before it is sealed, so that its

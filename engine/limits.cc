@@ -10,8 +10,6 @@ constexpr std::uint64_t kMaxValueBytes = 256 * kMiB;
 constexpr std::uint64_t kMinSegmentBytes = 64 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 1024 * kMiB;
 constexpr int kMaxCompressionLevel = 19;
-constexpr std::chrono::milliseconds kMinEraseWithin = std::chrono::seconds(10);
-constexpr std::chrono::milliseconds kMaxEraseWithin = std::chrono::hours(24 * 36500);
 
 Error invalid(std::string message) {
   return {ErrorCode::kInvalidArgument, std::move(message)};

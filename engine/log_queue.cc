@@ -4,6 +4,24 @@
 
 namespace kachel {
 
+Append fence_record(const Fence& fence) {
+  const bool scope = is_scope(fence.space);
+  format::RecordMeta meta;
+  meta.type = scope ? format::RecordType::kScopeFence : format::RecordType::kFence;
+  meta.space = fence.space;
+  meta.mac = fence.mac;
+  meta.version = fence.version;
+  meta.created_ms = fence.created_ms;
+  Append append;
+  append.record = format::encode_record(meta, {});
+  append.summary.type = meta.type;
+  append.summary.space = fence.space;
+  append.summary.mac = fence.mac;
+  append.summary.version = fence.version;
+  append.summary.created_ms = fence.created_ms;
+  return append;
+}
+
 std::uint64_t LogQueue::append(Append append) {
   const bool urgent = append.ack == AckLevel::kDurable;
   bool wake = urgent;

@@ -12,6 +12,7 @@
 
 #include "engine/format/footer.h"
 #include "engine/format/record.h"
+#include "engine/index.h"
 #include "io/error.h"
 #include "io/loop.h"
 #include "io/unique_function.h"
@@ -41,6 +42,9 @@ struct Append {
   AppendHandler handler;
   Appended outcome = Appended::kDone;  // what the handler is told on success
 };
+
+/// The record of a fence; of a later copy when it has a version.
+Append fence_record(const Fence& fence);
 
 class LogQueue {
  public:

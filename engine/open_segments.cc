@@ -42,7 +42,7 @@ Result<SegmentPointer> OpenSegments::choose(const Append& append) {
   const std::uint64_t bytes = append.record.size();
   if (const auto found = open_.find(slot); found != open_.end()) {
     if (fits(*found->second, append)) return found->second;
-    close(found->second);
+    close(found->second->id);
   }
   if (SegmentPointer other = stand_in(slot, append)) return other;
   const bool essential = append.survivor || is_small_talk(append);
@@ -101,7 +101,7 @@ std::vector<OpenSegments::Outcome> OpenSegments::write() {
       // Part of it may be there, and would pass for damage. Where this fails too, it does.
       (void)segment.file->truncate(batch.start);
       segment.synced_end = 0;  // no footer before that is durable: without it, it could come back
-      close(batch.segment);
+      close(batch.segment->id);
     }
     outcomes.push_back({batch.segment, std::move(written)});
   }
@@ -109,11 +109,11 @@ std::vector<OpenSegments::Outcome> OpenSegments::write() {
   return outcomes;
 }
 
-void OpenSegments::close(const SegmentPointer& segment) {
+void OpenSegments::close(std::uint64_t id) {
   for (auto it = open_.begin(); it != open_.end(); ++it) {
-    if (it->second != segment) continue;
-    segment->state = SegmentState::kSealing;
-    closed_.push_back(segment);
+    if (it->second->id != id) continue;
+    it->second->state = SegmentState::kSealing;
+    closed_.push_back(it->second);
     open_.erase(it);
     return;
   }
@@ -126,18 +126,12 @@ void OpenSegments::close_aged(std::int64_t now_ms) {
     if (limit_ms != 0 && now_ms - segment->created_ms > limit_ms) aged.push_back(segment);
   }
   for (const SegmentPointer& segment : aged)
-    close(segment);
-}
-
-void OpenSegments::close(std::uint64_t id) {
-  const auto found = std::find_if(open_.begin(), open_.end(),
-                                  [&](const auto& slot) { return slot.second->id == id; });
-  if (found != open_.end()) close(found->second);
+    close(segment->id);
 }
 
 void OpenSegments::close_all() {
   while (!open_.empty())
-    close(open_.begin()->second);
+    close(open_.begin()->second->id);
 }
 
 }  // namespace kachel

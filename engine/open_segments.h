@@ -57,7 +57,6 @@ class OpenSegments {
   Result<SegmentPointer> choose(const Append& append);
   SegmentPointer stand_in(Slot slot, const Append& append) const;
   Batch& batch_of(const SegmentPointer& segment);
-  void close(const SegmentPointer& segment);
 
   Core& core_;
   SegmentAllocator& allocator_;

@@ -37,6 +37,8 @@ struct Options {
   bool create_if_missing = true;
 };
 
+inline constexpr std::chrono::seconds kMinEraseWithin{10};
+inline constexpr std::chrono::days kMaxEraseWithin{36500};
 inline constexpr std::uint64_t kMinMemoryBytes = 16 * kMiB;
 inline constexpr std::uint64_t kMinCapacityBytes = 64 * kMiB;
 

@@ -18,32 +18,6 @@ constexpr std::size_t kWindowBytes = 512 * 1024;
 constexpr std::uint64_t kMaxKeptValueBytes = kMiB;
 constexpr std::int64_t kLastMomentMs = 1'000;  // looks are half a second apart
 
-format::RecordMeta meta_of_entry(const Entry& entry, Namespace space, std::int64_t expires_at_ms) {
-  format::RecordMeta meta;
-  meta.type = format::RecordType::kPut;
-  meta.flags = format::kFlagMoved;
-  meta.kind = entry.metadata.kind;
-  meta.space = space;
-  meta.version = entry.version;
-  meta.created_ms = entry.created_ms;
-  meta.expires_at_ms = expires_at_ms;
-  meta.erase_by_ms = entry.metadata.erase_by_ms;
-  meta.raw_bytes = entry.value().size();
-  meta.tokens_in = entry.metadata.tokens_in;
-  meta.tokens_out = entry.metadata.tokens_out;
-  meta.cost_micro_usd = entry.metadata.cost_micro_usd;
-  meta.model = entry.metadata.model;
-  meta.subjects.assign(entry.metadata.subjects.begin(), entry.metadata.subjects.end());
-  return meta;
-}
-
-std::uint32_t bucket_until(std::int64_t expires_at_ms, std::int64_t erase_by_ms,
-                           std::int64_t now_ms) {
-  std::int64_t death_ms = expires_at_ms;
-  if (erase_by_ms != 0 && (death_ms == 0 || erase_by_ms < death_ms)) death_ms = erase_by_ms;
-  return death_ms == 0 ? kNoExpiryBucket : lifetime_bucket(death_ms - now_ms);
-}
-
 }  // namespace
 
 struct Reclaimer::Job {
@@ -249,20 +223,9 @@ bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& 
   if (shard.hot.frequency(summary.mac).value_or(0) == 0) return false;
   if (job.kept_bytes >= job.segment->bytes / kKeptShare) return false;
   if (item.entry->value().size() > kMaxKeptValueBytes) return false;
-  // The key's text is not kept in memory: it is in the record.
   auto record = read_record(job, summary);
   if (!record || record->meta.version != summary.version) return false;
-  format::RecordMeta meta = meta_of_entry(*item.entry, item.space, item.expires_at_ms);
-  meta.key = record->meta.key;
-  meta.codec = record->meta.codec;
-  Append again;
-  again.record = format::encode_record(meta, record->payload);
-  again.summary = summary;
-  again.summary.flags = format::kFlagMoved;
-  again.summary.expires_at_ms = item.expires_at_ms;
-  again.survivor = true;
-  again.bucket = bucket_until(item.expires_at_ms, meta.erase_by_ms, now_ms);
-  append_copy(job, std::move(again));
+  append_copy(job, summary, *record, item.expires_at_ms);
   return true;
 }
 
@@ -274,17 +237,7 @@ bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const 
     job.failed |= record.error().code == ErrorCode::kIo;
     return false;
   }
-  format::RecordMeta meta = record->meta;
-  meta.flags = format::kFlagMoved;
-  meta.expires_at_ms = row.expires_at_ms;
-  Append again;
-  again.record = format::encode_record(meta, record->payload);
-  again.summary = summary;
-  again.summary.flags = format::kFlagMoved;
-  again.summary.expires_at_ms = row.expires_at_ms;
-  again.survivor = true;
-  again.bucket = bucket_until(row.expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
-  append_copy(job, std::move(again));
+  append_copy(job, summary, *record, row.expires_at_ms);
   return true;
 }
 
@@ -354,32 +307,13 @@ void Reclaimer::visit_expiry(Job& job, const format::RecordSummary& summary) {
 
 void Reclaimer::visit_fence(Job& job, const format::RecordSummary& summary) {
   if (!core_.segments.may_hold_older(1, summary.version, job.segment->id)) return;
-  format::RecordMeta meta;
-  meta.type = format::RecordType::kFence;
-  meta.space = summary.space;
-  meta.version = summary.version;
-  meta.created_ms = core_.clock.now_ms();
-  Append again;
-  again.record = format::encode_record(meta, {});
-  again.summary = summary;
-  append(job, std::move(again));
+  append(job, fence_record({summary.space, {}, summary.version, core_.clock.now_ms()}));
 }
 
 /// While the eraser has not let go of it.
 void Reclaimer::visit_scope_fence(Job& job, const format::RecordSummary& summary) {
   const auto fence = core_.fences.scope_fence(summary.mac);
-  if (!fence || fence->version != summary.version) return;
-  format::RecordMeta meta;
-  meta.type = format::RecordType::kScopeFence;
-  meta.space = summary.space;
-  meta.mac = summary.mac;
-  meta.version = summary.version;
-  meta.created_ms = fence->created_ms;
-  Append again;
-  again.record = format::encode_record(meta, {});
-  again.summary = summary;
-  again.summary.created_ms = fence->created_ms;
-  append(job, std::move(again));
+  if (fence && fence->version == summary.version) append(job, fence_record(*fence));
 }
 
 /// A tombstone for what the record given superseded or killed: whatever is below `version`.
@@ -408,15 +342,26 @@ void Reclaimer::append(Job& job, Append append) {
   core_.queue.append(std::move(append));
 }
 
-/// A copy of an entry that lives on. It may find no room.
-void Reclaimer::append_copy(Job& job, Append append) {
-  append.ack = AckLevel::kWritten;
-  append.loop = &core_.env.log_loop;
-  append.handler = [job = job_](Result<Appended> done) {
+/// A copy of an entry that lives on, with the expiry in force. It may find no room.
+void Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
+                            const format::DecodedRecord& record, std::int64_t expires_at_ms) {
+  format::RecordMeta meta = record.meta;
+  meta.flags = format::kFlagMoved;
+  meta.expires_at_ms = expires_at_ms;
+  Append copy;
+  copy.record = format::encode_record(meta, record.payload);
+  copy.summary = summary;
+  copy.summary.flags = format::kFlagMoved;
+  copy.summary.expires_at_ms = expires_at_ms;
+  copy.survivor = true;
+  copy.bucket = bucket_until(expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
+  copy.ack = AckLevel::kWritten;
+  copy.loop = &core_.env.log_loop;
+  copy.handler = [job = job_](Result<Appended> done) {
     job->dropped |= done && *done == Appended::kDropped;
   };
-  job.kept_bytes += append.record.size();
-  this->append(job, std::move(append));
+  job.kept_bytes += copy.record.size();
+  append(job, std::move(copy));
   bump(core_.counters.reinserted_entries);
 }
 
@@ -462,13 +407,15 @@ void Reclaimer::remove_leftovers() {
 
 void Reclaimer::on_removed(const std::vector<std::uint64_t>& ids, bool ok) {
   removing_ = false;
-  if (!ok) bump(core_.counters.io_errors);
-  // Until its removal is durable it may come back, and still counts as a copy.
-  for (const std::uint64_t id : ok ? ids : std::vector<std::uint64_t>())
-    core_.segments.forget(id);
-  if (ok)
+  if (ok) {
+    // Until its removal is durable it may come back, and still counts as a copy.
+    for (const std::uint64_t id : ids)
+      core_.segments.forget(id);
     leftovers_.erase(leftovers_.begin(),
                      leftovers_.begin() + static_cast<std::ptrdiff_t>(ids.size()));
+  } else {
+    bump(core_.counters.io_errors);
+  }
   if (job_ && job_->gone) {
     const bool tried = std::find(ids.begin(), ids.end(), job_->segment->id) != ids.end();
     return tried ? finish(Next::kNow) : remove_leftovers();

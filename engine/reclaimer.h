@@ -52,7 +52,8 @@ class Reclaimer {
   void append_again(Job& job, const format::RecordSummary& summary, std::uint64_t version);
   bool is_last_copy(Job& job, const format::RecordSummary& summary);
   void append(Job& job, Append append);
-  void append_copy(Job& job, Append append);
+  void append_copy(Job& job, const format::RecordSummary& summary,
+                   const format::DecodedRecord& record, std::int64_t expires_at_ms);
   void drop_when_durable(const std::shared_ptr<Job>& job);
   void drop_when_marked(const std::shared_ptr<Job>& job);
   void drop(const std::shared_ptr<Job>& job);

@@ -1,3 +1,5 @@
+// Recovery: what lies in the directory, read in order. What it does to the files:
+// recovery_files.cc.
 #include "engine/recovery.h"
 
 #include <algorithm>
@@ -15,9 +17,6 @@ namespace {
 constexpr std::size_t kApplyBatch = 4096;
 constexpr std::size_t kFlushEvery = 32 * 1024;  // records; when memory asks for it, too
 constexpr std::uint64_t kNoCut = ~std::uint64_t{0};
-constexpr std::string_view kSegments = "segments";
-constexpr std::string_view kQuarantine = "quarantine";
-constexpr std::size_t kBlankChunkBytes = 64 * 1024;
 }  // namespace
 
 struct Recovery::Source {
@@ -46,175 +45,6 @@ Result<RecoveryResult> Recovery::run() {
   if (auto scanned = scan_unsealed(); !scanned) return scanned.error();
   if (auto replayed = replay(); !replayed) return replayed.error();
   return std::move(result_);
-}
-
-// ---- segments ------------------------------------------------------------------------------
-
-Result<void> Recovery::load_segments() {
-  if (auto made = core_.env.storage.create_directory("segments"); !made) return made;
-  auto names = core_.env.storage.list("segments");
-  if (!names) return names.error();
-  for (const std::string& name : *names) {
-    const auto id = parse_segment_name(name);
-    if (!id) continue;  // not ours to touch
-    result_.next_segment_id = std::max(result_.next_segment_id, *id + 1);
-    if (auto loaded = load_segment(*id); !loaded) return loaded;
-  }
-  result_.next_segment_id = std::max(result_.next_segment_id, identity_.segment_id_limit());
-  return {};
-}
-
-Result<void> Recovery::load_segment(std::uint64_t id) {
-  const std::string path = segment_path(id);
-  auto file = core_.env.storage.open(path, io::OpenMode::kReadWrite);
-  if (!file) return file.error();
-  auto size = (*file)->size();
-  if (!size) return size.error();
-  if (*size == 0) {
-    file->reset();
-    return keep_or_remove_spare(id);
-  }
-  if (*size < format::kSegmentHeaderBytes) {  // not even a whole header: it never had a record
-    file->reset();
-    return core_.env.storage.remove(path);
-  }
-  std::vector<std::byte> bytes(format::kSegmentHeaderBytes);
-  auto got = (*file)->read_at(0, bytes);
-  if (!got) return got.error();
-  bytes.resize(*got);
-  auto header = format::decode_segment_header(bytes, core_.store_id, id);
-  bool has_header = header.has_value();
-  const std::string header_error = has_header ? "" : header.error().message;
-  if (!header) {
-    if (header.error().code == ErrorCode::kVersion) return header.error();
-    if (header.error().code == ErrorCode::kForeign) {
-      file->reset();
-      ++result_.stats.damaged_segments;
-      return set_aside(id, header.error().message);
-    }
-    header = mend_header(id, **file, *size);
-    if (header) {
-      has_header = true;
-      ++result_.stats.damaged_segments;
-    } else if (header.error().code != ErrorCode::kCorrupt &&
-               header.error().code != ErrorCode::kNotFound) {
-      return header.error();
-    } else {
-      // Its records say for themselves where they belong.
-      format::SegmentHeader guess;
-      guess.store_id = core_.store_id;
-      guess.segment_id = id;
-      guess.created_ms = core_.clock.now_ms();
-      guess.first_sequence = 1;
-      guess.capacity_bytes = *size;
-      header = guess;
-    }
-  }
-  core_.clock.raise(header->created_ms);
-  Loaded loaded;
-  loaded.header_damaged = !has_header;
-  loaded.segment = std::make_shared<Segment>(*header, std::move(*file));
-  Segment& segment = *loaded.segment;
-  segment.bytes = *size;
-  auto trailer = read_trailer(core_.store_id, id, *segment.file, *size);
-  if (!trailer && trailer.error().code == ErrorCode::kVersion) return trailer.error();
-  if (!trailer && trailer.error().code == ErrorCode::kIo) return trailer.error();
-  if (!has_header && !trailer) {
-    auto ours = holds_records(segment);
-    if (!ours) return ours.error();
-    if (!*ours) {
-      loaded.segment.reset();
-      return drop_or_set_aside(id, header_error);
-    }
-  }
-  // A power cut may tear the first write of a segment; anything else is damage.
-  if (!has_header && (trailer || same_boot())) ++result_.stats.damaged_segments;
-  if (trailer && has_header) {
-    loaded.sealed = true;
-    loaded.highest_sequence = trailer->highest_sequence;
-    segment.highest_sequence = trailer->highest_sequence;
-    segment.highest_deadline_ms = trailer->highest_deadline_ms;
-    segment.note_deadlines(*trailer, core_.erase_within_ms);
-    segment.state = SegmentState::kSealed;
-  } else {
-    segment.state = SegmentState::kSealing;
-  }
-  core_.segments.add(loaded.segment);
-  loaded_.push_back(std::move(loaded));
-  return {};
-}
-
-/// A scan would find the records that are whole; the table names those that are not as well,
-/// and no older value of theirs comes back with the next index.
-Result<format::SegmentHeader> Recovery::mend_header(std::uint64_t id, io::File& file,
-                                                    std::uint64_t file_bytes) const {
-  auto header = header_from_footer(core_.store_id, id, file, file_bytes, core_.clock.now_ms());
-  if (!header) return header;
-  std::vector<std::byte> bytes = format::encode_segment_header(*header);
-  iovec part{bytes.data(), bytes.size()};
-  if (auto written = file.write_at(0, std::span(&part, 1)); !written) return written.error();
-  if (auto synced = sync(file); !synced) return synced.error();
-  return header;
-}
-
-Result<bool> Recovery::holds_records(const Segment& segment) const {
-  bool found = false;
-  auto scan =
-      format::scan_segment(*segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
-                           [&](const format::DecodedRecord&, std::uint64_t) { found = true; });
-  if (!scan) return scan.error();
-  return found;
-}
-
-/// A file without a header and without a record: zeros are what a power cut leaves of a first
-/// write, and mean nothing.
-Result<void> Recovery::drop_or_set_aside(std::uint64_t id, const std::string& why) {
-  const std::string path = segment_path(id);
-  auto file = core_.env.storage.open(path, io::OpenMode::kRead);
-  if (!file) return file.error();
-  std::vector<std::byte> chunk(kBlankChunkBytes);
-  for (std::uint64_t offset = 0;; offset += chunk.size()) {
-    auto got = (*file)->read_at(offset, chunk);
-    if (!got) return got.error();
-    const auto end = chunk.begin() + static_cast<std::ptrdiff_t>(*got);
-    const bool blank =
-        std::all_of(chunk.begin(), end, [](std::byte b) { return b == std::byte{}; });
-    if (!blank) break;
-    if (*got == chunk.size()) continue;
-    file->reset();
-    return core_.env.storage.remove(path);
-  }
-  file->reset();
-  if (same_boot()) ++result_.stats.damaged_segments;
-  return set_aside(id, why);
-}
-
-/// A spare that never took a record. Its blocks may be the only ones left for erases: on a full
-/// disk somebody else would have them at once. After a power cut it may have taken some, and
-/// ids are not used again.
-Result<void> Recovery::keep_or_remove_spare(std::uint64_t id) {
-  if (same_boot() && result_.spares.size() < SegmentAllocator::kSpares) {
-    result_.spares.push_back(id);
-    return {};
-  }
-  return core_.env.storage.remove(segment_path(id));
-}
-
-/// What is not this store's is moved out of the way, never removed.
-Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
-  if (auto made = core_.env.storage.create_directory(kQuarantine); !made) return made;
-  const std::string path = segment_path(id);
-  const std::string aside = std::string(kQuarantine) + path.substr(path.find('/'));
-  auto renamed = core_.env.storage.rename(path, aside);
-  if (!renamed) {
-    return Error{renamed.error().code, path + ": " + why + "; it could not be moved to " + aside +
-                                           ": " + renamed.error().message};
-  }
-  // First where it is now, or a power cut could leave it in neither place.
-  for (const std::string_view directory : {kQuarantine, std::string_view(), kSegments}) {
-    if (auto synced = core_.env.storage.sync_directory(directory); !synced) return synced;
-  }
-  return {};
 }
 
 /// What the index has already goes straight into the footer to be; what is above the marker is
@@ -249,13 +79,6 @@ Result<void> Recovery::scan_unsealed() {
     }
   }
   return {};
-}
-
-void Recovery::add_to_footer(Loaded& loaded, const format::SegmentHeader& header,
-                             format::RecordSummary summary) const {
-  if (summary.type == format::RecordType::kPut) summary.covers = covers_of(summary.sequence);
-  loaded.footer.add(header, summary);
-  loaded.data_end = summary.offset + summary.size;
 }
 
 // ---- index ---------------------------------------------------------------------------------
@@ -512,9 +335,8 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
     for (const format::RecordSummary& record : sealed ? *table : source.loaded->scanned) {
       if (record.sequence >= cut) continue;
       if (record.type == format::RecordType::kScopeFence) {
-        const std::int64_t segment_ms = source.loaded->segment->created_ms;
         core_.fences.raise({record.space, record.mac, record.version,
-                            record.created_ms != 0 ? record.created_ms : segment_ms});
+                            written_ms(record, *source.loaded->segment)});
       }
       if (record.type != format::RecordType::kFence) continue;
       core_.fences.raise({.space = record.space, .version = record.version});
@@ -524,71 +346,6 @@ Result<void> Recovery::raise_fences(const std::vector<Source>& sources, std::uin
     }
   }
   return {};
-}
-
-/// Before a footer says that everything up to its highest sequence is durable, and before the
-/// index is flushed with rows that rely on it. Footers, too, that a killed process has written
-/// and that may not be on disk: what they settle is not settled anew after a power cut. On
-/// another boot they may come from a start that was killed before it had told of that boot.
-///
-/// A sync covers what is written before it, and not what one that has failed, perhaps in the
-/// instant of the kill, should have written: so whatever may not be durable is written again.
-///
-/// The index takes care of itself. RocksDB lets no file in whose sync has failed; opening it
-/// writes its manifest anew and syncs it; and its marker is part of it.
-Result<void> Recovery::sync_recent(std::uint64_t cut) {
-  const std::uint64_t durable = known_durable();
-  const bool settles = result_.stats.clean && !after_failed_sync_;
-  for (const Loaded& loaded : loaded_) {
-    if (loaded.sealed && (settles || loaded.highest_sequence <= applied_through_)) continue;
-    auto written = settles ? Result<void>() : rewrite_recent(loaded, durable, cut);
-    // A file system that writes nothing in place, and is full.
-    const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
-    if (!written && (!no_room || after_failed_sync_)) return written;
-    if (auto synced = sync(*loaded.segment->file); !synced) return synced;
-  }
-  return {};
-}
-
-Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durable,
-                                      std::uint64_t cut) {
-  const Segment& segment = *loaded.segment;
-  if (!loaded.header_damaged) {
-    // Durable records do not vouch for it: it may be one that a start had to make anew.
-    auto header = format::encode_segment_header(segment.header(core_.store_id));
-    if (auto written = rewrite(*segment.file, 0, std::move(header)); !written) return written;
-  }
-  if (loaded.sealed) return rewrite_footer(segment);  // its records were durable before it was
-  for (const format::RecordSummary& record : loaded.scanned) {
-    if (record.sequence <= durable || record.sequence >= cut) continue;
-    auto bytes = read_exactly(*segment.file, record.offset, record.size);
-    if (!bytes) return bytes.error();
-    auto whole = format::decode_record(*bytes, {core_.store_id, segment.id, record.offset});
-    // Out of the page cache since the scan.
-    if (!whole) return Error{ErrorCode::kIo, segment_path(segment.id) + " reads differently"};
-    auto written = rewrite(*segment.file, record.offset, std::move(*bytes));
-    if (!written) return written;
-  }
-  return {};
-}
-
-Result<void> Recovery::rewrite_footer(const Segment& segment) {
-  const std::uint64_t end = segment.bytes;
-  auto trailer = read_trailer(core_.store_id, segment.id, *segment.file, end);
-  if (!trailer) return trailer.error();
-  auto bytes = read_exactly(*segment.file, trailer->table_offset, end - trailer->table_offset);
-  if (!bytes) return bytes.error();
-  return rewrite(*segment.file, trailer->table_offset, std::move(*bytes));
-}
-
-Result<void> Recovery::rewrite(io::File& file, std::uint64_t offset,
-                               std::vector<std::byte> bytes) const {
-  iovec part{bytes.data(), bytes.size()};
-  return file.write_at(offset, std::span(&part, 1));
-}
-
-Result<void> Recovery::sync(io::File& file) const {
-  return sync_or_mark(core_.env.storage, file);
 }
 
 /// A rebuild of millions of rows neither gathers in memory nor begins anew when interrupted.
@@ -689,64 +446,6 @@ std::uint64_t Recovery::covers_of(std::uint64_t sequence) const {
   if (sequence <= applied_through_) return 1;
   const auto found = covers_.find(sequence);
   return found == covers_.end() ? 0 : found->second;
-}
-
-/// Footers for what the last run left open, so that appends always go to new segments.
-Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
-  for (Loaded& loaded : loaded_) {
-    if (loaded.sealed) continue;
-    Segment& segment = *loaded.segment;
-    const format::SegmentHeader layout = segment.header(core_.store_id);
-    for (const format::RecordSummary& record : loaded.scanned) {
-      if (record.sequence < cut) add_to_footer(loaded, layout, record);
-    }
-    const bool empty = loaded.footer.entries() == 0;
-    loaded.scanned = {};
-    if (empty && loaded.scan.tail_bytes != 0 && same_boot()) {
-      core_.segments.remove(segment.id);
-      core_.segments.forget(segment.id);
-      if (auto aside = set_aside(segment.id, "no record in it is whole"); !aside) return aside;
-      continue;
-    }
-    if (empty) {
-      core_.segments.remove(segment.id);
-      if (auto removed = core_.env.storage.remove(segment_path(segment.id)); !removed) {
-        return removed;
-      }
-      core_.segments.forget(segment.id);
-      continue;
-    }
-    const std::uint64_t data_end = loaded.data_end;
-    format::EncodedFooter footer = loaded.footer.finish(core_.store_id, layout, data_end);
-    iovec part{footer.bytes.data(), footer.bytes.size()};
-    // What is voided goes for good before there is a footer: without the footer, which may be
-    // lost though the next start has seen it, it would be back.
-    if (segment.bytes > data_end) {
-      if (auto cut_off = segment.file->truncate(data_end); !cut_off) return cut_off;
-      if (auto synced = sync(*segment.file); !synced) return synced;
-    }
-    if (loaded.header_damaged) {
-      std::vector<std::byte> header = format::encode_segment_header(layout);
-      iovec head{header.data(), header.size()};
-      if (auto written = segment.file->write_at(0, std::span(&head, 1)); !written) return written;
-      // Before there is a footer: a sealed segment without a header would be a damaged one.
-      if (auto synced = sync(*segment.file); !synced) return synced;
-    }
-    auto written = segment.file->write_at(data_end, std::span(&part, 1));
-    const bool no_room = !written && written.error().code == ErrorCode::kNoSpace;
-    if (!written && !no_room) return written;
-    // On a full disk it goes without: it is scanned when its table is needed.
-    const std::uint64_t end = no_room ? data_end : data_end + footer.bytes.size();
-    if (auto cut_off = segment.file->truncate(end); !cut_off) return cut_off;
-    if (auto synced = sync(*segment.file); !synced) return synced;
-    segment.bytes = end;
-    segment.data_end = data_end;
-    segment.highest_sequence = footer.trailer.highest_sequence;
-    segment.highest_deadline_ms = footer.trailer.highest_deadline_ms;
-    segment.note_deadlines(footer.trailer, core_.erase_within_ms);
-    segment.state = SegmentState::kSealed;
-  }
-  return core_.env.storage.sync_directory("segments");
 }
 
 }  // namespace kachel

@@ -18,6 +18,7 @@
 
 #include "engine/format/footer.h"
 #include "engine/index.h"
+#include "engine/lifetime_bucket.h"
 #include "io/file.h"
 
 namespace kachel {
@@ -72,10 +73,7 @@ class Segment {
     }
     if (trailer.lowest_erase_by_ms != 0) note_due(trailer.lowest_erase_by_ms);
   }
-  void note_due(std::int64_t ms) {
-    const std::int64_t due = due_ms;
-    if (due == 0 || ms < due) due_ms = std::max<std::int64_t>(ms, 1);
-  }
+  void note_due(std::int64_t ms) { due_ms = earlier(due_ms, std::max<std::int64_t>(ms, 1)); }
 
   // Log thread only.
   format::FooterBuilder footer;  // until sealed
@@ -91,6 +89,11 @@ class Segment {
   bool dirty = false;
 };
 using SegmentPointer = std::shared_ptr<Segment>;
+
+/// When the record was written; where its table does not say, not later than that.
+inline std::int64_t written_ms(const format::RecordSummary& record, const Segment& segment) {
+  return record.created_ms != 0 ? record.created_ms : segment.created_ms;
+}
 
 /// For the index's books. Log thread only.
 SegmentCounts counts_of(const Segment& segment);

@@ -26,16 +26,12 @@ class DeadRows final : public RowFilter {
   explicit DeadRows(const Core& core) : core_(core) {}
   bool is_dead(const RowKey& key, const Row& row) const override {
     // What a scope's fence covers is still in the books, until the eraser has taken it out.
-    return core_.fences.is_namespace_fenced(key.space, row.version) || is_gone(row.segment_id);
+    // While its segment is leaving the row tells erases what may be back after a crash.
+    return core_.fences.is_namespace_fenced(key.space, row.version) ||
+           !core_.segments.may_exist(row.segment_id);
   }
 
  private:
-  /// While its segment is leaving the row tells erases what may be back after a crash.
-  bool is_gone(std::uint64_t segment_id) const {
-    const SegmentTable& segments = core_.segments;
-    return !segments.contains(segment_id) && !segments.is_leaving(segment_id);
-  }
-
   const Core& core_;
 };
 
@@ -208,9 +204,7 @@ void add_debt(const SegmentTable& segments, Stats& stats) {
     ++stats.erasure_debt_segments;
     const std::uint64_t bytes = segment->bytes;
     stats.erasure_debt_bytes += bytes - std::min<std::uint64_t>(bytes, segment->live_bytes);
-    if (stats.erasure_next_deadline_ms == 0 || due_ms < stats.erasure_next_deadline_ms) {
-      stats.erasure_next_deadline_ms = due_ms;
-    }
+    stats.erasure_next_deadline_ms = earlier(stats.erasure_next_deadline_ms, due_ms);
   }
 }
 

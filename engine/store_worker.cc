@@ -21,18 +21,6 @@ void mark_read_stale(Shard& shard, const Mac& mac) {
   shard.reads.erase(found);
 }
 
-/// Of two moments of which 0 is never.
-std::int64_t earlier(std::int64_t a_ms, std::int64_t b_ms) {
-  if (a_ms == 0 || b_ms == 0) return std::max(a_ms, b_ms);
-  return std::min(a_ms, b_ms);
-}
-
-std::uint32_t bucket_of(std::int64_t expires_at_ms, std::int64_t erase_by_ms, std::int64_t now_ms) {
-  std::int64_t death_ms = expires_at_ms;
-  if (erase_by_ms != 0 && (death_ms == 0 || erase_by_ms < death_ms)) death_ms = erase_by_ms;
-  return death_ms == 0 ? kNoExpiryBucket : lifetime_bucket(death_ms - now_ms);
-}
-
 }  // namespace
 
 // ---- reads ---------------------------------------------------------------------------------
@@ -240,9 +228,9 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
         }
         if (options.keep_ttl) {
           // Only here is the expiry known; such puts are rare enough to compress under the lock.
-          const std::int64_t kept_ms = current.exists ? current.expires_at_ms : 0;
-          options.expires_at_ms = earlier(current.exists ? kept_ms : options.expires_at_ms,
-                                          options.metadata.erase_by_ms);
+          options.expires_at_ms =
+              earlier(current.exists ? current.expires_at_ms : options.expires_at_ms,
+                      options.metadata.erase_by_ms);
           encode(*operation, core_.options, operation->now_ms);
         }
         if (options.expires_at_ms != 0 && options.expires_at_ms <= operation->now_ms) {
@@ -284,7 +272,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   record.summary.tags = operation->entry->tags;
   record.summary.created_ms = operation->now_ms;
   record.bucket =
-      bucket_of(expires_at_ms, operation->entry->metadata.erase_by_ms, operation->now_ms);
+      bucket_until(expires_at_ms, operation->entry->metadata.erase_by_ms, operation->now_ms);
   record.record = std::move(operation->record);
   std::uint64_t sequence = 0;
   io::Task after;
@@ -392,7 +380,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   record.summary.space = key.space;
   record.summary.mac = key.mac;
   record.summary.covers = covers;
-  record.bucket = bucket_of(current.expires_at_ms, 0, now_ms);
+  record.bucket = bucket_until(current.expires_at_ms, 0, now_ms);
   std::uint64_t sequence = 0;
   io::Task after;
   append(std::move(record), ack, std::move(handler), &sequence, &after);
@@ -513,7 +501,7 @@ io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current&
   record.summary.mac = key.mac;
   record.summary.version = current.version;
   record.summary.expires_at_ms = expires_at_ms;
-  record.bucket = bucket_of(expires_at_ms, 0, now_ms);
+  record.bucket = bucket_until(expires_at_ms, 0, now_ms);
   std::uint64_t sequence = 0;
   io::Task after;
   append(
@@ -540,14 +528,7 @@ bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
     handler(Error{ErrorCode::kIo, "the store can't write"});
     return true;
   }
-  format::RecordMeta meta;
-  meta.type = format::RecordType::kFence;
-  meta.space = space;
-  meta.created_ms = core_.clock.now_ms();
-  Append record;
-  record.record = format::encode_record(meta, {});
-  record.summary.type = format::RecordType::kFence;
-  record.summary.space = space;
+  Append record = fence_record({.space = space, .created_ms = core_.clock.now_ms()});
   record.bucket = kNoExpiryBucket;
   std::uint64_t sequence = 0;
   io::Task after;
@@ -560,7 +541,7 @@ bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
       &sequence, &after);
   bump(core_.counters.erases);
   core_.fences.raise({.space = space, .version = sequence});
-  core_.last_fence = sequence;
+  raise_to(core_.last_fence, sequence);
   // What the fence covers is refused from here on; this only gives the memory back.
   for (Shard& shard : core_.shards) {
     const std::lock_guard lock(shard.mutex);
@@ -577,17 +558,7 @@ bool StoreWorker::erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_
   }
   Fence fence{scope_space(tenant, kind), scope_mac(core_.mac_key, tenant, kind, text), 0,
               core_.clock.now_ms()};
-  format::RecordMeta meta;
-  meta.type = format::RecordType::kScopeFence;
-  meta.space = fence.space;
-  meta.mac = fence.mac;
-  meta.created_ms = fence.created_ms;
-  Append record;
-  record.record = format::encode_record(meta, {});
-  record.summary.type = format::RecordType::kScopeFence;
-  record.summary.space = fence.space;
-  record.summary.mac = fence.mac;
-  record.summary.created_ms = fence.created_ms;
+  Append record = fence_record(fence);
   record.bucket = kNoExpiryBucket;
   auto sequence = std::make_shared<std::uint64_t>(0);
   io::Task after;
@@ -604,7 +575,7 @@ bool StoreWorker::erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_
     core_.fences.raise(fence);
   }
   bump(core_.counters.erases);
-  core_.last_fence = *sequence;
+  raise_to(core_.last_fence, *sequence);
   eraser_.add(fence);
   return true;
 }

@@ -24,7 +24,7 @@ std::string describe_locked(const ClientRecord& client) {
       client.output_bytes.load(std::memory_order_relaxed),
       client.output_bytes.load(std::memory_order_relaxed),
       command != nullptr ? command->name : std::string_view("NULL"),
-      client.protocol.load(std::memory_order_relaxed), client.library_name, client.library_version);
+      client.protocol.load(std::memory_order_relaxed), client.lib_name, client.lib_version);
 }
 
 }  // namespace
@@ -61,9 +61,9 @@ bool ClientRegistry::set_info(ClientRecord& client, std::string_view attribute,
                               std::string_view value) {
   const std::lock_guard lock(mutex_);
   if (attribute == "lib-name") {
-    client.library_name = value;
+    client.lib_name = value;
   } else if (attribute == "lib-ver") {
-    client.library_version = value;
+    client.lib_version = value;
   } else {
     return false;
   }

@@ -27,8 +27,8 @@ struct ClientRecord {
   std::function<void()> kill;
 
   std::string name;
-  std::string library_name;
-  std::string library_version;
+  std::string lib_name;
+  std::string lib_version;
 
   std::atomic<std::int64_t> active_ms{0};  // monotonic, of the last command
   std::atomic<std::uint8_t> database{0};

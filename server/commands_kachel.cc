@@ -181,11 +181,19 @@ void kachel_set(Session& session, Arguments arguments) {
   run_set(session, arguments[1], arguments[2], std::move(options.request()));
 }
 
+void write_number(ReplyWriter reply, std::string_view name, std::int64_t value) {
+  reply.bulk(name);
+  reply.integer(value);
+}
+void write_number(ReplyWriter reply, std::string_view name, std::uint64_t value) {
+  reply.bulk(name);
+  reply.integer_unsigned(value);
+}
+
 void write_metadata(ReplyWriter reply, const Found& found) {
   const Entry& entry = *found.entry;
   const auto number = [&](std::string_view name, std::uint64_t value) {
-    reply.bulk(name);
-    reply.integer_unsigned(value);
+    write_number(reply, name, value);
   };
   reply.map(13);
   reply.bulk("kind");
@@ -229,15 +237,6 @@ void kachel_meta(Session& session, Arguments arguments) {
 
 constexpr std::string_view kEraseForms =
     "ERR syntax error: write KACHEL.ERASE SUBJECT id [DRYRUN] or KACHEL.ERASE MODEL name [DRYRUN]";
-
-void write_number(ReplyWriter reply, std::string_view name, std::int64_t value) {
-  reply.bulk(name);
-  reply.integer(value);
-}
-void write_number(ReplyWriter reply, std::string_view name, std::uint64_t value) {
-  reply.bulk(name);
-  reply.integer_unsigned(value);
-}
 
 void count_scope(Session& session, ScopeKind kind, std::string_view text) {
   PendingReply reply = session.defer();

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <utility>
 
+#include "engine/options.h"
 #include "io/units.h"
 
 namespace kachel::server {
@@ -16,8 +17,7 @@ using Duration = TenantPolicy::Duration;
 
 constexpr std::size_t kMaxTenantNameBytes = 64;
 // Any moment within it, from any moment now, is far from the end of 64 bits.
-constexpr std::chrono::days kMaxDuration{36500};
-constexpr std::chrono::seconds kMinEraseWithin{10};
+constexpr std::chrono::days kMaxDuration = kMaxEraseWithin;
 constexpr std::uint64_t kMaxCapacityBytes = std::uint64_t{1} << 50;
 // Edits between what was written and what was meant.
 constexpr std::size_t kMaxTypos = 2;

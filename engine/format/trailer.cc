@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/format/record_rules.h"
+#include "engine/lifetime_bucket.h"
 
 namespace kachel::format {
 namespace {
@@ -22,11 +23,7 @@ static_assert(kLowestEraseByOffset + 8 + kChecksumBytes == kTrailerBytes);
 
 // When the bytes of this record have no more business being there; 0: not by time alone.
 std::int64_t deadline_ms(const RecordSummary& record) {
-  if (record.type != RecordType::kPut) return 0;
-  if (record.expires_at_ms == 0 || record.erase_by_ms == 0) {
-    return std::max(record.expires_at_ms, record.erase_by_ms);
-  }
-  return std::min(record.expires_at_ms, record.erase_by_ms);
+  return record.type == RecordType::kPut ? earlier(record.expires_at_ms, record.erase_by_ms) : 0;
 }
 
 Error corrupt(std::uint64_t segment_id, const char* what) {
@@ -98,16 +95,10 @@ void Totals::add(const RecordSummary& record, Trailer& trailer) {
   // reclaim, and must not keep the segment.
   if (record.type != RecordType::kPut) return;
   trailer.raw_bytes += record.raw_bytes;
-  if (record.erase_by_ms != 0 &&
-      (trailer.lowest_erase_by_ms == 0 || record.erase_by_ms < trailer.lowest_erase_by_ms)) {
-    trailer.lowest_erase_by_ms = record.erase_by_ms;
-  }
+  trailer.lowest_erase_by_ms = earlier(trailer.lowest_erase_by_ms, record.erase_by_ms);
   const std::int64_t deadline = deadline_ms(record);
-  if (deadline == 0) {
-    timeless = true;
-  } else if (trailer.lowest_deadline_ms == 0 || deadline < trailer.lowest_deadline_ms) {
-    trailer.lowest_deadline_ms = deadline;
-  }
+  timeless |= deadline == 0;
+  trailer.lowest_deadline_ms = earlier(trailer.lowest_deadline_ms, deadline);
   highest_deadline_ms = std::max(highest_deadline_ms, deadline);
   trailer.highest_deadline_ms = timeless ? 0 : highest_deadline_ms;
 }
