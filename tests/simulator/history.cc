@@ -162,8 +162,8 @@ void History::act() {
   if (choice < 380) return put();
   if (choice < 490) return erase();
   if (choice < 550) return expire();
-  if (choice < 554) return erase_all();
-  if (choice < 558) return erase_subject();
+  if (choice < 558) return erase_all();
+  if (choice < 564) return erase_subject();
   if (choice < 760) return get();
   if (choice < 950) return pass_time();
   if (choice < 960) return jump_clock();
