@@ -154,6 +154,8 @@ void ColdRead::finish(Entry::Pointer entry) {
     bump(core_.counters.damaged_reads);
   }
   std::vector<std::pair<io::Loop*, GetHandler>> waiters;
+  std::optional<Found> result;
+  Current newer;
   Shard& shard = core_.shard(mac_);
   {
     const std::lock_guard lock(shard.mutex);
@@ -162,13 +164,26 @@ void ColdRead::finish(Entry::Pointer entry) {
     if (entry && core_.fences.is_fenced(space_, entry->version, entry->tags)) entry = nullptr;
     // Who joined late may have asked after its expiry.
     if (entry && is_expired(row_, core_.clock.now_ms())) entry = nullptr;
+    if (entry) result = Found{entry, row_.expires_at_ms, Tier::kFlash};
     if (entry && !stale_) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
+    if (!entry && stale_) newer = what_is_newer(shard);
+    if (newer.entry) result = Found{newer.entry, newer.expires_at_ms, newer.tier};
     stale_ = true;
-    waiters = std::move(waiters_);
+    if (result || !newer.exists) waiters = std::move(waiters_);
   }
-  std::optional<Found> result;
-  if (entry) result = Found{std::move(entry), row_.expires_at_ms, Tier::kFlash};
+  if (!result && newer.exists) {
+    on_lookup({LookupStatus::kFound, *newer.row});
+    return;
+  }
   deliver(core_, loop_, std::move(waiters), result);
+}
+
+/// What this read was for is gone, and was replaced before: it is the later value that whoever
+/// waits gets, as there was no moment without one. Nothing when memory does not know.
+Current ColdRead::what_is_newer(Shard& shard) const {
+  Current newer = find_current(core_, shard, space_, mac_, core_.clock.now_ms(), Where::kMemory);
+  if (newer.version == row_.version || (!newer.entry && !newer.row)) newer = {};
+  return newer;
 }
 
 void ColdRead::deliver(Core& core, io::Loop& here,

@@ -39,6 +39,7 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   void decode();
   Entry::Pointer decode_entry();
   void finish(Entry::Pointer entry);
+  Current what_is_newer(Shard& shard) const;
   static void deliver(Core& core, io::Loop& here,
                       std::vector<std::pair<io::Loop*, GetHandler>> waiters,
                       const std::optional<Found>& found);

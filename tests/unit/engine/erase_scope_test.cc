@@ -198,6 +198,22 @@ TEST_F(EraseScope, AReadUnderWayDoesNotAnswerAfterIt) {
   EXPECT_TRUE(read);
 }
 
+TEST_F(EraseScope, AReadUnderWayAnswersWhatHasTakenTheErasedValuesPlace) {
+  world.put("a", "1", about({"alice"}));
+  world.kill();
+  std::optional<std::string> read;
+  world.worker->get({}, "a", [&](Result<std::optional<Found>> found) {
+    ASSERT_TRUE(found.value()) << "there has been a value all the time";
+    read = std::string((*found)->entry->value());
+  });
+  EXPECT_FALSE(read);
+  bool put = false;
+  world.worker->put({}, "a", "2", about({"bob"}), [&](Result<PutOutcome>) { put = true; });
+  erase("alice");
+  world.settle([&] { return put && read; });
+  EXPECT_EQ(read, "2");
+}
+
 TEST_F(EraseScope, CountsNothingForAnUnknownScope) {
   world.put("a", "1", about({"alice"}));
   const ScopeCount found = count("bob");
