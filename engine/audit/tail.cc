@@ -131,10 +131,15 @@ Result<RightEdge> parse_header(std::string_view bytes, std::string_view origin,
     hashes += edge_width(edge.size, level);
   const std::size_t checked = kHeaderFixedBytes + hashes * kHashBytes;
   header_bytes = checked + kHashBytes;
-  if (get<std::uint32_t>(bytes, 12) > kVersion) {
+  const auto written = get<std::uint32_t>(bytes, 8);
+  const auto oldest = get<std::uint32_t>(bytes, 12);
+  if (oldest > kVersion) {
     return Error{ErrorCode::kVersion, std::string(kTailPath) +
                                           " was written by a newer Kachel (format version " +
-                                          std::to_string(get<std::uint32_t>(bytes, 8)) + ")"};
+                                          std::to_string(written) + ")"};
+  }
+  if (oldest == 0 || written < oldest || get<std::uint64_t>(bytes, 24) != 0) {
+    return damaged(" is damaged");
   }
   if (bytes.size() < header_bytes || sha256(bytes.substr(0, checked)) != get_hash(bytes, checked)) {
     return damaged(" is damaged");

@@ -81,9 +81,11 @@ void fix_check(std::string& tail, std::size_t offset) {
   std::memcpy(tail.data() + frame + 56, hash.data(), 8);
 }
 
+/// What a later version wrote is no damage: its version stays.
 void fix_header(std::string& tail) {
   constexpr std::size_t kChecked = 64 + 32;  // one hash, as the image has it
   if (tail.size() < kChecked + 32) return;
+  tail.replace(8, 8, whole_files().at(kPaths[0]), 8, 8);
   const Hash hash = sha256(std::string_view(tail).substr(0, kChecked));
   std::memcpy(tail.data() + kChecked, hash.data(), hash.size());
 }

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "engine/audit/tail.h"
 #include "engine/audit/verify_all.h"
 #include "tests/unit/engine/audit_world.h"
@@ -69,6 +71,19 @@ TEST_F(AuditVerifyAll, EveryFlippedByteIsFound) {
     }
   }
   EXPECT_TRUE(check_all(disk_).is_clean());
+}
+
+// The check of the tail's header has no key: who changes a field makes the check anew.
+TEST_F(AuditVerifyAll, AHeaderThatNoKachelWroteIsFound) {
+  constexpr std::size_t kChecked = 64 + 32;  // of one bundle
+  for (const auto& [offset, value] : {std::pair{8, 0}, {12, 0}, {12, 2}, {24, 1}, {31, 128}}) {
+    std::string bent = files_.at("audit/tail");
+    bent[offset] = static_cast<char>(value);
+    const Hash check = sha256(std::string_view(bent).substr(0, kChecked));
+    std::memcpy(bent.data() + kChecked, check.data(), check.size());
+    const AuditFindings findings = with("audit/tail", bent);
+    EXPECT_TRUE(has(findings, FindingKind::kChanged)) << offset << text_of(findings);
+  }
 }
 
 TEST_F(AuditVerifyAll, EveryFileCutShortOrGoneIsFound) {
