@@ -40,44 +40,227 @@ Result<std::vector<format::RecordSummary>> read_table(const Core& core, const Ta
 
 }  // namespace
 
+bool EraseTarget::covers(const RowKey& key, const ScopeTags& tags) const {
+  switch (kind) {
+    case EraseKind::kKeys:
+      return std::binary_search(keys.begin(), keys.end(), key);
+    case EraseKind::kTenant:
+      return key.space.tenant == fence.space.tenant;
+    case EraseKind::kSubject:
+    case EraseKind::kModel:
+      return std::find(tags.begin(), tags.end(), tag_of(fence.mac)) != tags.end();
+  }
+  return false;
+}
+
+EraseTarget target_of(const Core& core, const EraseRequest& request) {
+  EraseTarget target;
+  target.kind = request.kind;
+  const std::uint32_t tenant = request.space.tenant;
+  switch (request.kind) {
+    case EraseKind::kKeys:
+      target.fence.space = request.space;
+      for (const std::string& name : request.names)
+        target.keys.push_back({request.space, key_mac(core.mac_key, request.space, name)});
+      std::sort(target.keys.begin(), target.keys.end());
+      break;
+    case EraseKind::kTenant:
+      target.fence.space = {tenant, format::kAllDatabases};
+      break;
+    case EraseKind::kSubject:
+    case EraseKind::kModel: {
+      const auto kind =
+          request.kind == EraseKind::kSubject ? ScopeKind::kSubject : ScopeKind::kModel;
+      target.fence.space = scope_space(tenant, kind);
+      target.fence.mac = scope_mac(core.mac_key, tenant, kind, request.names.at(0));
+      break;
+    }
+  }
+  return target;
+}
+
 /// What one sweep looks for, and what it has found.
 struct Eraser::Sweep {
-  std::map<ScopeTag, std::vector<std::uint64_t>> fences;  // versions, by tag
-  std::map<std::uint64_t, Task> tasks;                    // by version, as far as it has come
+  using Versions = std::vector<std::uint64_t>;
+  std::map<ScopeTag, Versions> scopes;  // fences, by what they are of
+  std::map<RowKey, Versions> keys;
+  std::map<std::uint32_t, Versions> tenants;
+  std::map<std::uint64_t, Task> tasks;  // by the fence's version, as far as it has come
   std::vector<SegmentPointer> segments;
   std::size_t next_segment = 0;
   std::vector<RowKey> rows;  // to be taken out
 
-  /// Calls back with each fence that covers an entry of this kind.
+  void look_for(const Task& task) {
+    const EraseTarget& target = task.target;
+    const std::uint64_t version = target.fence.version;
+    tasks.emplace(version, task);
+    for (const RowKey& key : target.keys)
+      keys[key].push_back(version);
+    if (target.kind == EraseKind::kTenant) tenants[target.fence.space.tenant].push_back(version);
+    if (is_scope(target.fence.space)) scopes[tag_of(target.fence.mac)].push_back(version);
+  }
+
+  /// Calls back with each scope's erase that covers an entry of this kind.
   template <typename Visit>
-  void for_each_over(const ScopeTags& tags, std::uint64_t version, Visit visit) {
-    for (const ScopeTag tag : tags) {
-      const auto of_tag = fences.find(tag);
-      if (of_tag == fences.end()) continue;
-      for (const std::uint64_t fence : of_tag->second)
-        if (version <= fence) visit(tasks.at(fence));
-    }
+  void for_each_scope(const ScopeTags& tags, std::uint64_t version, Visit visit) {
+    for (const ScopeTag tag : tags)
+      visit_in(scopes, tag, version, visit);
+  }
+  /// With each erase.
+  template <typename Visit>
+  void for_each(const RowKey& key, const ScopeTags& tags, std::uint64_t version, Visit visit) {
+    for_each_scope(tags, version, visit);
+    visit_in(keys, key, version, visit);
+    visit_in(tenants, key.space.tenant, version, visit);
+  }
+
+ private:
+  template <typename Map, typename Visit>
+  void visit_in(const Map& map, const typename Map::key_type& key, std::uint64_t version,
+                Visit& visit) {
+    const auto found = map.find(key);
+    if (found == map.end()) return;
+    for (const std::uint64_t fence : found->second)
+      if (version <= fence) visit(tasks.at(fence));
   }
 };
+
+namespace {
+
+EraseTarget target_of(const audit::EraseEvent& event, bool& is_known) {
+  EraseTarget target;
+  target.fence.version = event.sequence;
+  target.fence.created_ms = event.time_ms;
+  std::vector<Mac> macs;
+  is_known = true;
+  for (const std::string& text : event.targets) {
+    const auto mac = parse_mac(text);
+    if (!mac) is_known = false;
+    macs.push_back(mac.value_or(Mac{}));
+  }
+  const auto database = static_cast<std::uint8_t>(event.database);
+  if (event.scope == audit::kKeysScope) {
+    target.kind = EraseKind::kKeys;
+    target.fence.space = {event.tenant, database};
+    for (const Mac& mac : macs)
+      target.keys.push_back({target.fence.space, mac});
+    std::sort(target.keys.begin(), target.keys.end());
+  } else if (event.scope == audit::kTenantScope) {
+    target.kind = EraseKind::kTenant;
+    target.fence.space = {event.tenant, format::kAllDatabases};
+  } else if (macs.size() == 1) {
+    const bool is_subject = event.scope == audit::kSubjectScopeName;
+    target.kind = is_subject ? EraseKind::kSubject : EraseKind::kModel;
+    target.fence.space =
+        scope_space(event.tenant, is_subject ? ScopeKind::kSubject : ScopeKind::kModel);
+    target.fence.mac = macs[0];
+  } else {
+    is_known = false;
+  }
+  return target;
+}
+
+}  // namespace
+
+audit::EraseEvent event_of(const EraseTarget& target, const ReceiptId& id) {
+  constexpr std::string_view kScopes[] = {audit::kKeysScope, audit::kSubjectScopeName,
+                                          audit::kModelScopeName, audit::kTenantScope};
+  audit::EraseEvent event;
+  event.id = text_of(id);
+  event.time_ms = target.fence.created_ms;
+  event.tenant = target.fence.space.tenant;
+  event.scope = kScopes[static_cast<std::size_t>(target.kind)];
+  event.sequence = target.fence.version;
+  if (target.kind == EraseKind::kKeys) event.database = target.fence.space.database;
+  for (const RowKey& key : target.keys)
+    event.targets.push_back(text_of(key.mac));
+  if (is_scope(target.fence.space)) event.targets.push_back(text_of(target.fence.mac));
+  return event;
+}
 
 // ---- steps ---------------------------------------------------------------------------------
 
 void Eraser::start() {
-  for (const Fence& fence : core_.fences.scope_fences())
-    add(fence);
+  std::set<std::uint64_t> fences;
+  for (const Fence& fence : core_.fences.scope_fences()) {
+    fences.insert(fence.version);
+    const bool is_subject = fence.space.database == kSubjectScope;
+    add({is_subject ? EraseKind::kSubject : EraseKind::kModel, fence, {}}, 0);
+  }
+  const std::uint64_t last = core_.queue.last_sequence();
+  trail_.on_recorded(
+      [this](std::uint64_t fence, const ReceiptId& id) { note_recorded(fence, id); });
+  trail_.load(std::move(fences), [this, last](std::vector<AuditTrail::Known> erases) {
+    if (stopping_) return;
+    for (const AuditTrail::Known& known : erases)
+      take_up(known);
+    record_unknown(last);
+  });
   schedule_tick();
 }
 
-void Eraser::add(const Fence& fence) {
+/// One of an earlier process that is not reclaimed; or it is, and its fence came back.
+void Eraser::take_up(const AuditTrail::Known& known) {
+  const audit::EraseEvent& event = known.event;
+  const auto id = parse_receipt_id(event.id);
+  bool is_known = false;
+  const EraseTarget target = target_of(event, is_known);
+  if (!id || !is_known) return;
+  bool is_new = false;
   {
     const std::lock_guard lock(mutex_);
-    Task& task = tasks_[fence.version];
-    task.fence = fence;
-    task.state.fence = fence.version;
-    task.state.fenced_ms = fence.created_ms;
-    task.state.deadline_ms = deadline_after(fence.created_ms, core_.erase_within_ms);
+    is_new = !tasks_.contains(event.sequence);
+  }
+  if (is_new) {
+    // Below a later fence of the same scope, as a rule; else in the log all the same.
+    if (is_scope(target.fence.space)) core_.fences.raise(target.fence);
+    add(target, event.entries);
+  }
+  if (known.is_reclaimed) {
+    const std::lock_guard lock(mutex_);
+    tasks_.at(event.sequence).end = Task::End::kRecorded;
+  }
+  note_recorded(event.sequence, *id);
+}
+
+/// Fences that an earlier process has raised, up to `last`, and did not come to record.
+void Eraser::record_unknown(std::uint64_t last) {
+  std::vector<EraseTarget> unknown;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [version, task] : tasks_)
+      if (version <= last && !task.is_recorded) unknown.push_back(task.target);
+  }
+  for (const EraseTarget& target : unknown) {
+    const ReceiptId id = make_receipt_id(core_.env.random);
+    audit::EraseEvent event = event_of(target, id);
+    event.recovered = true;
+    // What fails here is tried again by the next start.
+    trail_.record(event, core_.env.log_loop, [](Result<void>) {});
+  }
+}
+
+void Eraser::add(const EraseTarget& target, std::uint64_t entries) {
+  {
+    const std::lock_guard lock(mutex_);
+    Task& task = tasks_[target.fence.version];
+    task.target = target;
+    task.state.fence = target.fence.version;
+    task.state.fenced_ms = target.fence.created_ms;
+    task.state.deadline_ms = deadline_after(target.fence.created_ms, core_.erase_within_ms);
+    task.state.entries = entries;
   }
   core_.env.log_loop.post([this] { look(); });
+}
+
+/// The audit log has it, under this receipt. Any thread.
+void Eraser::note_recorded(std::uint64_t fence, const ReceiptId& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = tasks_.find(fence);
+  if (found == tasks_.end()) return;
+  found->second.state.id = id;
+  found->second.is_recorded = true;
+  core_.env.log_loop.post([this] { collect(); });
 }
 
 void Eraser::schedule_tick() {
@@ -110,9 +293,7 @@ void Eraser::begin_sweep() {
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [version, task] : tasks_) {
-      if (task.state.state != ErasureState::kFenced) continue;
-      sweep->fences[tag_of(task.fence.mac)].push_back(version);
-      sweep->tasks.emplace(version, task);
+      if (task.state.state == ErasureState::kFenced) sweep->look_for(task);
     }
   }
   if (sweep->tasks.empty()) return;
@@ -129,7 +310,10 @@ void Eraser::list_segments(const std::shared_ptr<Sweep>& sweep) {
   // What is dropped and may still be there is not looked into, only waited for.
   for (const auto& [id, first_sequence] : core_.segments.removed()) {
     for (auto& [version, task] : sweep->tasks)
-      if (first_sequence <= version) task.segments.insert(id);
+      if (first_sequence <= version) {
+        task.segments.insert(id);
+        task.all_segments.insert(id);
+      }
   }
   next_segment(sweep);
 }
@@ -150,11 +334,14 @@ void Eraser::read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& seg
                                       error = records.error()] { on_read(sweep, segment, error); });
     }
     for (const format::RecordSummary& record : *records) {
+      if (record.type != format::RecordType::kPut) continue;
+      Match match{{record.space, record.mac}, record.version, record.size, record.tags, false};
       bool covered = false;
-      sweep->for_each_over(record.tags, record.version, [&](const Task&) { covered = true; });
-      if (!covered) continue;
-      found.matches.push_back(
-          {{record.space, record.mac}, record.version, record.size, record.tags});
+      sweep->for_each(match.key, match.tags, match.version, [&](const Task& task) {
+        covered = true;
+        match.has_row = match.has_row || is_scope(task.target.fence.space);
+      });
+      if (covered) found.matches.push_back(std::move(match));
     }
     core_.env.log_loop.post(
         [this, sweep, segment = table.segment, found = std::move(found)]() mutable {
@@ -171,11 +358,12 @@ void Eraser::on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& 
   }
   const auto concern = [&](Task& task) {
     if (!task.segments.insert(segment->id).second) return;
+    task.all_segments.insert(segment->id);
     ++task.state.segments;
     segment->note_due(task.state.deadline_ms);
   };
   for (const Match& match : found->matches) {
-    sweep->for_each_over(match.tags, match.version, [&](Task& task) {
+    sweep->for_each(match.key, match.tags, match.version, [&](Task& task) {
       ++task.state.copies;
       task.state.bytes += match.bytes;
       concern(task);
@@ -186,7 +374,7 @@ void Eraser::on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& 
       concern(task);
   }
   for (const Match& match : found->matches)
-    sweep->rows.push_back(match.key);
+    if (match.has_row) sweep->rows.push_back(match.key);
   next_segment(sweep);
 }
 
@@ -208,16 +396,22 @@ void Eraser::take_out(const std::shared_ptr<Sweep>& sweep) {
 void Eraser::note_taken_out(Sweep& sweep, const std::vector<Row>& rows) {
   const std::lock_guard lock(mutex_);
   for (const Row& row : rows) {
-    sweep.for_each_over(row.tags, row.version,
-                        [&](const Task& task) { ++tasks_[task.fence.version].state.entries; });
+    sweep.for_each_scope(row.tags, row.version, [&](const Task& task) {
+      ++tasks_[task.target.fence.version].state.entries;
+    });
   }
 }
 
-void Eraser::purge_hot_tier() {
+void Eraser::purge_hot_tier(Sweep& sweep) {
   for (Shard& shard : core_.shards) {
     const std::lock_guard lock(shard.mutex);
-    shard.hot.erase_if([this](const HotItem& item) {
-      return core_.fences.is_scope_fenced(item.entry->tags, item.entry->version);
+    shard.hot.erase_if([&](const HotItem& item) {
+      const Entry& entry = *item.entry;
+      sweep.for_each_scope(entry.tags, entry.version, [&](Task& task) {
+        ++task.state.hot_entries;
+        task.state.hot_bytes += entry.footprint_bytes();
+      });
+      return core_.fences.is_scope_fenced(entry.tags, entry.version);
     });
   }
 }
@@ -226,11 +420,14 @@ void Eraser::purge_hot_tier() {
 void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   sweep_.reset();
   if (complete) {
-    purge_hot_tier();
+    purge_hot_tier(*sweep);
     const std::lock_guard lock(mutex_);
     for (auto& [version, found] : sweep->tasks) {
       Task& task = tasks_[version];
       found.state.entries = task.state.entries;
+      found.state.id = task.state.id;
+      found.is_recorded = task.is_recorded;
+      found.end = task.end;
       found.state.state = ErasureState::kSwept;
       found.state.swept_ms = core_.clock.now_ms();
       task = std::move(found);
@@ -240,30 +437,75 @@ void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   if (complete) collect();
 }
 
-/// Lets go of the fences of which no segment is left.
+/// Ends the erases of which no segment is left.
 void Eraser::collect() {
-  std::vector<Fence> finished;
+  std::vector<std::uint64_t> gone;
+  std::vector<std::uint64_t> recorded;
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [sequence, task] : tasks_) {
-      if (task.state.state != ErasureState::kSwept) continue;
+    for (auto& [version, task] : tasks_) {
+      if (task.state.state != ErasureState::kSwept || !task.is_recorded) continue;
       std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
-      if (task.segments.empty()) finished.push_back(task.fence);
+      if (!task.segments.empty()) continue;
+      if (task.end == Task::End::kOpen) gone.push_back(version);
+      if (task.end == Task::End::kRecorded) recorded.push_back(version);
     }
   }
-  for (const Fence& fence : finished) {
-    if (!let_go(fence)) return;
-    const std::lock_guard lock(mutex_);
-    Erasure state = tasks_[fence.version].state;
-    state.state = ErasureState::kReclaimed;
-    state.reclaimed_ms = core_.clock.now_ms();
-    done_.push_back(state);
-    if (done_.size() > kMostDone) done_.pop_front();
-    tasks_.erase(fence.version);
-  }
+  for (const std::uint64_t version : gone)
+    record_end(version);
+  for (const std::uint64_t version : recorded)
+    finish(version);
 }
 
-bool Eraser::let_go(const Fence& fence) {
+/// Before the fence is let go of: a start finds what is pending by one or the other.
+void Eraser::record_end(std::uint64_t fence) {
+  audit::ReclaimEvent event;
+  {
+    const std::lock_guard lock(mutex_);
+    Task& task = tasks_.at(fence);
+    task.end = Task::End::kRecording;
+    Erasure& state = task.state;
+    state.reclaimed_ms = core_.clock.now_ms();
+    event = {text_of(state.id),
+             state.reclaimed_ms,
+             state.fenced_ms,
+             state.swept_ms,
+             state.deadline_ms,
+             state.entries,
+             state.hot_entries,
+             state.hot_bytes,
+             state.copies,
+             state.bytes,
+             {task.all_segments.begin(), task.all_segments.end()}};
+  }
+  trail_.record(event, core_.env.log_loop, [this, fence](Result<void> recorded) {
+    {
+      const std::lock_guard lock(mutex_);
+      // Tried again at the next tick.
+      tasks_.at(fence).end = recorded ? Task::End::kRecorded : Task::End::kOpen;
+    }
+    if (recorded && !stopping_) finish(fence);
+  });
+}
+
+void Eraser::finish(std::uint64_t fence) {
+  EraseTarget target;
+  {
+    const std::lock_guard lock(mutex_);
+    target = tasks_.at(fence).target;
+  }
+  if (!let_go(target)) return;
+  const std::lock_guard lock(mutex_);
+  Erasure state = tasks_.at(fence).state;
+  state.state = ErasureState::kReclaimed;
+  done_.push_back(state);
+  if (done_.size() > kMostDone) done_.pop_front();
+  tasks_.erase(fence);
+}
+
+bool Eraser::let_go(const EraseTarget& target) {
+  const Fence& fence = target.fence;
+  if (!is_scope(fence.space)) return true;
   const auto now = core_.fences.scope_fence(fence.mac);
   if (!now || now->version != fence.version) return true;  // a later one goes on
   if (!core_.writable || applier_.refused() != 0 || log_.index_is_full()) return false;
@@ -274,15 +516,16 @@ bool Eraser::let_go(const Fence& fence) {
 
 // ---- answers -------------------------------------------------------------------------------
 
-std::optional<Erasure> Eraser::find(std::uint64_t fence) const {
+std::optional<Erasure> Eraser::find(const ReceiptId& id) const {
   const std::lock_guard lock(mutex_);
-  if (const auto found = tasks_.find(fence); found != tasks_.end()) {
-    Erasure state = found->second.state;
-    state.segments_left = found->second.segments.size();
+  for (const auto& [version, task] : tasks_) {
+    if (task.state.id != id) continue;
+    Erasure state = task.state;
+    state.segments_left = task.segments.size();
     return state;
   }
   const auto found = std::find_if(done_.rbegin(), done_.rend(),
-                                  [&](const Erasure& state) { return state.fence == fence; });
+                                  [&](const Erasure& state) { return state.id == id; });
   if (found == done_.rend()) return std::nullopt;
   return *found;
 }
@@ -300,7 +543,8 @@ std::vector<Erasure> Eraser::pending() const {
 namespace {
 
 /// Pool thread.
-Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables, ScopeTag tag) {
+Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables,
+                            const EraseTarget& target) {
   ScopeCount count;
   for (const Table& table : tables) {
     bool unsure = false;
@@ -308,7 +552,8 @@ Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables, 
     if (!records) return records.error();
     bool concerned = false;
     for (const format::RecordSummary& record : *records) {
-      if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;
+      if (record.type != format::RecordType::kPut) continue;
+      if (!target.covers({record.space, record.mac}, record.tags)) continue;
       concerned = true;
       ++count.copies;
       count.bytes += record.size;
@@ -329,15 +574,16 @@ Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables, 
 
 }  // namespace
 
-void Eraser::count(const Fence& scope, io::Loop& loop, Counted done) {
+void Eraser::count(EraseTarget target, io::Loop& loop, Counted done) {
   auto answer = std::make_shared<Counted>(std::move(done));
-  core_.env.log_loop.post([this, tag = tag_of(scope.mac), &loop, answer] {
-    log_.when_applied([this, tag, &loop, answer] {
+  auto wanted = std::make_shared<EraseTarget>(std::move(target));
+  core_.env.log_loop.post([this, wanted, &loop, answer] {
+    log_.when_applied([this, wanted, &loop, answer] {
       std::vector<Table> tables;
       for (const SegmentPointer& segment : core_.segments.all())
         tables.push_back(table_of(core_, segment));
-      core_.env.pool.run([this, tag, &loop, answer, tables = std::move(tables)] {
-        auto count = std::make_shared<Result<ScopeCount>>(count_in(core_, tables, tag));
+      core_.env.pool.run([this, wanted, &loop, answer, tables = std::move(tables)] {
+        auto count = std::make_shared<Result<ScopeCount>>(count_in(core_, tables, *wanted));
         loop.post([answer, count] { (*answer)(std::move(*count)); });
       });
     });

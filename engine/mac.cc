@@ -1,5 +1,6 @@
 #include "engine/mac.h"
 
+#include <charconv>
 #include <cstring>
 #include <sodium/crypto_shorthash_siphash24.h>
 #include <vector>
@@ -27,6 +28,28 @@ Mac hash(const MacKey& key, unsigned char* message, Namespace space, std::string
 }
 
 }  // namespace
+
+std::string text_of(const Mac& mac) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const std::byte byte : mac.bytes) {
+    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
+    text += kDigits[std::to_integer<unsigned>(byte) & 15];
+  }
+  return text;
+}
+
+std::optional<Mac> parse_mac(std::string_view text) {
+  Mac mac;
+  if (text.size() != 2 * mac.bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
+    unsigned value = 0;
+    const char* const end = text.data() + 2 * i + 2;
+    if (std::from_chars(end - 2, end, value, 16).ptr != end) return std::nullopt;
+    mac.bytes[i] = static_cast<std::byte>(value);
+  }
+  return mac;
+}
 
 Mac key_mac(const MacKey& key, Namespace space, std::string_view text) {
   const std::size_t size = kPrefixBytes + text.size();

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "engine/entry.h"
@@ -35,6 +37,10 @@ struct MacHash {
   using is_avalanching = void;  // tells boost's flat maps not to mix again
   std::size_t operator()(const Mac& mac) const noexcept { return mac.low(); }
 };
+
+/// 32 hexadecimal digits.
+std::string text_of(const Mac& mac);
+std::optional<Mac> parse_mac(std::string_view text);
 
 /// Over `tenant (u32) | database (u8) | key`, as docs/format.md says.
 Mac key_mac(const MacKey& key, Namespace space, std::string_view text);

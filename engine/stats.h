@@ -55,7 +55,9 @@ struct Stats {
   std::uint64_t erasure_debt_segments = 0;
   std::uint64_t erasure_debt_bytes = 0;       // dead in those segments
   std::int64_t erasure_next_deadline_ms = 0;  // on the store's clock; 0: nothing is due
-  std::uint64_t erasures_pending = 0;         // erases of scopes
+  std::uint64_t erasures_pending = 0;         // erases with a receipt, not yet reclaimed
+  std::uint64_t audit_entries = 0;
+  std::string audit_error;  // why nothing can be recorded; empty while all is well
 
   std::uint64_t entries = 0;  // live, expired ones not yet reclaimed included
   std::uint64_t hot_entries = 0;

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "engine/audit_trail.h"
 #include "engine/core.h"
 #include "engine/eraser.h"
 #include "engine/failed_sync.h"
@@ -85,7 +86,8 @@ class StoreImpl final : public Store {
     core_.queue.set_next(recovered->last_sequence + 1);
     log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
     reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
-    eraser_ = std::make_unique<Eraser>(core_, *log_, applier_);
+    trail_ = std::make_unique<AuditTrail>(core_);
+    eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
@@ -103,15 +105,13 @@ class StoreImpl final : public Store {
   std::unique_ptr<Worker> attach(io::Loop& loop) override {
     const std::lock_guard lock(queues_mutex_);
     queues_.push_back(&loop.io());
-    return std::make_unique<StoreWorker>(core_, *log_, *eraser_, loop);
+    return std::make_unique<StoreWorker>(core_, *log_, *eraser_, *trail_, loop);
   }
 
   std::uint64_t count(Namespace space) const override { return core_.live_counts.of(space); }
   std::int64_t now_ms() const override { return core_.clock.now_ms(); }
   Stats stats() const override;
-  std::optional<Erasure> erasure(std::uint64_t fence) const override {
-    return eraser_->find(fence);
-  }
+  std::optional<Erasure> erasure(const ReceiptId& id) const override { return eraser_->find(id); }
   std::vector<Erasure> pending_erasures() const override { return eraser_->pending(); }
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     Options wanted = core_.options;
@@ -136,7 +136,9 @@ class StoreImpl final : public Store {
 
   void close_async(DoneHandler done) override {
     reclaimer_->stop([this, done = std::move(done)]() mutable {
-      eraser_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+      eraser_->stop([this, done = std::move(done)]() mutable {
+        trail_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+      });
     });
   }
 
@@ -174,6 +176,7 @@ class StoreImpl final : public Store {
   Applier applier_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Reclaimer> reclaimer_;
+  std::unique_ptr<AuditTrail> trail_;
   std::unique_ptr<Eraser> eraser_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
@@ -244,6 +247,8 @@ Stats StoreImpl::stats() const {
   add_buckets(core_.segments, stats);
   add_debt(core_.segments, stats);
   stats.erasures_pending = eraser_->pending().size();
+  stats.audit_entries = trail_->size();
+  if (const auto failure = trail_->failure()) stats.audit_error = failure->message;
   for (const Shard& shard : core_.shards) {
     const std::lock_guard lock(shard.mutex);
     stats.hot_entries += shard.hot.size();

@@ -112,8 +112,8 @@ struct ScanPage {
 using ScanHandler = UniqueFunction<void(Result<ScanPage>)>;
 using DoneHandler = UniqueFunction<void(Result<void>)>;
 
-/// The sequence of the fence: its name in Store::erasure().
-using ScopeHandler = UniqueFunction<void(Result<std::uint64_t>)>;
+using ReceiptHandler = UniqueFunction<void(Result<ReceiptId>)>;
+using ReceiptTextHandler = UniqueFunction<void(Result<std::optional<std::string>>)>;
 using ScopeCountHandler = UniqueFunction<void(Result<ScopeCount>)>;
 
 /// One loop's door to the store.
@@ -141,14 +141,15 @@ class Worker {
   /// Erases all of the namespace; durable before the handler runs.
   virtual bool erase_all(Namespace space, DoneHandler handler) = 0;
 
-  /// Erases what is about the subject, or comes from the model, in all of the tenant's databases:
-  /// none of it is served from here on. Durable before the handler runs; the bytes follow
-  /// (Store::erasure()).
-  virtual bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                           ScopeHandler handler) = 0;
-  /// What erase_scope() would find now. Reads the tables of all segments.
-  virtual void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                           ScopeCountHandler handler) = 0;
+  /// Erases all that is asked for: none of it is served from here on. Durable, and recorded in the
+  /// audit log, before the handler runs with the receipt; the bytes follow (Store::erasure()). With
+  /// the id of an earlier request nothing is erased again. Errors: kInvalidArgument; of the audit
+  /// log when it can't be written: then it says whether the erase took effect.
+  virtual bool request_erase(EraseRequest request, ReceiptHandler handler) = 0;
+  /// What request_erase() would find now. Reads the tables of all segments.
+  virtual void count_erase(const EraseRequest& request, ScopeCountHandler handler) = 0;
+  /// The receipt as JSON, with its proofs (docs/erasure.md); nothing when it is not known.
+  virtual void receipt(const ReceiptId& id, ReceiptTextHandler handler) = 0;
 
   /// True while writes should not be taken from clients (the write buffers are past their
   /// soft bound); `resume` runs once they have drained.
@@ -171,9 +172,9 @@ class Store {
 
   virtual std::uint64_t count(Namespace space) const = 0;
   virtual Stats stats() const = 0;
-  /// How far the erase of a scope has come; nothing when it is not known (any more). After a
-  /// restart, and when the scope has been erased again since, only the latest is known.
-  virtual std::optional<Erasure> erasure(std::uint64_t fence) const = 0;
+  /// How far an erase with a receipt has come; nothing when it is not known, or was reclaimed long
+  /// ago or by an earlier process: Worker::receipt() knows those as well.
+  virtual std::optional<Erasure> erasure(const ReceiptId& id) const = 0;
   /// Those of which bytes are left.
   virtual std::vector<Erasure> pending_erasures() const = 0;
   /// How long the bytes of what dies from now on may stay.

@@ -354,7 +354,8 @@ void StoreWorker::append(Append append, AckLevel ack, AppendHandler handler,
 // ---- erases and expiries -------------------------------------------------------------------
 
 io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& current,
-                                   AckLevel ack, AppendHandler handler) {
+                                   AckLevel ack, AppendHandler handler,
+                                   std::uint64_t* taken_sequence) {
   // Which segments may hold what this kills: known from the row; else all there are.
   std::uint64_t covers = std::max<std::uint64_t>(1, core_.segments.lowest_id());
   std::optional<Row> row = current.row;
@@ -384,6 +385,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   std::uint64_t sequence = 0;
   io::Task after;
   append(std::move(record), ack, std::move(handler), &sequence, &after);
+  if (taken_sequence != nullptr) *taken_sequence = sequence;
   Pending& pending = shard.pending[key.mac];
   pending = {};
   pending.last_sequence = sequence;
@@ -521,70 +523,6 @@ io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current&
   shard.hot.set_expiry(key.mac, expires_at_ms);
   mark_read_stale(shard, key.mac);
   return after;
-}
-
-bool StoreWorker::erase_all(Namespace space, DoneHandler handler) {
-  if (!core_.writable) {
-    handler(Error{ErrorCode::kIo, "the store can't write"});
-    return true;
-  }
-  Append record = fence_record({.space = space, .created_ms = core_.clock.now_ms()});
-  record.bucket = kNoExpiryBucket;
-  std::uint64_t sequence = 0;
-  io::Task after;
-  append(
-      std::move(record), AckLevel::kDurable,
-      [handler = std::move(handler)](Result<Appended> done) mutable {
-        if (done) return handler({});
-        handler(done.error());
-      },
-      &sequence, &after);
-  bump(core_.counters.erases);
-  core_.fences.raise({.space = space, .version = sequence});
-  raise_to(core_.last_fence, sequence);
-  // What the fence covers is refused from here on; this only gives the memory back.
-  for (Shard& shard : core_.shards) {
-    const std::lock_guard lock(shard.mutex);
-    shard.hot.erase_namespace(space);
-  }
-  return true;
-}
-
-bool StoreWorker::erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                              ScopeHandler handler) {
-  if (!core_.writable) {
-    handler(Error{ErrorCode::kIo, "the store can't write"});
-    return true;
-  }
-  Fence fence{scope_space(tenant, kind), scope_mac(core_.mac_key, tenant, kind, text), 0,
-              core_.clock.now_ms()};
-  Append record = fence_record(fence);
-  record.bucket = kNoExpiryBucket;
-  auto sequence = std::make_shared<std::uint64_t>(0);
-  io::Task after;
-  {
-    const std::lock_guard gate(core_.fences.gate());
-    append(
-        std::move(record), AckLevel::kDurable,
-        [sequence, handler = std::move(handler)](Result<Appended> done) mutable {
-          if (done) return handler(*sequence);
-          handler(done.error());
-        },
-        sequence.get(), &after);
-    fence.version = *sequence;
-    core_.fences.raise(fence);
-  }
-  bump(core_.counters.erases);
-  raise_to(core_.last_fence, *sequence);
-  eraser_.add(fence);
-  return true;
-}
-
-void StoreWorker::count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                              ScopeCountHandler handler) {
-  eraser_.count(
-      {.space = scope_space(tenant, kind), .mac = scope_mac(core_.mac_key, tenant, kind, text)},
-      loop_, std::move(handler));
 }
 
 bool StoreWorker::throttled() const {

@@ -14,8 +14,8 @@ namespace kachel {
 
 class StoreWorker final : public Worker {
  public:
-  StoreWorker(Core& core, Log& log, Eraser& eraser, io::Loop& loop)
-      : core_(core), log_(log), eraser_(eraser), loop_(loop) {}
+  StoreWorker(Core& core, Log& log, Eraser& eraser, AuditTrail& trail, io::Loop& loop)
+      : core_(core), log_(log), eraser_(eraser), trail_(trail), loop_(loop) {}
 
   std::optional<Found> get_hot(Namespace space, std::string_view key) override;
   bool get(Namespace space, std::string_view key, GetHandler handler) override;
@@ -28,10 +28,9 @@ class StoreWorker final : public Worker {
                      ExpiryHandler handler) override;
   void scan(Namespace space, std::uint64_t cursor, std::size_t count, ScanHandler handler) override;
   bool erase_all(Namespace space, DoneHandler handler) override;
-  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                   ScopeHandler handler) override;
-  void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                   ScopeCountHandler handler) override;
+  bool request_erase(EraseRequest request, ReceiptHandler handler) override;
+  void count_erase(const EraseRequest& request, ScopeCountHandler handler) override;
+  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override;
   bool throttled() const override;
   void when_unthrottled(UniqueFunction<void()> resume) override;
 
@@ -58,9 +57,13 @@ class StoreWorker final : public Worker {
   /// Under the shard's lock: answers that a key is absent once that can't be undone by a crash.
   io::Task answer_absent(const Shard& shard, AckLevel level, AppendHandler answer);
   io::Task commit_erase(Shard& shard, const Key& key, const Current& current, AckLevel ack,
-                        AppendHandler handler);
+                        AppendHandler handler, std::uint64_t* taken_sequence = nullptr);
   io::Task commit_expiry(Shard& shard, const Key& key, const Current& current,
                          std::int64_t expires_at_ms, ExpiryHandler handler);
+  struct EraseOperation;
+  void begin_erase(const std::shared_ptr<EraseOperation>& operation);
+  void erase_keys(const std::shared_ptr<EraseOperation>& operation);
+  void erase_key(const std::shared_ptr<EraseOperation>& operation, const Key& key);
   AckLevel ack_level() const;
   void append(Append append, AckLevel ack, AppendHandler handler, std::uint64_t* sequence,
               io::Task* after);
@@ -68,6 +71,7 @@ class StoreWorker final : public Worker {
   Core& core_;
   Log& log_;
   Eraser& eraser_;
+  AuditTrail& trail_;
   io::Loop& loop_;
 };
 

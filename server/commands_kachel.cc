@@ -181,10 +181,6 @@ void kachel_set(Session& session, Arguments arguments) {
   run_set(session, arguments[1], arguments[2], std::move(options.request()));
 }
 
-void write_number(ReplyWriter reply, std::string_view name, std::int64_t value) {
-  reply.bulk(name);
-  reply.integer(value);
-}
 void write_number(ReplyWriter reply, std::string_view name, std::uint64_t value) {
   reply.bulk(name);
   reply.integer_unsigned(value);
@@ -235,107 +231,7 @@ void kachel_meta(Session& session, Arguments arguments) {
   session.settled(slot, settled);
 }
 
-constexpr std::string_view kEraseForms =
-    "ERR syntax error: write KACHEL.ERASE SUBJECT id [DRYRUN] or KACHEL.ERASE MODEL name [DRYRUN]";
-
-void count_scope(Session& session, ScopeKind kind, std::string_view text) {
-  PendingReply reply = session.defer();
-  session.worker().count_scope(session.space().tenant, kind, text,
-                               [reply = std::move(reply)](Result<ScopeCount> found) mutable {
-                                 if (found) {
-                                   reply.writer().map(4);
-                                   write_number(reply.writer(), "entries", found->entries);
-                                   write_number(reply.writer(), "copies", found->copies);
-                                   write_number(reply.writer(), "bytes", found->bytes);
-                                   write_number(reply.writer(), "segments", found->segments);
-                                 } else {
-                                   reply.writer().error(found.error());
-                                 }
-                                 reply.finish();
-                               });
-}
-
-void kachel_erase(Session& session, Arguments arguments) {
-  const bool subject = equals_ignoring_case(arguments[1], "SUBJECT");
-  const bool dry_run = arguments.size() == 4 && equals_ignoring_case(arguments[3], "DRYRUN");
-  if ((!subject && !equals_ignoring_case(arguments[1], "MODEL")) || arguments.size() > 4 ||
-      (arguments.size() == 4 && !dry_run)) {
-    return session.reply().error(kEraseForms);
-  }
-  const std::string_view text = arguments[2];
-  const std::size_t limit = subject ? kMaxSubjectBytes : kMaxModelBytes;
-  if (text.empty() || text.size() > limit) {
-    return session.reply().error(
-        fmt::format("ERR the name is {} bytes long: use 1 to {}", text.size(), limit));
-  }
-  const ScopeKind kind = subject ? ScopeKind::kSubject : ScopeKind::kModel;
-  if (dry_run) return count_scope(session, kind, text);
-  PendingReply reply = session.defer();
-  const std::uint64_t slot = reply.slot();
-  const bool settled =
-      session.worker().erase_scope(session.space().tenant, kind, text,
-                                   [reply = std::move(reply)](Result<std::uint64_t> fence) mutable {
-                                     if (fence) {
-                                       reply.writer().bulk(std::to_string(*fence));
-                                     } else {
-                                       reply.writer().error(fence.error());
-                                     }
-                                     reply.finish();
-                                   });
-  session.settled(slot, settled);
-}
-
-std::string_view state_name(ErasureState state) {
-  switch (state) {
-    case ErasureState::kFenced:
-      return "fenced";
-    case ErasureState::kSwept:
-      return "swept";
-    case ErasureState::kReclaimed:
-      return "reclaimed";
-  }
-  return "fenced";
-}
-
-void kachel_receipt(Session& session, Arguments arguments) {
-  const auto id = parse_integer(arguments[1]);
-  if (!id || *id <= 0) {
-    return session.reply().error("ERR a receipt's id is the number that KACHEL.ERASE answered");
-  }
-  const auto erasure = session.store().erasure(static_cast<std::uint64_t>(*id));
-  ReplyWriter reply = session.reply();
-  if (!erasure) return reply.null();
-  reply.map(11);
-  reply.bulk("id");
-  reply.bulk(std::to_string(erasure->fence));
-  reply.bulk("state");
-  reply.bulk(state_name(erasure->state));
-  write_number(reply, "fenced_ms", erasure->fenced_ms);
-  write_number(reply, "swept_ms", erasure->swept_ms);
-  write_number(reply, "reclaimed_ms", erasure->reclaimed_ms);
-  write_number(reply, "deadline_ms", erasure->deadline_ms);
-  write_number(reply, "entries", erasure->entries);
-  write_number(reply, "copies", erasure->copies);
-  write_number(reply, "bytes", erasure->bytes);
-  write_number(reply, "segments", erasure->segments);
-  write_number(reply, "segments_left", erasure->segments_left);
-}
-
 constexpr CommandSpec kCommands[] = {
-    {"kachel.erase",
-     -3,
-     kWrite | kAfterAll,
-     {0, 0, 0},
-     kachel_erase,
-     "kachel",
-     "Erases the entries of a subject or a model, and answers the id of the receipt."},
-    {"kachel.receipt",
-     2,
-     kReadOnly | kFast,
-     {0, 0, 0},
-     kachel_receipt,
-     "kachel",
-     "Returns how far an erase of a subject or a model has come."},
     {"kachel.set",
      -3,
      kWrite | kDenyOom,

@@ -214,6 +214,8 @@ void segments(std::string& out, const InfoSource& from) {
   section.field("erasure_debt_bytes", from.stats.erasure_debt_bytes);
   section.field("erasure_next_deadline_ms", from.stats.erasure_next_deadline_ms);
   section.field("erasures_pending", from.stats.erasures_pending);
+  section.field("audit_entries", from.stats.audit_entries);
+  section.field("audit_status", from.stats.audit_error.empty() ? "ok" : from.stats.audit_error);
   section.field("reinserted_entries", from.stats.reinserted_entries);
   for (const BucketStats& bucket : from.stats.buckets) {
     const std::string lifetime =

@@ -142,6 +142,7 @@ Result<std::string> RespClient::ask(const std::vector<std::string>& arguments) {
   if (!line) return line.error();
   if (line->starts_with('+')) return line->substr(1);
   if (line->starts_with('-')) return Error{ErrorCode::kInvalidArgument, line->substr(1)};
+  if (*line == "$-1" || *line == "_") return Error{ErrorCode::kNotFound, "there is no such thing"};
   std::size_t length = 0;
   const auto [end, code] = std::from_chars(line->data() + 1, line->data() + line->size(), length);
   if (!line->starts_with('$') || code != std::errc{} || end != line->data() + line->size() ||

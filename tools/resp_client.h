@@ -18,7 +18,8 @@ class RespClient {
   RespClient& operator=(RespClient&&) = delete;
   ~RespClient();
 
-  /// The reply's text: of a bulk string, or of a simple one. An error reply is an error.
+  /// The reply's text: of a bulk string, or of a simple one. An error reply is an error; kNotFound
+  /// when the reply is that there is nothing.
   Result<std::string> ask(const std::vector<std::string>& arguments);
 
  private:

@@ -235,6 +235,29 @@ Result<std::string> AuditLog::entry(std::uint64_t index) {
   return std::string((*entries)[index % kTileWidth]);
 }
 
+Result<std::vector<std::string>> AuditLog::entries_from(std::uint64_t index) {
+  const std::lock_guard lock(mutex_);
+  if (index >= frontier_.size()) return not_reached(index, frontier_.size());
+  if (index >= tree_.edge.size) {
+    return std::vector<std::string>(
+        entries_.begin() + static_cast<std::ptrdiff_t>(index - tree_.edge.size), entries_.end());
+  }
+  const std::string path = bundle_path(index / kTileWidth);
+  const auto bundle = read_file(storage_, path, kMaxBundleBytes);
+  if (!bundle) return bundle.error();
+  const auto root = tree_.subtree(kTileHeight, index / kTileWidth);
+  if (!root) return root.error();
+  const auto entries = parse_entries(*bundle);
+  std::vector<Hash> hashes;
+  for (const std::string_view entry : entries.value_or(std::vector<std::string_view>{}))
+    hashes.push_back(leaf_hash(entry));
+  if (hashes.size() != kTileWidth || root_over(hashes) != *root) {
+    return corrupt(path + " does not hold the entries that were appended");
+  }
+  return std::vector<std::string>(
+      entries->begin() + static_cast<std::ptrdiff_t>(index % kTileWidth), entries->end());
+}
+
 Result<InclusionProof> AuditLog::prove(std::uint64_t index, std::uint64_t size) {
   const std::lock_guard lock(mutex_);
   if (size > frontier_.size()) return not_reached(size - 1, frontier_.size());

@@ -69,6 +69,8 @@ class AuditLog {
   // kNotFound for an index or a size that the log has not reached; kCorrupt when what is on disk
   // is not what was appended. They go on after a failure.
   Result<std::string> entry(std::uint64_t index);
+  /// From this one on as many as lie together: up to 256, or all of the tail. Not empty.
+  Result<std::vector<std::string>> entries_from(std::uint64_t index);
   Result<InclusionProof> prove(std::uint64_t index, std::uint64_t size);
   Result<std::vector<Hash>> prove_consistency(std::uint64_t first, std::uint64_t second);
   /// That this entry is under the last checkpoint, as text for verify_log_proof(). kNotFound when

@@ -99,7 +99,7 @@ class History {
     std::size_t subject = 0;
     std::uint64_t life = 0;
   };
-  std::map<std::uint64_t, Followed> followed_;  // by the sequence of the fence
+  std::map<ReceiptId, Followed> followed_;
   bool clock_jumped_ = false;
   bool was_damaged_ = false;
   bool over_ = false;
@@ -294,14 +294,16 @@ void History::erase_subject() {
   trace("erase " + Oracle::subject_name(op.subject));
   ++in_flight_;
   auto answered = std::make_shared<bool>(false);
-  const bool settled = world_.worker->erase_scope(
-      world_.space.tenant, ScopeKind::kSubject, Oracle::subject_name(op.subject),
-      [=, this, life = life_](Result<std::uint64_t> fence) {
+  EraseRequest request;
+  request.space = world_.space;
+  request.names.push_back(Oracle::subject_name(op.subject));
+  const bool settled = world_.worker->request_erase(
+      std::move(request), [=, this, life = life_](Result<ReceiptId> id) {
         if (life != life_) return;
         *answered = true;
         --in_flight_;
-        oracle_.end(index, fence ? OpState::kDone : OpState::kFailed, world_.time_ms());
-        if (fence) followed_[*fence] = {op.subject, life};
+        oracle_.end(index, id ? OpState::kDone : OpState::kFailed, world_.time_ms());
+        if (id) followed_[*id] = {op.subject, life};
       });
   await(settled, *answered);
 }
@@ -311,7 +313,7 @@ void History::check_erasures() {
   for (auto it = followed_.begin(); it != followed_.end();) {
     const auto erasure = world_.store->erasure(it->first);
     const bool gone = erasure && erasure->state == ErasureState::kReclaimed;
-    if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(it->first, it->second.subject);
+    if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(erasure->fence, it->second.subject);
     const bool overdue = erasure && !gone && now_ms() > erasure->deadline_ms;
     if (overdue && it->second.life == life_ && !profile_.may_be_late() && !clock_jumped_) {
       fail_if("an erasure is overdue by " + std::to_string(now_ms() - erasure->deadline_ms) +

@@ -28,23 +28,29 @@ class EraseScope : public testing::Test {
  protected:
   explicit EraseScope(Options options = small_options()) : world(options) {}
 
-  std::uint64_t erase(std::string_view text, ScopeKind kind = ScopeKind::kSubject) {
-    std::optional<Result<std::uint64_t>> fence;
-    world.worker->erase_scope(0, kind, text, [&](auto done) { fence = std::move(done); });
-    world.settle([&] { return fence.has_value(); });
-    EXPECT_TRUE(fence && fence->has_value());
-    return fence && *fence ? **fence : 0;
+  static EraseRequest of(std::string_view text, EraseKind kind) {
+    EraseRequest request;
+    request.kind = kind;
+    request.names.emplace_back(text);
+    return request;
   }
-  ScopeCount count(std::string_view text, ScopeKind kind = ScopeKind::kSubject) {
+  ReceiptId erase(std::string_view text, EraseKind kind = EraseKind::kSubject) {
+    std::optional<Result<ReceiptId>> id;
+    world.worker->request_erase(of(text, kind), [&](auto done) { id = std::move(done); });
+    world.settle([&] { return id.has_value(); });
+    EXPECT_TRUE(id && id->has_value());
+    return id && *id ? **id : ReceiptId{};
+  }
+  ScopeCount count(std::string_view text, EraseKind kind = EraseKind::kSubject) {
     std::optional<Result<ScopeCount>> counted;
-    world.worker->count_scope(0, kind, text, [&](auto done) { counted = std::move(done); });
+    world.worker->count_erase(of(text, kind), [&](auto done) { counted = std::move(done); });
     world.settle([&] { return counted.has_value(); });
     EXPECT_TRUE(counted && counted->has_value());
     return counted && *counted ? **counted : ScopeCount{};
   }
-  bool comes_to(std::uint64_t fence, ErasureState state) {
+  bool comes_to(const ReceiptId& id, ErasureState state) {
     for (int i = 0; i < 3000; ++i) {
-      const auto erasure = world.store->erasure(fence);
+      const auto erasure = world.store->erasure(id);
       if (erasure && erasure->state == state) return true;
       world.advance(500);
     }
@@ -84,7 +90,7 @@ TEST_F(EraseScope, TakesAModelInEveryDatabase) {
   world.space = {0, 3};
   world.put("b", "2", about({}, "m1"));
   world.put("c", "3", about({"m1"}, "m2"));  // a subject of the same name is another scope
-  erase("m1", ScopeKind::kModel);
+  erase("m1", EraseKind::kModel);
   EXPECT_FALSE(world.get("b"));
   EXPECT_EQ(world.get("c"), "3");
   world.space = {};
@@ -100,10 +106,10 @@ TEST_F(EraseScope, LeavesOtherTenantsAlone) {
 
 TEST_F(EraseScope, WhatIsPutAfterwardsStays) {
   world.put("a", "1", about({"alice"}));
-  const std::uint64_t fence = erase("alice");
+  const ReceiptId id = erase("alice");
   world.put("a", "2", about({"alice"}));
   EXPECT_EQ(world.get("a"), "2");
-  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
   EXPECT_EQ(world.get("a"), "2");
   world.kill();
   EXPECT_EQ(world.get("a"), "2");
@@ -129,9 +135,9 @@ TEST_F(EraseScope, DoesNotBringBackWhatTheErasedValueSuperseded) {
   ASSERT_TRUE(world.close());
   world.open();
   world.put("k", "the newer value, of alice", about({"alice"}));
-  const std::uint64_t fence = erase("alice");
+  const ReceiptId id = erase("alice");
   EXPECT_FALSE(world.get("k"));
-  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
   for (int round = 0; round < 2; ++round) {
     world.drop();
     world.lose_index();
@@ -151,9 +157,9 @@ TEST_F(EraseScope, ReclaimsTheBytesByTheDeadlineAndKeepsTheRest) {
   EXPECT_EQ(count("alice").copies, 21u);
   ASSERT_TRUE(is_on_disk("alice"));
   const std::int64_t began_ms = world.store->now_ms();
-  const std::uint64_t fence = erase("alice");
-  ASSERT_TRUE(comes_to(fence, ErasureState::kSwept));
-  const Erasure swept = *world.store->erasure(fence);
+  const ReceiptId id = erase("alice");
+  ASSERT_TRUE(comes_to(id, ErasureState::kSwept));
+  const Erasure swept = *world.store->erasure(id);
   EXPECT_EQ(swept.entries, 20u);
   EXPECT_EQ(swept.copies, 21u);
   EXPECT_GT(swept.bytes, 21u * 40);
@@ -162,7 +168,7 @@ TEST_F(EraseScope, ReclaimsTheBytesByTheDeadlineAndKeepsTheRest) {
   EXPECT_EQ(world.store->count({}), 180u);
   EXPECT_GT(world.store->stats().erasure_debt_bytes, 0u);
 
-  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
   EXPECT_LE(world.store->now_ms() - began_ms, 600'000);
   EXPECT_FALSE(is_on_disk("alice"));
   EXPECT_EQ(world.store->stats().overdue_segments, 0u);
@@ -175,9 +181,9 @@ TEST_F(EraseScope, ReclaimsTheBytesByTheDeadlineAndKeepsTheRest) {
 TEST_F(EraseScope, GoesOnAfterARestart) {
   world.put("a", "of alice", about({"alice"}));
   world.put("b", "of bob", about({"bob"}));
-  const std::uint64_t fence = erase("alice");
+  const ReceiptId id = erase("alice");
   world.kill();
-  ASSERT_TRUE(comes_to(fence, ErasureState::kReclaimed));
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
   EXPECT_FALSE(is_on_disk("alice"));
   EXPECT_EQ(world.get("b"), "of bob");
   world.kill();
@@ -219,9 +225,9 @@ TEST_F(EraseScope, CountsNothingForAnUnknownScope) {
   const ScopeCount found = count("bob");
   EXPECT_EQ(found.entries, 0u);
   EXPECT_EQ(found.copies, 0u);
-  const std::uint64_t fence = erase("bob");
-  EXPECT_TRUE(comes_to(fence, ErasureState::kReclaimed));
-  EXPECT_FALSE(world.store->erasure(fence + 1));
+  const ReceiptId id = erase("bob");
+  EXPECT_TRUE(comes_to(id, ErasureState::kReclaimed));
+  EXPECT_FALSE(world.store->erasure(make_receipt_id(world.random)));
 }
 
 TEST_F(EraseScope, WhatIsSupersededIsGoneInTime) {

@@ -463,32 +463,42 @@ TEST_F(CommandsTest, MetaIsAMapInResp3) {
   EXPECT_EQ(say({"KACHEL.META", "none"}), "_\r\n");
 }
 
-TEST_F(CommandsTest, EraseOfASubjectOrAModelAnswersItsReceipt) {
-  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice"}), bulk("41"));
-  EXPECT_EQ(say({"KACHEL.ERASE", "model", "m 1"}), bulk("42"));
+TEST_F(CommandsTest, AnEraseAnswersItsReceipt) {
+  const std::string id = FakeStore::kFirstReceipt;
+  const std::string mine = "6ba7b810-9dad-41d1-80b4-00c04fd430c8";
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice"}), bulk(id));
+  EXPECT_EQ(say({"KACHEL.ERASE", "model", "m 1", "reason", "case 17"}), bulk(id));
+  EXPECT_EQ(say({"KACHEL.ERASE", "TENANT", "REQUEST", mine}), bulk(mine));
+  EXPECT_EQ(say({"KACHEL.ERASE", "KEY", "reason", "b", "REQUEST", mine, "REASON", ""}), bulk(mine));
   EXPECT_EQ(store.calls,
-            (std::vector<std::string>{"erase_scope 0 subject alice", "erase_scope 0 model m 1"}));
+            (std::vector<std::string>{
+                "erase subject of 0 alice", "erase model of 0 m 1 because case 17",
+                "erase tenant of 0 as " + mine, "erase keys of 0 reason b as " + mine}));
+  EXPECT_EQ(say({"KACHEL.RECEIPT", id}), bulk("{\"receipt\":1}"));
   say({"HELLO", "3"});
-  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "bob", "DRYRUN"}),
+  EXPECT_EQ(say({"KACHEL.RECEIPT", mine}), "_\r\n");
+}
+
+TEST_F(CommandsTest, ADryRunOnlyCounts) {
+  say({"HELLO", "3"});
+  EXPECT_EQ(say({"KACHEL.ERASE", "KEY", "a", "b", "DRYRUN"}),
             "%4\r\n" + bulk("entries") + ":1\r\n" + bulk("copies") + ":2\r\n" + bulk("bytes") +
                 ":300\r\n" + bulk("segments") + ":4\r\n");
-  const std::string receipt = say({"KACHEL.RECEIPT", "41"});
-  EXPECT_EQ(receipt.substr(0, 5), "%11\r\n");
-  EXPECT_NE(receipt.find(bulk("state") + bulk("swept")), std::string::npos);
-  EXPECT_EQ(say({"KACHEL.RECEIPT", "43"}), "_\r\n");
+  EXPECT_EQ(store.calls, (std::vector<std::string>{"count keys of 0 a b"}));
 }
 
 TEST_F(CommandsTest, EraseSaysHowItIsWritten) {
   const std::string syntax =
-      "-ERR syntax error: write KACHEL.ERASE SUBJECT id [DRYRUN] or KACHEL.ERASE MODEL name "
-      "[DRYRUN]\r\n";
+      "-ERR syntax error: write KACHEL.ERASE KEY key [key ...], SUBJECT id, MODEL name or TENANT, "
+      "then any of DRYRUN, REASON text and REQUEST uuid\r\n";
   EXPECT_EQ(say({"KACHEL.ERASE", "PERSON", "alice"}), syntax);
-  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "DRY"}), syntax);
-  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "DRYRUN", "x"}), syntax);
-  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", ""}),
-            "-ERR the name is 0 bytes long: use 1 to 256\r\n");
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "bob"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "SUBJECT", "alice", "REASON"}), syntax);
+  EXPECT_EQ(say({"KACHEL.ERASE", "TENANT", "REQUEST", "17"}),
+            "-ERR REQUEST takes a UUID, such as 6ba7b810-9dad-41d1-80b4-00c04fd430c8\r\n");
   EXPECT_EQ(say({"KACHEL.RECEIPT", "x"}),
-            "-ERR a receipt's id is the number that KACHEL.ERASE answered\r\n");
+            "-ERR a receipt's id is the UUID that KACHEL.ERASE answered\r\n");
   EXPECT_TRUE(store.calls.empty());
 }
 

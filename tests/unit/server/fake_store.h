@@ -124,34 +124,38 @@ class FakeStore final : public Store, public Worker {
       return page;
     });
   }
-  /// Erases by subject only, and knows of it at once.
-  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                   ScopeHandler handler) override {
-    calls.push_back("erase_scope " + std::to_string(tenant) + " " +
-                    (kind == ScopeKind::kSubject ? "subject " : "model ") + std::string(text));
+  /// Takes nothing out, and tells what it was asked for.
+  bool request_erase(EraseRequest request, ReceiptHandler handler) override {
+    calls.push_back("erase " + text_of(request));
     if (failure) {
       handler(*failure);
       return true;
     }
-    Erasure erasure;
-    erasure.fence = 41 + erasures.size();
-    erasure.state = ErasureState::kSwept;
-    erasure.fenced_ms = clock.wall_ms();
-    erasures[erasure.fence] = erasure;
-    handler(erasure.fence);
+    handler(request.id ? *request.id : *parse_receipt_id(kFirstReceipt));
     return true;
   }
-  void count_scope(std::uint32_t, ScopeKind, std::string_view text,
-                   ScopeCountHandler handler) override {
-    calls.push_back("count_scope " + std::string(text));
+  void count_erase(const EraseRequest& request, ScopeCountHandler handler) override {
+    calls.push_back("count " + text_of(request));
+    if (failure) return handler(*failure);
     handler(ScopeCount{1, 2, 300, 4});
   }
-  std::map<std::uint64_t, Erasure> erasures;
-  std::optional<Erasure> erasure(std::uint64_t fence) const override {
-    const auto found = erasures.find(fence);
-    if (found == erasures.end()) return std::nullopt;
-    return found->second;
+  static constexpr const char* kFirstReceipt = "11111111-2222-4333-8444-555555555555";
+  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
+    if (failure) return handler(*failure);
+    if (id != *parse_receipt_id(kFirstReceipt)) return handler(std::optional<std::string>());
+    handler(std::optional<std::string>("{\"receipt\":1}"));
   }
+  static std::string text_of(const EraseRequest& request) {
+    constexpr const char* kKinds[] = {"keys", "subject", "model", "tenant"};
+    std::string text = kKinds[static_cast<std::size_t>(request.kind)];
+    text += " of " + std::to_string(request.space.tenant);
+    for (const std::string& name : request.names)
+      text += " " + name;
+    if (!request.reason.empty()) text += " because " + request.reason;
+    if (request.id) text += " as " + kachel::text_of(*request.id);
+    return text;
+  }
+  std::optional<Erasure> erasure(const ReceiptId&) const override { return std::nullopt; }
   std::vector<Erasure> pending_erasures() const override { return {}; }
   std::chrono::milliseconds erase_within{0};
   Result<void> set_erase_within(std::chrono::milliseconds within) override {

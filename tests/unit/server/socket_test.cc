@@ -45,13 +45,14 @@ class Door final : public Worker {
             ScanHandler handler) override {
     store_.scan(space, cursor, count, std::move(handler));
   }
-  bool erase_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                   ScopeHandler handler) override {
-    return store_.erase_scope(tenant, kind, text, std::move(handler));
+  bool request_erase(EraseRequest request, ReceiptHandler handler) override {
+    return store_.request_erase(std::move(request), std::move(handler));
   }
-  void count_scope(std::uint32_t tenant, ScopeKind kind, std::string_view text,
-                   ScopeCountHandler handler) override {
-    store_.count_scope(tenant, kind, text, std::move(handler));
+  void count_erase(const EraseRequest& request, ScopeCountHandler handler) override {
+    store_.count_erase(request, std::move(handler));
+  }
+  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
+    store_.receipt(id, std::move(handler));
   }
   bool erase_all(Namespace space, DoneHandler handler) override {
     return store_.erase_all(space, std::move(handler));
@@ -71,7 +72,7 @@ class ServedStore final : public Store {
   std::unique_ptr<Worker> attach(io::Loop&) override { return std::make_unique<Door>(fake); }
   std::uint64_t count(Namespace space) const override { return fake.count(space); }
   Stats stats() const override { return fake.stats(); }
-  std::optional<Erasure> erasure(std::uint64_t fence) const override { return fake.erasure(fence); }
+  std::optional<Erasure> erasure(const ReceiptId& id) const override { return fake.erasure(id); }
   std::vector<Erasure> pending_erasures() const override { return fake.pending_erasures(); }
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     return fake.set_erase_within(within);

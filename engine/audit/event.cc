@@ -1,0 +1,246 @@
+#include "engine/audit/event.h"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <charconv>
+
+#include "engine/audit/text.h"
+
+namespace kachel::audit {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::uint64_t kVersion = 1;
+/// A leaf is at most 64 KiB long; what has more segments than fit says how many.
+constexpr std::size_t kMaxRangesBytes = 48 * 1024;
+constexpr std::uint64_t kMostSegments = 1'000'000;
+
+Error malformed(const std::string& what) {
+  return {ErrorCode::kCorrupt, "an entry of the audit log " + what};
+}
+
+/// Of the others they are counted by the sweep.
+bool has_entries(std::string_view scope) {
+  return scope == kKeysScope || scope == kTenantScope;
+}
+
+/// Reads the members of an object, and remembers when one was not what it should be.
+class Reader {
+ public:
+  explicit Reader(const json::object& object) : object_(object) {}
+
+  template <typename Number>
+  Number number(std::string_view name) {
+    const json::value* found = object_.if_contains(name);
+    if (found == nullptr || !found->is_number()) return fail<Number>(name);
+    json::error_code error;
+    const auto value = found->to_number<Number>(error);
+    return error ? fail<Number>(name) : value;
+  }
+  std::string text(std::string_view name) {
+    const json::value* found = object_.if_contains(name);
+    if (found == nullptr || !found->is_string()) return fail<std::string>(name);
+    return std::string(found->get_string());
+  }
+  std::vector<std::string> texts(std::string_view name) {
+    const json::value* found = object_.if_contains(name);
+    if (found == nullptr || !found->is_array()) return fail<std::vector<std::string>>(name);
+    std::vector<std::string> all;
+    for (const json::value& value : found->get_array()) {
+      if (!value.is_string()) return fail<std::vector<std::string>>(name);
+      all.emplace_back(value.get_string());
+    }
+    return all;
+  }
+  Reader object(std::string_view name) {
+    static const json::object kNone;
+    const json::value* found = object_.if_contains(name);
+    if (found == nullptr || !found->is_object()) {
+      fail<int>(name);
+      return Reader(kNone);
+    }
+    return Reader(found->get_object());
+  }
+  bool has(std::string_view name) const { return object_.contains(name); }
+  const std::string& missing() const { return missing_; }
+
+ private:
+  template <typename T>
+  T fail(std::string_view name) {
+    if (missing_.empty()) missing_ = name;
+    return {};
+  }
+
+  const json::object& object_;
+  std::string missing_;
+};
+
+Result<Event> parse_erase(Reader reader) {
+  EraseEvent event;
+  event.id = reader.text("id");
+  event.time_ms = reader.number<std::int64_t>("time_ms");
+  event.tenant = reader.number<std::uint32_t>("tenant");
+  event.scope = reader.text("scope");
+  if (event.scope == kKeysScope) event.database = reader.number<std::uint32_t>("database");
+  if (has_entries(event.scope)) event.entries = reader.number<std::uint64_t>("entries");
+  event.targets = reader.texts("targets");
+  event.sequence = reader.number<std::uint64_t>("sequence");
+  if (reader.has("reason")) event.reason = reader.text("reason");
+  event.recovered = reader.has("recovered");
+  if (!reader.missing().empty()) return malformed("of an erase has no " + reader.missing());
+  return Event(std::move(event));
+}
+
+Result<Event> parse_reclaim(Reader reader) {
+  ReclaimEvent event;
+  event.id = reader.text("id");
+  event.time_ms = reader.number<std::int64_t>("time_ms");
+  event.fenced_ms = reader.number<std::int64_t>("fenced_ms");
+  event.swept_ms = reader.number<std::int64_t>("swept_ms");
+  event.deadline_ms = reader.number<std::int64_t>("deadline_ms");
+  Reader index = reader.object("index");
+  event.entries = index.number<std::uint64_t>("entries");
+  Reader hot = reader.object("hot");
+  event.hot_entries = hot.number<std::uint64_t>("entries");
+  event.hot_bytes = hot.number<std::uint64_t>("bytes");
+  Reader flash = reader.object("flash");
+  event.copies = flash.number<std::uint64_t>("copies");
+  event.copy_bytes = flash.number<std::uint64_t>("bytes");
+  if (const auto segments = parse_ranges(flash.text("segments"))) {
+    event.segments = *segments;
+  } else {
+    return malformed("names segments that are none");
+  }
+  for (const Reader* part : {&reader, &index, &hot, &flash})
+    if (!part->missing().empty()) return malformed("of a reclaim has no " + part->missing());
+  return Event(std::move(event));
+}
+
+bool is_word_byte(char byte) {
+  const auto value = static_cast<unsigned char>(byte);
+  return value >= 0x80 || (value >= '0' && value <= '9') || (value >= 'a' && value <= 'z') ||
+         (value >= 'A' && value <= 'Z');
+}
+
+/// Not as part of a longer word: a subject called "1" forbids no date.
+bool has_word(std::string_view text, std::string_view word) {
+  if (word.empty()) return false;
+  for (std::size_t at = 0; (at = text.find(word, at)) != std::string_view::npos; ++at) {
+    const bool begins = at == 0 || !is_word_byte(text[at - 1]) || !is_word_byte(word.front());
+    const std::size_t end = at + word.size();
+    const bool ends = end == text.size() || !is_word_byte(text[end]) || !is_word_byte(word.back());
+    if (begins && ends) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string leaf_of(const EraseEvent& event) {
+  json::object leaf;
+  leaf["type"] = "erase";
+  leaf["version"] = kVersion;
+  leaf["id"] = event.id;
+  leaf["time_ms"] = event.time_ms;
+  leaf["tenant"] = event.tenant;
+  leaf["scope"] = event.scope;
+  if (event.scope == kKeysScope) leaf["database"] = event.database;
+  if (has_entries(event.scope)) leaf["entries"] = event.entries;
+  json::array targets;
+  for (const std::string& target : event.targets)
+    targets.emplace_back(target);
+  leaf["targets"] = std::move(targets);
+  leaf["sequence"] = event.sequence;
+  if (!event.reason.empty()) leaf["reason"] = event.reason;
+  if (event.recovered) leaf["recovered"] = true;
+  return json::serialize(leaf);
+}
+
+std::string leaf_of(const ReclaimEvent& event) {
+  json::object leaf;
+  leaf["type"] = "reclaimed";
+  leaf["version"] = kVersion;
+  leaf["id"] = event.id;
+  leaf["time_ms"] = event.time_ms;
+  leaf["fenced_ms"] = event.fenced_ms;
+  leaf["swept_ms"] = event.swept_ms;
+  leaf["deadline_ms"] = event.deadline_ms;
+  leaf["index"] = {{"entries", event.entries}};
+  leaf["hot"] = {{"entries", event.hot_entries}, {"bytes", event.hot_bytes}};
+  std::string segments = ranges_text(event.segments);
+  if (segments.size() > kMaxRangesBytes) segments.resize(segments.rfind(',', kMaxRangesBytes));
+  leaf["flash"] = {{"copies", event.copies},
+                   {"bytes", event.copy_bytes},
+                   {"segment_count", event.segments.size()},
+                   {"segments", segments}};
+  return json::serialize(leaf);
+}
+
+Result<Event> parse_leaf(std::string_view leaf) {
+  json::error_code error;
+  const json::value value = json::parse(leaf, error);
+  if (error || !value.is_object()) return malformed("is no JSON object");
+  const json::object& object = value.get_object();
+  Reader reader(object);
+  const std::string type = reader.text("type");
+  const auto version = reader.number<std::uint64_t>("version");
+  if (!reader.missing().empty()) return malformed("has no " + reader.missing());
+  if (version == kVersion && type == "erase") return parse_erase(Reader(object));
+  if (version == kVersion && type == "reclaimed") return parse_reclaim(Reader(object));
+  return Event(OtherEvent{type});
+}
+
+std::string ranges_text(const std::vector<std::uint64_t>& ascending) {
+  std::string text;
+  for (std::size_t begin = 0; begin < ascending.size();) {
+    std::size_t end = begin + 1;
+    while (end < ascending.size() && ascending[end] == ascending[end - 1] + 1)
+      ++end;
+    if (!text.empty()) text += ',';
+    text += std::to_string(ascending[begin]);
+    if (end - begin > 1) text += '-' + std::to_string(ascending[end - 1]);
+    begin = end;
+  }
+  return text;
+}
+
+std::optional<std::vector<std::uint64_t>> parse_ranges(std::string_view text) {
+  std::vector<std::uint64_t> all;
+  while (!text.empty()) {
+    const std::string_view range = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), range.size() + 1));
+    const std::size_t dash = range.find('-');
+    const auto first = parse_decimal(range.substr(0, dash));
+    const auto last =
+        dash == std::string_view::npos ? first : parse_decimal(range.substr(dash + 1));
+    if (!first || !last || *last < *first || *last - *first >= kMostSegments ||
+        all.size() >= kMostSegments || (!all.empty() && *first <= all.back())) {
+      return std::nullopt;
+    }
+    for (std::uint64_t at = *first; at <= *last; ++at)
+      all.push_back(at);
+  }
+  return all;
+}
+
+Result<void> check_reason(std::string_view reason, const std::vector<std::string>& names) {
+  const auto refuse = [](std::string why) -> Result<void> {
+    return Error{ErrorCode::kInvalidArgument, std::move(why)};
+  };
+  if (reason.size() > kMaxReasonBytes) {
+    return refuse("a reason is at most " + std::to_string(kMaxReasonBytes) + " bytes long");
+  }
+  if (!is_note_text(reason) || reason.find('\n') != std::string_view::npos) {
+    return refuse("a reason is one line of UTF-8 text");
+  }
+  for (const std::string& name : names) {
+    if (!has_word(reason, name)) continue;
+    return refuse(
+        "the reason repeats what is to be erased, and the audit log would keep it for ever: use a "
+        "case number instead");
+  }
+  return {};
+}
+
+}  // namespace kachel::audit

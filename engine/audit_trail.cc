@@ -1,0 +1,371 @@
+#include "engine/audit_trail.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/audit/receipt.h"
+#include "engine/audit/text.h"
+
+namespace kachel {
+namespace {
+
+constexpr std::size_t kMostAtOnce = 256;
+constexpr std::chrono::seconds kCheckpointEvery{60};
+constexpr std::string_view kDirectory = "audit";
+
+}  // namespace
+
+AuditTrail::AuditTrail(Core& core)
+    : core_(core), origin_("kachel/" + audit::to_hex(std::span(core.store_id))) {}
+
+// ---- start and stop ------------------------------------------------------------------------
+
+void AuditTrail::load(std::set<std::uint64_t> fences, Loaded done) {
+  const auto is_there = core_.env.storage.exists(kDirectory);
+  if (is_there && !*is_there) {
+    const std::lock_guard lock(mutex_);
+    loaded_ = true;
+    return core_.env.log_loop.post([done = std::move(done)]() mutable { done({}); });
+  }
+  auto answer = std::make_shared<Loaded>(std::move(done));
+  core_.env.pool.run([this, answer, fences = std::move(fences)] {
+    auto events = read_log(fences);
+    std::vector<io::Task> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!events) failure_ = events.error();
+      loaded_ = true;
+      waiting = std::exchange(waiting_, {});
+    }
+    auto pending = std::make_shared<std::vector<Known>>();
+    if (events) *pending = std::move(*events);
+    core_.env.log_loop.post([answer, pending] { (*answer)(std::move(*pending)); });
+    for (io::Task& task : waiting)
+      core_.env.log_loop.post(std::move(task));
+  });
+}
+
+/// Pool thread.
+Result<std::vector<AuditTrail::Known>> AuditTrail::read_log(const std::set<std::uint64_t>& fences) {
+  auto opened = audit::AuditLog::open(core_.env.storage, origin_, core_.env.random);
+  if (!opened) return opened.error();
+  std::map<std::string, Known> wanted;
+  for (std::uint64_t index = 0; index < (*opened)->size();) {
+    auto entries = (*opened)->entries_from(index);
+    if (!entries) return entries.error();
+    for (const std::string& entry : *entries) {
+      const std::uint64_t place = index++;
+      auto event = audit::parse_leaf(entry);
+      if (!event) return event.error();
+      if (auto* erase = std::get_if<audit::EraseEvent>(&*event)) {
+        const auto id = parse_receipt_id(erase->id);
+        if (!id) continue;
+        note(*id, Part::kErase, place);
+        wanted.insert_or_assign(erase->id, Known{*erase, false});
+      } else if (auto* reclaim = std::get_if<audit::ReclaimEvent>(&*event)) {
+        const auto id = parse_receipt_id(reclaim->id);
+        if (!id) continue;
+        note(*id, Part::kReclaim, place);
+        const auto found = wanted.find(reclaim->id);
+        if (found == wanted.end()) continue;
+        found->second.is_reclaimed = true;
+        if (!fences.contains(found->second.event.sequence)) wanted.erase(found);
+      }
+    }
+  }
+  std::vector<Known> events;
+  for (auto& [id, known] : wanted)
+    events.push_back(std::move(known));
+  const std::lock_guard lock(mutex_);
+  log_ = std::move(*opened);
+  return events;
+}
+
+void AuditTrail::when_loaded(io::Task task) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!loaded_) {
+      waiting_.push_back(std::move(task));
+      return;
+    }
+  }
+  task();
+}
+
+void AuditTrail::stop(io::Task done) {
+  core_.env.log_loop.cancel(std::exchange(checkpoint_timer_, 0));
+  bool idle = false;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    stopped_ = std::move(done);
+    idle = loaded_ && !draining_;
+  }
+  if (idle) return finish_stop();
+  when_loaded([this] {
+    bool is_last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      is_last = !draining_ && queue_.empty();
+    }
+    if (is_last) finish_stop();
+  });
+}
+
+void AuditTrail::finish_stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!stopped_) return;
+    if (!log_) return core_.env.log_loop.post(std::exchange(stopped_, nullptr));
+  }
+  core_.env.pool.run([this] {
+    // Signed or not, the entries are durable.
+    static_cast<void>(log_->checkpoint());
+    const std::lock_guard lock(mutex_);
+    if (stopped_) core_.env.log_loop.post(std::exchange(stopped_, nullptr));
+  });
+}
+
+/// Log thread.
+void AuditTrail::schedule_checkpoint() {
+  if (checkpoint_timer_ != 0) return;
+  checkpoint_timer_ = core_.env.log_loop.schedule_after(kCheckpointEvery, [this] {
+    checkpoint_timer_ = 0;
+    // What fails here fails again at the next event, where somebody waits for it.
+    core_.env.pool.run([this] {
+      if (auto opened = log()) static_cast<void>((*opened)->checkpoint());
+    });
+  });
+}
+
+// ---- events --------------------------------------------------------------------------------
+
+void AuditTrail::record(const audit::EraseEvent& event, io::Loop& loop, Recorded done) {
+  add({*parse_receipt_id(event.id), event.sequence, audit::leaf_of(event), &loop, std::move(done)});
+}
+
+void AuditTrail::record(const audit::ReclaimEvent& event, io::Loop& loop, Recorded done) {
+  add({*parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop, std::move(done)});
+}
+
+void AuditTrail::add(Item item) {
+  bool refused = false;
+  {
+    const std::lock_guard lock(mutex_);
+    refused = stopping_;
+    if (!refused) queue_.push_back(std::move(item));
+  }
+  if (refused) {
+    const Error error{ErrorCode::kShutdown, "the store is stopping: the next start records it"};
+    if (item.sequence != 0) settle(item.id);
+    return item.loop->post([done = std::move(item.done), error]() mutable { done(error); });
+  }
+  when_loaded([this] {
+    {
+      const std::lock_guard lock(mutex_);
+      if (draining_ || queue_.empty()) return;
+      draining_ = true;
+    }
+    core_.env.pool.run([this] { drain(); });
+  });
+}
+
+/// Pool thread; one at a time.
+void AuditTrail::drain() {
+  while (true) {
+    std::vector<Item> batch;
+    {
+      const std::lock_guard lock(mutex_);
+      if (queue_.empty()) {
+        draining_ = false;
+        if (stopped_) core_.env.log_loop.post([this] { finish_stop(); });
+        return;
+      }
+      const auto end =
+          queue_.begin() + static_cast<std::ptrdiff_t>(std::min(kMostAtOnce, queue_.size()));
+      batch.assign(std::move_iterator(queue_.begin()), std::move_iterator(end));
+      queue_.erase(queue_.begin(), end);
+    }
+    write(std::move(batch));
+  }
+}
+
+void AuditTrail::write(std::vector<Item> batch) {
+  std::vector<std::string> leaves;
+  for (Item& item : batch)
+    leaves.push_back(std::move(item.leaf));
+  Result<void> outcome;
+  if (auto opened = log()) {
+    const auto first = (*opened)->append(leaves);
+    if (!first) outcome = first.error();
+    for (std::size_t i = 0; first && i < batch.size(); ++i) {
+      const Item& item = batch[i];
+      note(item.id, item.sequence != 0 ? Part::kErase : Part::kReclaim, *first + i);
+      if (item.sequence != 0) noted_(item.sequence, item.id);
+    }
+  } else {
+    outcome = opened.error();
+  }
+  for (Item& item : batch) {
+    if (item.sequence != 0) settle(item.id);
+    item.loop->post([done = std::move(item.done), outcome]() mutable { done(outcome); });
+  }
+  core_.env.log_loop.post([this] { schedule_checkpoint(); });
+}
+
+/// Pool thread. Made when there is none.
+Result<audit::AuditLog*> AuditTrail::log() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
+    if (log_) return log_.get();
+  }
+  auto made = audit::AuditLog::open(core_.env.storage, origin_, core_.env.random);
+  if (!made) return made.error();
+  const std::lock_guard lock(mutex_);
+  log_ = std::move(*made);
+  return log_.get();
+}
+
+void AuditTrail::note(const ReceiptId& id, Part part, std::uint64_t place) {
+  const std::lock_guard lock(mutex_);
+  Places& places = places_[id];
+  if (part == Part::kErase) {
+    places.erase = place;
+  } else {
+    places.reclaim = place;
+  }
+}
+
+// ---- receipts ------------------------------------------------------------------------------
+
+void AuditTrail::claim(const ReceiptId& id, io::Loop& loop, Claimed done) {
+  auto claim = std::make_shared<Claim>(Claim{id, &loop, std::move(done)});
+  when_loaded([this, claim] { answer(std::move(*claim)); });
+}
+
+void AuditTrail::answer(Claim claim) {
+  const auto say = [](Claim& asked, Result<std::optional<audit::EraseEvent>> found) {
+    asked.loop->post([done = std::move(asked.done), found = std::move(found)]() mutable {
+      done(std::move(found));
+    });
+  };
+  std::uint64_t place = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return say(claim, *failure_);
+    if (const auto waiting = claimed_.find(claim.id); waiting != claimed_.end()) {
+      waiting->second.push_back(std::move(claim));
+      return;
+    }
+    const auto found = places_.find(claim.id);
+    if (found == places_.end()) {
+      claimed_[claim.id];
+      return say(claim, std::optional<audit::EraseEvent>());
+    }
+    place = found->second.erase;
+  }
+  core_.env.pool.run([say, place, this, claim = std::move(claim)]() mutable {
+    const auto entry = log_->entry(place);
+    if (!entry) return say(claim, entry.error());
+    auto event = audit::parse_leaf(*entry);
+    if (!event) return say(claim, event.error());
+    auto* erase = std::get_if<audit::EraseEvent>(&*event);
+    if (erase == nullptr) {
+      return say(claim, Error{ErrorCode::kCorrupt, "the audit log's entry is of no erase"});
+    }
+    say(claim, std::optional(std::move(*erase)));
+  });
+}
+
+void AuditTrail::give_up(const ReceiptId& id) {
+  settle(id);
+}
+
+/// Who waits for it asks again.
+void AuditTrail::settle(const ReceiptId& id) {
+  std::vector<Claim> waiting;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = claimed_.find(id);
+    if (found == claimed_.end()) return;
+    waiting = std::move(found->second);
+    claimed_.erase(found);
+  }
+  for (Claim& claim : waiting)
+    answer(std::move(claim));
+}
+
+void AuditTrail::receipt(const ReceiptId& id, std::optional<Erasure> now, io::Loop& loop,
+                         Written done) {
+  auto answer = std::make_shared<Written>(std::move(done));
+  when_loaded([this, id, now, &loop, answer] {
+    core_.env.pool.run([this, id, now, &loop, answer] {
+      auto text = std::make_shared<Result<std::optional<std::string>>>(compose(id, now));
+      loop.post([answer, text] { (*answer)(std::move(*text)); });
+    });
+  });
+}
+
+/// Pool thread.
+Result<std::optional<std::string>> AuditTrail::compose(const ReceiptId& id,
+                                                       const std::optional<Erasure>& now) {
+  Places places;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return *failure_;
+    const auto found = places_.find(id);
+    if (found == places_.end()) return std::optional<std::string>();
+    places = found->second;
+  }
+  audit::Receipt receipt;
+  receipt.id = text_of(id);
+  receipt.state = places.reclaim ? "reclaimed" : "fenced";
+  receipt.log = origin_;
+  receipt.key = log_->verifier_key().text();
+  std::vector<std::uint64_t> indexes{places.erase};
+  if (places.reclaim) indexes.push_back(*places.reclaim);
+  if (log_->last_checkpoint().size <= indexes.back()) {
+    if (auto signed_now = log_->checkpoint(); !signed_now) return signed_now.error();
+  }
+  for (const std::uint64_t index : indexes) {
+    auto leaf = log_->entry(index);
+    if (!leaf) return leaf.error();
+    auto proof = log_->receipt(index);
+    if (!proof) return proof.error();
+    receipt.events.push_back({std::move(*leaf), std::move(*proof)});
+  }
+  if (now && !places.reclaim) {
+    receipt.state = erasure_state_name(now->state);
+    if (receipt.state == "reclaimed") receipt.state = "swept";  // its event is not durable yet
+    receipt.progress =
+        audit::ErasureProgress{now->swept_ms, now->deadline_ms, now->entries,      now->copies,
+                               now->bytes,    now->segments,    now->segments_left};
+  }
+  return std::optional(receipt.text());
+}
+
+std::optional<Error> AuditTrail::failure() const {
+  const std::lock_guard lock(mutex_);
+  if (failure_) return failure_;
+  return log_ ? log_->failure() : std::nullopt;
+}
+
+std::uint64_t AuditTrail::size() const {
+  const std::lock_guard lock(mutex_);
+  return log_ ? log_->size() : 0;
+}
+
+std::string_view erasure_state_name(ErasureState state) {
+  switch (state) {
+    case ErasureState::kFenced:
+      return "fenced";
+    case ErasureState::kSwept:
+      return "swept";
+    case ErasureState::kReclaimed:
+      return "reclaimed";
+  }
+  return "fenced";
+}
+
+}  // namespace kachel
