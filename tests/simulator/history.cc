@@ -303,7 +303,9 @@ void History::erase_subject() {
         *answered = true;
         --in_flight_;
         oracle_.end(index, id ? OpState::kDone : OpState::kFailed, world_.time_ms());
-        if (id) followed_[*id] = {op.subject, life};
+        if (!id) return;
+        followed_[*id] = {op.subject, life};
+        oracle_.last_receipt = *id;
       });
   await(settled, *answered);
 }

@@ -109,6 +109,17 @@ Sightings read_all(World& world, std::size_t keys) {
 }
 
 namespace {
+
+/// What was acknowledged is in the audit log, whatever came after.
+void check_receipt(World& world, const Oracle& oracle) {
+  if (!oracle.last_receipt) return;
+  const auto receipt = world.receipt(*oracle.last_receipt);
+  if (receipt && !*receipt) throw Violation("an acknowledged erase has no receipt");
+  if (!receipt && receipt.error().code == ErrorCode::kCorrupt) {
+    throw Violation("a crash was taken for damage of the audit log: " + receipt.error().message);
+  }
+}
+
 Sightings open_and_check(World& world, ImageCheck& check) {
   if (auto opened = open_world(world, check); !opened) {
     throw Violation("the store does not open: " + opened.error().message);
@@ -125,6 +136,7 @@ Sightings open_and_check(World& world, ImageCheck& check) {
                     " records, " + std::to_string(start.damaged_bytes) + " bytes, " +
                     std::to_string(start.damaged_segments) + " segments");
   }
+  check_receipt(world, check.oracle);
   if (!check.oracle.evicts && world.choices.one_in(8)) check_lasting(world, seen);
   return seen;
 }

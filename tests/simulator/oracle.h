@@ -119,6 +119,8 @@ class Oracle {
   /// Tells what the store's clock shows: what has expired by then may be gone for good, even if
   /// the clock of the next start lags behind.
   void note_time(std::int64_t now_ms) { latest_ms_ = std::max(latest_ms_, now_ms); }
+  /// Of the last erase that was acknowledged with one: it must be known from then on.
+  std::optional<ReceiptId> last_receipt;
   /// What may un-expire: nothing that expired before this time of the store's clock.
   std::int64_t expired_for_good_ms = 0;
 

@@ -184,6 +184,13 @@ Result<std::optional<Sighting>> World::get(std::string_view key) {
   return std::move(*answer);
 }
 
+Result<std::optional<std::string>> World::receipt(const ReceiptId& id) {
+  std::optional<Result<std::optional<std::string>>> answer;
+  worker->receipt(id, [&](auto text) { answer.emplace(std::move(text)); });
+  settle([&] { return answer.has_value(); });
+  return std::move(*answer);
+}
+
 std::vector<std::string> World::scan() {
   std::vector<std::string> keys;
   std::uint64_t cursor = 0;
