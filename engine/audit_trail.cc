@@ -70,6 +70,9 @@ Result<std::vector<AuditTrail::Known>> AuditTrail::read_log(const std::set<std::
         if (found == wanted.end()) continue;
         found->second.is_reclaimed = true;
         if (!fences.contains(found->second.event.sequence)) wanted.erase(found);
+      } else if (auto* policy = std::get_if<audit::PolicyEvent>(&*event)) {
+        const std::lock_guard lock(mutex_);
+        policies_ = std::move(policy->tenants);
       }
     }
   }
@@ -148,6 +151,22 @@ void AuditTrail::record(const audit::ReclaimEvent& event, io::Loop& loop, Record
   add({*parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop, std::move(done)});
 }
 
+void AuditTrail::record_policies(std::map<std::string, std::string> policies) {
+  when_loaded([this, policies = std::move(policies)] {
+    {
+      const std::lock_guard lock(mutex_);
+      if (policies_ == policies) return;
+      policies_ = policies;
+    }
+    const audit::PolicyEvent event{core_.clock.now_ms(), policies};
+    add({{}, 0, audit::leaf_of(event), &core_.env.log_loop, [this](const Result<void>& recorded) {
+           if (recorded) return;
+           const std::lock_guard lock(mutex_);
+           policies_.clear();  // so that the next time they are recorded
+         }});
+  });
+}
+
 void AuditTrail::add(Item item) {
   bool refused = false;
   {
@@ -200,6 +219,7 @@ void AuditTrail::write(std::vector<Item> batch) {
     if (!first) outcome = first.error();
     for (std::size_t i = 0; first && i < batch.size(); ++i) {
       const Item& item = batch[i];
+      if (item.id.is_nil()) continue;
       note(item.id, item.sequence != 0 ? Part::kErase : Part::kReclaim, *first + i);
       if (item.sequence != 0) noted_(item.sequence, item.id);
     }

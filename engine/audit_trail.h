@@ -52,6 +52,9 @@ class AuditTrail {
   void record(const audit::EraseEvent& event, io::Loop& loop, Recorded done);
   void record(const audit::ReclaimEvent& event, io::Loop& loop, Recorded done);
 
+  /// Records the policies in force, by tenant, unless they are those recorded last.
+  void record_policies(std::map<std::string, std::string> policies);
+
   /// Whether there is an erase with this receipt already: `done` on `loop` with what the log says
   /// of it. With nothing: the caller now carries it out, and ends by record() or give_up(); who
   /// claims the same meanwhile waits for that.
@@ -77,8 +80,8 @@ class AuditTrail {
     std::optional<std::uint64_t> reclaim;
   };
   struct Item {
-    ReceiptId id;
-    std::uint64_t sequence = 0;  // of an erase; 0: of its reclaim
+    ReceiptId id{};              // nil: of no erase
+    std::uint64_t sequence = 0;  // of an erase; else 0
     std::string leaf;
     io::Loop* loop = nullptr;
     Recorded done;
@@ -121,6 +124,7 @@ class AuditTrail {
   std::vector<Item> queue_;
   boost::unordered_flat_map<ReceiptId, Places, IdHash> places_;
   std::map<ReceiptId, std::vector<Claim>> claimed_;  // and who waits for what becomes of it
+  std::map<std::string, std::string> policies_;      // recorded last
   bool stopping_ = false;
   io::Task stopped_;
 };

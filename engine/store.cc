@@ -121,6 +121,10 @@ class StoreImpl final : public Store {
     return {};
   }
 
+  void record_policies(std::map<std::string, std::string> policies) override {
+    trail_->record_policies(std::move(policies));
+  }
+
   Result<void> set_memory(std::uint64_t bytes) override {
     Options wanted = core_.options;
     wanted.memory_bytes = bytes;

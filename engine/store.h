@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -179,6 +180,9 @@ class Store {
   virtual std::vector<Erasure> pending_erasures() const = 0;
   /// How long the bytes of what dies from now on may stay.
   virtual Result<void> set_erase_within(std::chrono::milliseconds within) = 0;
+  /// Tells the audit log which policies are in force, by tenant; nothing is written when they are
+  /// those it was told last.
+  virtual void record_policies(std::map<std::string, std::string> policies) = 0;
   /// The wall clock as the store sees it: never goes back, across restarts too.
   virtual std::int64_t now_ms() const = 0;
   /// Moves the memory bound while running; entries leave the hot tier as needed.

@@ -251,6 +251,7 @@ class Daemon {
     state.io_uring = workers.front()->uses_io_uring();
     log_start(config_, store, *workers.front(), threads);
     log_policies(config_.policy);
+    store.record_policies(describe_all(config_.policy));
     int exit_code = kExitOk;
     {
       Listener listener(std::move(socket), state, workers);
@@ -274,7 +275,9 @@ class Daemon {
     int received = 0;
     while (sigwait(&signals_, &received) == 0 && received == SIGHUP) {
       log_reload(reload_policy(config_, state.policy), state);
-      (void)store.set_erase_within(state.policy.current()->default_tenant().erase_within);
+      const auto policies = state.policy.current();
+      (void)store.set_erase_within(policies->default_tenant().erase_within);
+      store.record_policies(describe_all(*policies));
     }
     return received;
   }

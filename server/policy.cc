@@ -253,6 +253,13 @@ std::string describe(const TenantPolicy& policy) {
   return text;
 }
 
+std::map<std::string, std::string> describe_all(const PolicySet& policies) {
+  std::map<std::string, std::string> all;
+  for (const auto& [name, policy] : policies.tenants())
+    all[name] = describe(policy);
+  return all;
+}
+
 std::vector<std::string> describe_changes(const PolicySet& before, const PolicySet& after) {
   // The default tenant has a policy also where no file names it.
   std::vector<std::string> lines;

@@ -85,6 +85,8 @@ class PolicySet {
 
 /// "ttl_max 24h, require_subject true": what is set, in the table's order.
 std::string describe(const TenantPolicy& policy);
+/// The same of all tenants that the file names.
+std::map<std::string, std::string> describe_all(const PolicySet& policies);
 /// A line for each change, "tenant default: ttl_max 24h -> 12h"; none when there is none.
 std::vector<std::string> describe_changes(const PolicySet& before, const PolicySet& after);
 

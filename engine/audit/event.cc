@@ -135,6 +135,21 @@ bool has_word(std::string_view text, std::string_view word) {
   return false;
 }
 
+Result<Event> parse_policy(const json::object& object) {
+  Reader reader(object);
+  PolicyEvent event;
+  event.time_ms = reader.number<std::int64_t>("time_ms");
+  const json::value* tenants = object.if_contains("tenants");
+  if (!reader.missing().empty() || tenants == nullptr || !tenants->is_object()) {
+    return malformed("of a policy has no time or no tenants");
+  }
+  for (const auto& [name, policy] : tenants->get_object()) {
+    if (!policy.is_string()) return malformed("has a policy that is no text");
+    event.tenants[std::string(name)] = policy.get_string();
+  }
+  return Event(std::move(event));
+}
+
 }  // namespace
 
 std::string leaf_of(const EraseEvent& event) {
@@ -177,6 +192,18 @@ std::string leaf_of(const ReclaimEvent& event) {
   return json::serialize(leaf);
 }
 
+std::string leaf_of(const PolicyEvent& event) {
+  json::object leaf;
+  leaf["type"] = "policy";
+  leaf["version"] = kVersion;
+  leaf["time_ms"] = event.time_ms;
+  json::object tenants;
+  for (const auto& [name, policy] : event.tenants)
+    tenants[name] = policy;
+  leaf["tenants"] = std::move(tenants);
+  return json::serialize(leaf);
+}
+
 Result<Event> parse_leaf(std::string_view leaf) {
   json::error_code error;
   const json::value value = json::parse(leaf, error);
@@ -188,6 +215,7 @@ Result<Event> parse_leaf(std::string_view leaf) {
   if (!reader.missing().empty()) return malformed("has no " + reader.missing());
   if (version == kVersion && type == "erase") return parse_erase(Reader(object));
   if (version == kVersion && type == "reclaimed") return parse_reclaim(Reader(object));
+  if (version == kVersion && type == "policy") return parse_policy(object);
   return Event(OtherEvent{type});
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,15 +53,22 @@ struct ReclaimEvent {
   std::vector<std::uint64_t> segments;       // that held them, in order; all are gone
 };
 
+/// From here on other policies are in force.
+struct PolicyEvent {
+  std::int64_t time_ms = 0;
+  std::map<std::string, std::string> tenants;  // what is set, as it is said to people; by name
+};
+
 /// One of a kind that this version does not know, or has nothing to do with.
 struct OtherEvent {
   std::string type;
 };
 
-using Event = std::variant<EraseEvent, ReclaimEvent, OtherEvent>;
+using Event = std::variant<EraseEvent, ReclaimEvent, PolicyEvent, OtherEvent>;
 
 std::string leaf_of(const EraseEvent& event);
 std::string leaf_of(const ReclaimEvent& event);
+std::string leaf_of(const PolicyEvent& event);
 /// kCorrupt when it is no event, or one that lacks what its kind has.
 Result<Event> parse_leaf(std::string_view leaf);
 

@@ -46,6 +46,14 @@ TEST(AuditEvent, AReclaimIsReadAsItWasWritten) {
   EXPECT_EQ(read.copy_bytes, 14u);
 }
 
+TEST(AuditEvent, APolicyIsReadAsItWasWritten) {
+  const PolicyEvent event{7, {{"default", "ttl_max 24h"}, {"x", ""}}};
+  const auto parsed = parse_leaf(leaf_of(event));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  EXPECT_EQ(std::get<PolicyEvent>(*parsed).tenants, event.tenants);
+  EXPECT_FALSE(parse_leaf(R"({"type":"policy","version":1,"time_ms":1,"tenants":{"a":1}})"));
+}
+
 TEST(AuditEvent, ALeafWithMoreSegmentsThanFitSaysHowMany) {
   ReclaimEvent event{"id", 5, 1, 2, 9, 10, 11, 12, 13, 14, {}};
   for (std::uint64_t i = 0; i < 50'000; ++i)

@@ -283,6 +283,25 @@ TEST_F(EraseReceipt, AFenceThatTheLogDoesNotKnowIsRecordedByTheNextStart) {
   EXPECT_TRUE(comes_to(id, "reclaimed"));
 }
 
+TEST_F(EraseReceipt, PoliciesAreRecordedWhenTheyChange) {
+  world.store->record_policies({});
+  world.advance(100);
+  EXPECT_EQ(world.store->stats().audit_entries, 0u);
+  EXPECT_FALSE(world.storage.exists("audit").value());
+  world.store->record_policies({{"default", "ttl_max 24h"}});
+  world.store->record_policies({{"default", "ttl_max 24h"}});
+  world.advance(100);
+  EXPECT_EQ(world.store->stats().audit_entries, 1u);
+  world.kill();
+  world.store->record_policies({{"default", "ttl_max 24h"}});
+  world.advance(100);
+  EXPECT_EQ(world.store->stats().audit_entries, 1u);
+  world.store->record_policies({});
+  world.advance(100);
+  EXPECT_EQ(world.store->stats().audit_entries, 2u);
+  EXPECT_TRUE(check_log().is_clean());
+}
+
 TEST_F(EraseReceipt, NoOtherReceiptPassesForIt) {
   put_about("a", "1", "alice");
   const ReceiptId id = erase(of_subject("alice"));

@@ -158,6 +158,7 @@ class FakeStore final : public Store, public Worker {
   std::optional<Erasure> erasure(const ReceiptId&) const override { return std::nullopt; }
   std::vector<Erasure> pending_erasures() const override { return {}; }
   std::chrono::milliseconds erase_within{0};
+  void record_policies(std::map<std::string, std::string>) override {}
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     erase_within = within;
     return {};

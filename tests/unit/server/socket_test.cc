@@ -74,6 +74,9 @@ class ServedStore final : public Store {
   Stats stats() const override { return fake.stats(); }
   std::optional<Erasure> erasure(const ReceiptId& id) const override { return fake.erasure(id); }
   std::vector<Erasure> pending_erasures() const override { return fake.pending_erasures(); }
+  void record_policies(std::map<std::string, std::string> policies) override {
+    fake.record_policies(std::move(policies));
+  }
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     return fake.set_erase_within(within);
   }
