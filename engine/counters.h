@@ -20,6 +20,8 @@ struct Counters {
   Counter hot_hits{0}, write_buffer_hits{0}, flash_hits{0}, misses{0};
   Counter hot_misses{0}, flash_misses{0}, shared_reads{0}, damaged_reads{0};
   Counter sets{0}, sets_not_stored{0}, erases{0}, expired{0};
+  Counter leases_granted{0}, lease_retries{0};
+  Counter fills_refused_erased{0}, fills_refused_expired{0}, fills_refused_unknown{0};
   Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
   Counter due_segments{0}, overdue_segments{0};
   Counter raw_bytes{0}, stored_bytes{0};

@@ -510,7 +510,7 @@ bool Eraser::let_go(const EraseTarget& target) {
   if (!now || now->version != fence.version) return true;  // a later one goes on
   if (!core_.writable || applier_.refused() != 0 || log_.index_is_full()) return false;
   if (!core_.index->drop_fence(fence)) return false;
-  core_.fences.drop_scope(fence);
+  core_.fences.drop_scope(fence, core_.env.clock.monotonic_ns());
   return true;
 }
 

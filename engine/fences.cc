@@ -3,8 +3,12 @@
 #include <algorithm>
 
 #include "engine/format/record.h"
+#include "engine/store.h"
 
 namespace kachel {
+namespace {
+constexpr std::size_t kMostLetGo = 65'536;
+}  // namespace
 
 std::uint64_t FenceTable::raise(const Fence& fence) {
   const std::unique_lock lock(mutex_);
@@ -38,6 +42,20 @@ bool FenceTable::look(const ScopeTags& tags, std::uint64_t version) const {
   });
 }
 
+bool FenceTable::has_fenced(Namespace space, std::uint64_t version, const ScopeTags& tags) const {
+  if (is_fenced(space, version, tags)) return true;
+  return !tags.empty() && look_at_let_go(tags, version);
+}
+
+bool FenceTable::look_at_let_go(const ScopeTags& tags, std::uint64_t version) const {
+  const std::shared_lock lock(mutex_);
+  if (version <= forgotten_through_) return true;
+  return std::any_of(tags.begin(), tags.end(), [&](ScopeTag tag) {
+    const auto found = let_go_.find(tag);
+    return found != let_go_.end() && version <= found->second;
+  });
+}
+
 std::optional<Fence> FenceTable::scope_fence(const Mac& mac) const {
   const std::shared_lock lock(mutex_);
   const auto found = scopes_.find(tag_of(mac));
@@ -55,12 +73,33 @@ std::vector<Fence> FenceTable::scope_fences() const {
   return all;
 }
 
-void FenceTable::drop_scope(const Fence& fence) {
+void FenceTable::drop_scope(const Fence& fence, std::int64_t now_ns) {
   const std::unique_lock lock(mutex_);
   const auto found = scopes_.find(tag_of(fence.mac));
   if (found == scopes_.end() || found->second.version != fence.version) return;
   scopes_.erase(found);
   any_scope_.store(!scopes_.empty(), std::memory_order_release);
+  remember(fence, now_ns);
+}
+
+void FenceTable::remember(const Fence& fence, std::int64_t now_ns) {
+  const std::int64_t forget_ns = std::chrono::nanoseconds(kLongestLease).count();
+  while (!let_go_in_turn_.empty() && let_go_in_turn_.front().at_ns + forget_ns < now_ns)
+    forget_oldest();
+  if (let_go_in_turn_.size() == kMostLetGo) {
+    // A fill refused without need is only one lost.
+    forgotten_through_ = std::max(forgotten_through_, let_go_in_turn_.front().version);
+    forget_oldest();
+  }
+  let_go_in_turn_.push_back({tag_of(fence.mac), fence.version, now_ns});
+  let_go_[tag_of(fence.mac)] = fence.version;
+}
+
+void FenceTable::forget_oldest() {
+  const LetGo oldest = let_go_in_turn_.front();
+  let_go_in_turn_.pop_front();
+  const auto found = let_go_.find(oldest.tag);
+  if (found != let_go_.end() && found->second == oldest.version) let_go_.erase(found);
 }
 
 }  // namespace kachel

@@ -7,8 +7,9 @@
 //     critical section in which it takes its place in the log;
 //   * a key is pending from its append until the index knows all of its records;
 //   * a read under way is marked stale when its key changes, and then neither enters the hot
-//     tier nor answers reads that came after the change.
-// Lock order: shard -> log queue. Never two shards at once.
+//     tier nor answers reads that came after the change;
+//   * a key is leased only while nothing is there: a put ends the lease, and so does an erase.
+// Lock order: shard -> the fences' gate -> log queue. Never two shards at once.
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -20,6 +21,7 @@
 #include "engine/entry.h"
 #include "engine/hot_tier.h"
 #include "engine/index.h"
+#include "engine/leases.h"
 #include "engine/mac.h"
 
 namespace kachel {
@@ -47,6 +49,7 @@ struct Shard {
   HotShard hot{0};
   boost::unordered_flat_map<Mac, Pending, MacHash> pending;
   boost::unordered_flat_map<Mac, std::shared_ptr<ColdRead>, MacHash> reads;
+  LeaseTable leases;
   std::uint64_t last_erase = 0;  // sequence: what is absent may owe it to a record up to this one
 };
 

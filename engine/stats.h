@@ -51,6 +51,15 @@ struct Stats {
   std::uint64_t due_segments = 0;      // reclaimed for what was dead in them
   std::uint64_t overdue_segments = 0;  // of those and the expired ones: after the deadline
 
+  std::uint64_t leases = 0;          // out now
+  std::uint64_t leases_granted = 0;  // tokens handed out
+  std::uint64_t lease_waits = 0;     // callers who wait for another's fill now
+  std::uint64_t lease_retries = 0;   // callers told to ask again
+  // Fills refused, by what has become of their lease.
+  std::uint64_t fills_refused_erased = 0;   // an erase has come between
+  std::uint64_t fills_refused_expired = 0;  // they came too late
+  std::uint64_t fills_refused_unknown = 0;  // used, overtaken, another key's, before a restart
+
   // Erasure debt: what is dead and still on the device.
   std::uint64_t erasure_debt_segments = 0;
   std::uint64_t erasure_debt_bytes = 0;       // dead in those segments

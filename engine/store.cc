@@ -228,6 +228,11 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.sets_not_stored = counters.sets_not_stored;
   stats.erases = counters.erases;
   stats.expired = counters.expired;
+  stats.leases_granted = counters.leases_granted;
+  stats.lease_retries = counters.lease_retries;
+  stats.fills_refused_erased = counters.fills_refused_erased;
+  stats.fills_refused_expired = counters.fills_refused_expired;
+  stats.fills_refused_unknown = counters.fills_refused_unknown;
   stats.evicted_entries = counters.evicted_entries;
   stats.reinserted_entries = counters.reinserted_entries;
   stats.evicted_segments = counters.evicted_segments;
@@ -259,6 +264,8 @@ Stats StoreImpl::stats() const {
     stats.hot_bytes += shard.hot.bytes();
     stats.hot_capacity_bytes += shard.hot.capacity();
     stats.hot_evictions += shard.hot.evictions();
+    stats.leases += shard.leases.size();
+    stats.lease_waits += shard.leases.waits();
   }
   {
     const std::lock_guard lock(queues_mutex_);

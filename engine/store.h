@@ -62,6 +62,18 @@ struct Glimpse {
 using GetHandler = UniqueFunction<void(Result<std::optional<Found>>)>;
 using GlimpseHandler = UniqueFunction<void(Result<std::optional<Glimpse>>)>;
 
+/// Names a lease: a random number, not 0.
+using LeaseToken = std::uint64_t;
+inline constexpr std::chrono::milliseconds kShortestLease{1};
+inline constexpr std::chrono::minutes kLongestLease{10};
+
+/// The value, or a token for who is to compute it, or neither (0): ask again later.
+struct LeaseAnswer {
+  std::optional<Found> found;
+  LeaseToken token = 0;
+};
+using LeaseHandler = UniqueFunction<void(Result<LeaseAnswer>)>;
+
 enum class Condition : std::uint8_t { kAlways, kIfAbsent, kIfPresent };
 
 struct PutOptions {
@@ -72,6 +84,10 @@ struct PutOptions {
   /// Only if the current version is this one (0: only if there is none): the second half
   /// of a read-modify-write.
   std::optional<std::uint64_t> if_version;
+  /// The fill of a lease: only if it is still good, and nothing that the fill is about was erased
+  /// since it was handed out. Whatever becomes of the fill, the lease is over, but with
+  /// kVersionChanged.
+  std::optional<LeaseToken> lease{};
 };
 
 enum class PutOutcome : std::uint8_t {
@@ -79,6 +95,7 @@ enum class PutOutcome : std::uint8_t {
   kNotStored,        // accepted and dropped under pressure; no older value is left
   kConditionFailed,  // NX or XX said no
   kVersionChanged,   // if_version said no
+  kLeaseRefused,     // the lease is over, or an erase has come between
 };
 using PutHandler = UniqueFunction<void(Result<PutOutcome>)>;
 
@@ -135,6 +152,17 @@ class Worker {
                      EraseHandler handler) = 0;
   virtual bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
                              ExpiryHandler handler) = 0;
+
+  /// The value; or, when there is none, a token for the first who asks. The others wait: for his
+  /// fill, or any other put of the key; for the token, when he has given up, been too slow or been
+  /// overtaken by an erase; at most for `ms`, which is also how long the lease that it may get is
+  /// good (from kShortestLease to kLongestLease).
+  virtual bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
+                     LeaseHandler handler) = 0;
+  /// There will be no fill: the next in line gets a token. Nothing when it is not good any more.
+  virtual void give_up_lease(Namespace space, std::string_view key, LeaseToken token) = 0;
+  /// Whoever waits in lease() is told to ask again, and from here on nobody waits: for a stop.
+  virtual void end_lease_waits() = 0;
   /// Keys of the namespace in no useful order. Every entry there from start to end of a
   /// full iteration is returned at least once.
   virtual void scan(Namespace space, std::uint64_t cursor, std::size_t count,

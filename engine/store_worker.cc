@@ -152,6 +152,7 @@ AckLevel StoreWorker::ack_level() const {
 bool StoreWorker::put(Namespace space, std::string_view text, std::string_view value,
                       PutOptions options, PutHandler handler) {
   if (auto valid = check_put(core_.options, text, value, options.metadata); !valid) {
+    if (options.lease) give_up_lease(space, text, *options.lease);
     handler(valid.error());
     return true;
   }
@@ -206,7 +207,7 @@ bool StoreWorker::put_now(const std::shared_ptr<PutOperation>& operation) {
   io::Task after;
   {
     const std::lock_guard lock(shard.mutex);
-    after = commit(shard, operation);
+    after = operation->options.lease ? fill(shard, operation, {}) : commit(shard, operation);
   }
   if (after) after();
   return true;
@@ -224,6 +225,7 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
         }
         if ((options.condition == Condition::kIfAbsent && current.exists) ||
             (options.condition == Condition::kIfPresent && !current.exists)) {
+          if (options.lease) shard.leases.give_up(core_, operation->key.mac, *options.lease);
           return answer(PutOutcome::kConditionFailed);
         }
         if (options.keep_ttl) {
@@ -233,16 +235,38 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
                       options.metadata.erase_by_ms);
           encode(*operation, core_.options, operation->now_ms);
         }
-        if (options.expires_at_ms != 0 && options.expires_at_ms <= operation->now_ms) {
-          if (!current.exists) return answer(PutOutcome::kStored);
-          return commit_erase(shard, operation->key, current, ack_level(),
-                              [operation](Result<Appended> done) {
-                                if (done) return operation->handler(PutOutcome::kStored);
-                                operation->handler(done.error());
-                              });
-        }
-        return commit(shard, operation);
+        return options.lease ? fill(shard, operation, current)
+                             : apply_put(shard, operation, current);
       });
+}
+
+/// As apply_put(), if the lease is good. No erase of a scope, and none of a database, comes between
+/// the look at the fences and the record's place in the log.
+io::Task StoreWorker::fill(Shard& shard, const std::shared_ptr<PutOperation>& operation,
+                           const Current& current) {
+  const Key& key = operation->key;
+  const LeaseToken lease = *operation->options.lease;
+  const std::lock_guard gate(core_.fences.gate());
+  if (!shard.leases.redeem(core_, key.space, key.mac, lease, operation->entry->tags)) {
+    return [operation] { operation->handler(PutOutcome::kLeaseRefused); };
+  }
+  return apply_put(shard, operation, current);
+}
+
+/// Under the shard's lock.
+io::Task StoreWorker::apply_put(Shard& shard, const std::shared_ptr<PutOperation>& operation,
+                                const Current& current) {
+  const std::int64_t expires_at_ms = operation->options.expires_at_ms;
+  if (expires_at_ms == 0 || expires_at_ms > operation->now_ms) return commit(shard, operation);
+  if (!current.exists) {
+    end_lease(shard, operation->key.mac, LeaseEnd::kErased);
+    return [operation] { operation->handler(PutOutcome::kStored); };
+  }
+  return commit_erase(shard, operation->key, current, ack_level(),
+                      [operation](Result<Appended> done) {
+                        if (done) return operation->handler(PutOutcome::kStored);
+                        operation->handler(done.error());
+                      });
 }
 
 /// Under the shard's lock: the entry takes its place in the log and becomes what is read.
@@ -290,6 +314,9 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   pending = {sequence, sequence, expires_at_ms, raw_bytes, false, operation->entry, {}};
   shard.hot.insert(key.mac, {operation->entry, expires_at_ms, key.space});
   mark_read_stale(shard, key.mac);
+  if (!shard.leases.empty()) {
+    shard.leases.fill(key.mac, {operation->entry, expires_at_ms, Tier::kWriteBuffer});
+  }
   return after;
 }
 
@@ -300,6 +327,7 @@ io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>
   shard.hot.erase(key.mac);
   mark_read_stale(shard, key.mac);
   const bool absent = is_surely_absent(shard, key);  // on a full disk every record counts
+  if (absent || !core_.writable) end_lease(shard, key.mac, LeaseEnd::kUnknown);
   if (core_.writable) {
     const auto answer = [operation](Result<Appended> done) {
       if (done) return operation->handler(PutOutcome::kNotStored);
@@ -394,6 +422,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   shard.last_erase = sequence;
   shard.hot.erase(key.mac);
   mark_read_stale(shard, key.mac);
+  end_lease(shard, key.mac, LeaseEnd::kErased);
   return after;
 }
 
@@ -420,6 +449,8 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
         };
         const auto outcome = current.exists ? EraseOutcome::kErased : EraseOutcome::kAbsent;
         if (!current.exists && !may_come_back(current)) {
+          // What is being computed meanwhile may rest on what the caller knows to be outdated.
+          end_lease(shard, key.mac, LeaseEnd::kErased);
           return answer_absent(shard, AckLevel::kDurable, say(outcome));
         }
         if (!core_.writable) {
@@ -462,7 +493,12 @@ bool StoreWorker::change_expiry(Namespace space, std::string_view text, ExpiryCh
         if (change.if_version && *change.if_version != (current.exists ? current.version : 0)) {
           return say(ExpiryOutcome::kVersionChanged);
         }
-        if (!current.exists) return say(ExpiryOutcome::kAbsent);
+        if (!current.exists) {
+          const bool erases =
+              change.expires_at_ms != 0 && change.expires_at_ms <= core_.clock.now_ms();
+          if (erases) end_lease(shard, key.mac, LeaseEnd::kErased);
+          return say(ExpiryOutcome::kAbsent);
+        }
         // Nothing is served past the day by which it must be gone.
         change.expires_at_ms = earlier(change.expires_at_ms, current.erase_by_ms);
         const bool persist = change.expires_at_ms == 0;

@@ -16,6 +16,9 @@ class StoreWorker final : public Worker {
  public:
   StoreWorker(Core& core, Log& log, Eraser& eraser, AuditTrail& trail, io::Loop& loop)
       : core_(core), log_(log), eraser_(eraser), trail_(trail), loop_(loop) {}
+  ~StoreWorker() override;
+  StoreWorker(const StoreWorker&) = delete;
+  StoreWorker& operator=(const StoreWorker&) = delete;
 
   std::optional<Found> get_hot(Namespace space, std::string_view key) override;
   bool get(Namespace space, std::string_view key, GetHandler handler) override;
@@ -26,6 +29,10 @@ class StoreWorker final : public Worker {
              EraseHandler handler) override;
   bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
                      ExpiryHandler handler) override;
+  bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
+             LeaseHandler handler) override;
+  void give_up_lease(Namespace space, std::string_view key, LeaseToken token) override;
+  void end_lease_waits() override;
   void scan(Namespace space, std::uint64_t cursor, std::size_t count, ScanHandler handler) override;
   bool erase_all(Namespace space, DoneHandler handler) override;
   bool request_erase(EraseRequest request, ReceiptHandler handler) override;
@@ -50,8 +57,17 @@ class StoreWorker final : public Worker {
   bool put_now(const std::shared_ptr<PutOperation>& operation);
   bool put_conditionally(const std::shared_ptr<PutOperation>& operation);
   static void encode(PutOperation& operation, const Options& options, std::int64_t now_ms);
+  io::Task apply_put(Shard& shard, const std::shared_ptr<PutOperation>& operation,
+                     const Current& current);
+  io::Task fill(Shard& shard, const std::shared_ptr<PutOperation>& operation,
+                const Current& current);
   io::Task commit(Shard& shard, const std::shared_ptr<PutOperation>& operation);
   io::Task drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation);
+  void end_lease(Shard& shard, const Mac& mac, LeaseEnd why);
+  void find_or_lease(const LeaseWait::Pointer& wait, const std::string& text,
+                     std::uint64_t unreadable);
+  void lease_missing(const LeaseWait::Pointer& wait, const std::string& text,
+                     std::uint64_t unreadable);
   bool is_surely_absent(Shard& shard, const Key& key) const;
   bool may_come_back(const Current& current) const;
   /// Under the shard's lock: answers that a key is absent once that can't be undone by a crash.
@@ -73,6 +89,8 @@ class StoreWorker final : public Worker {
   Eraser& eraser_;
   AuditTrail& trail_;
   io::Loop& loop_;
+  LeaseWait::Home lease_waits_;
+  bool takes_lease_waits_ = true;
 };
 
 }  // namespace kachel

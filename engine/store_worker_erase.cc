@@ -34,8 +34,11 @@ std::uint64_t append_fence(Core& core, io::Loop& loop, const Fence& fence, Appen
   record.loop = &loop;
   record.handler = std::move(handler);
   Fence raised = fence;
-  raised.version = core.queue.append(std::move(record));
-  core.fences.raise(raised);
+  {
+    const std::lock_guard gate(core.fences.gate());
+    raised.version = core.queue.append(std::move(record));
+    core.fences.raise(raised);
+  }
   bump(core.counters.erases);
   raise_to(core.last_fence, raised.version);
   return raised.version;
@@ -159,12 +162,9 @@ void StoreWorker::EraseOperation::count_tenant() {
 }
 
 void StoreWorker::EraseOperation::raise_fence() {
-  {
-    const std::lock_guard gate(core.fences.gate());
-    target.fence.version = append_fence(
-        core, loop, target.fence,
-        [self = shared_from_this()](const Result<Appended>& done) { self->on_durable(done); });
-  }
+  target.fence.version = append_fence(
+      core, loop, target.fence,
+      [self = shared_from_this()](const Result<Appended>& done) { self->on_durable(done); });
   eraser.add(target, entries);
   if (target.kind == EraseKind::kTenant) erase_from_hot_tier(core, target.fence.space);
 }

@@ -88,6 +88,7 @@ class FakeStore final : public Store, public Worker {
   }
   bool put(Namespace space, std::string_view key, std::string_view value, PutOptions options,
            PutHandler handler) override {
+    last_fill = options.lease;
     return answer("put", key, std::move(handler),
                   [=, this, key = std::string(key), value = std::string(value)] {
                     return apply_put(space, key, value, options);
@@ -108,6 +109,26 @@ class FakeStore final : public Store, public Worker {
     return answer("expiry", key, std::move(handler),
                   [=, this, key = std::string(key)] { return apply_expiry(space, key, change); });
   }
+  /// On a miss `lease_token`; 0: ask again.
+  LeaseToken lease_token = 0x1234;
+  std::optional<LeaseToken> last_fill;  // the lease that the last put named
+  bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
+             LeaseHandler handler) override {
+    return answer("lease " + std::to_string(ms.count()), key, std::move(handler),
+                  [=, this, key = std::string(key)] {
+                    LeaseAnswer given;
+                    if (const Row* found = find(space, key); found != nullptr) {
+                      given.found = Found{found->entry, found->expires_at_ms, Tier::kFlash};
+                    } else {
+                      given.token = lease_token;
+                    }
+                    return given;
+                  });
+  }
+  void give_up_lease(Namespace, std::string_view key, LeaseToken token) override {
+    calls.push_back("give_up " + std::string(key) + " " + std::to_string(token));
+  }
+  void end_lease_waits() override { calls.emplace_back("end_lease_waits"); }
   void scan(Namespace space, std::uint64_t cursor, std::size_t count,
             ScanHandler handler) override {
     answer("scan", "", std::move(handler), [=, this] {

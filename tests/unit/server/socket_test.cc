@@ -41,6 +41,14 @@ class Door final : public Worker {
                      ExpiryHandler handler) override {
     return store_.change_expiry(space, key, change, std::move(handler));
   }
+  bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
+             LeaseHandler handler) override {
+    return store_.lease(space, key, ms, std::move(handler));
+  }
+  void give_up_lease(Namespace space, std::string_view key, LeaseToken token) override {
+    store_.give_up_lease(space, key, token);
+  }
+  void end_lease_waits() override { store_.end_lease_waits(); }
   void scan(Namespace space, std::uint64_t cursor, std::size_t count,
             ScanHandler handler) override {
     store_.scan(space, cursor, count, std::move(handler));
