@@ -1,6 +1,7 @@
 #include "server/arguments.h"
 
 #include <array>
+#include <charconv>
 #include <fmt/format.h>
 #include <limits>
 #include <utility>
@@ -12,6 +13,7 @@ namespace kachel::server {
 namespace {
 
 constexpr std::int64_t kMaxMs = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kLeaseTokenDigits = 16;
 constexpr std::int64_t kMinMs = std::numeric_limits<std::int64_t>::min();
 
 std::optional<std::int64_t> invalid_time(Session& session) {
@@ -101,6 +103,18 @@ std::optional<std::int64_t> integer_argument(Session& session, std::string_view 
   const auto number = parse_integer(text);
   if (!number) session.reply().error(kNotAnInteger);
   return number;
+}
+
+std::string lease_token_text(LeaseToken token) {
+  return fmt::format("{:0{}x}", token, kLeaseTokenDigits);
+}
+
+std::optional<LeaseToken> parse_lease_token(std::string_view text) {
+  LeaseToken token = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), token, 16);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  if (!whole || text.size() != kLeaseTokenDigits) return std::nullopt;
+  return token;
 }
 
 }  // namespace kachel::server

@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
+#include "engine/store.h"
 #include "server/command.h"
 
 namespace kachel::server {
@@ -43,6 +45,10 @@ std::optional<std::int64_t> resolve_time_or_past(Session& session, TimeForm form
 
 /// An integer, or nothing once the error has been replied.
 std::optional<std::int64_t> integer_argument(Session& session, std::string_view text);
+
+/// As KACHEL.LEASE writes a token and KACHEL.SET reads it: 16 hexadecimal digits.
+std::string lease_token_text(LeaseToken token);
+std::optional<LeaseToken> parse_lease_token(std::string_view text);
 
 /// As Redis' KEYS patterns: * ? [a-z] [^x] \x. Linear in text times pattern at worst.
 bool glob_matches(std::string_view pattern, std::string_view text, bool ignore_case = false);

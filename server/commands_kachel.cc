@@ -44,7 +44,7 @@ std::string_view tier_name(Tier tier) {
 
 constexpr std::string_view kSetForms =
     "NX or XX, one of EX s, PX ms, EXAT s, PXAT ms and KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, "
-    "TOKENS and COST";
+    "TOKENS, COST and LEASE";
 
 /// Reads the options behind the value, one at a time.
 class OptionReader {
@@ -77,7 +77,7 @@ class OptionReader {
         {"ERASEBY", 1, "ERASEBY unix-ms", &OptionReader::erase_by},
         {"TOKENS", 2, "TOKENS in out", &OptionReader::tokens},
         {"COST", 1, "COST micro-usd", &OptionReader::cost},
-        {"LEASE", 0, "LEASE token", &OptionReader::lease},
+        {"LEASE", 1, "LEASE token", &OptionReader::lease},
     }};
     for (const Option& option : kOptions) {
       if (!equals_ignoring_case(arguments_[at_], option.name)) continue;
@@ -153,7 +153,11 @@ class OptionReader {
     return fail("ERR COST must be a whole number from 0: millionths of a US dollar");
   }
 
-  bool lease() { return fail("ERR LEASE is not supported by this version: leave it out"); }
+  bool lease() {
+    request_.options.lease = parse_lease_token(next());
+    if (request_.options.lease) return true;
+    return fail("ERR LEASE must be a token of KACHEL.LEASE: 16 hexadecimal digits");
+  }
 
   bool amount(std::uint64_t& out) {
     const auto number = parse_integer(next());

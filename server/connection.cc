@@ -144,6 +144,12 @@ void Connection::resume_later(Session& session) {
   owner_.resume_later(SessionPointer(&session));
 }
 
+/// While a command waits nothing is read, and so the end of input not seen either.
+bool Connection::has_hung_up() {
+  char next = 0;
+  return ::recv(descriptor_, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 void Connection::input_changed(Session& session) {
   if (session.wants_input()) set_interest(interest_ | EPOLLIN);
 }

@@ -51,6 +51,7 @@ class Connection final : public Poller::Target, public SessionHost {
   void output_ready(Session& session) override;
   void resume_later(Session& session) override;
   void input_changed(Session& session) override;
+  bool has_hung_up() override;
 
   void read();
   void finish_turn();

@@ -81,7 +81,7 @@ void clients(std::string& out, const InfoSource& from) {
   Section section(out, "Clients");
   section.field("connected_clients", from.state.clients.count());
   section.field("maxclients", from.state.max_clients);
-  section.field("blocked_clients", 0);
+  section.field("blocked_clients", from.stats.lease_waits);
 }
 
 void memory(std::string& out, const InfoSource& from) {
@@ -226,6 +226,18 @@ void segments(std::string& out, const InfoSource& from) {
   }
 }
 
+void leases(std::string& out, const InfoSource& from) {
+  const Stats& s = from.stats;
+  Section section(out, "Leases");
+  section.field("leases", s.leases);
+  section.field("leases_granted", s.leases_granted);
+  section.field("lease_waits", s.lease_waits);
+  section.field("lease_retries", s.lease_retries);
+  section.field("fills_refused_erased", s.fills_refused_erased);
+  section.field("fills_refused_expired", s.fills_refused_expired);
+  section.field("fills_refused_unknown", s.fills_refused_unknown);
+}
+
 void policy(std::string& out, const InfoSource& from) {
   Section section(out, "Policy");
   section.field("tenant_default", describe(from.state.policy.current()->default_tenant()));
@@ -256,7 +268,7 @@ struct SectionWriter {
   std::string_view name;
   void (*write)(std::string& out, const InfoSource& from);
 };
-constexpr std::array<SectionWriter, 14> kSections{{
+constexpr std::array<SectionWriter, 15> kSections{{
     {"server", server},
     {"clients", clients},
     {"memory", memory},
@@ -268,6 +280,7 @@ constexpr std::array<SectionWriter, 14> kSections{{
     {"compression", compression},
     {"device", device},
     {"segments", segments},
+    {"leases", leases},
     {"policy", policy},
     {"start", start},
     {"keyspace", keyspace},

@@ -44,6 +44,8 @@ class SessionHost {
   virtual void resume_later(Session& session) = 0;
   /// wants_input() has changed.
   virtual void input_changed(Session& session) = 0;
+  /// Whether the client is known to send no more, though nothing has been read since.
+  virtual bool has_hung_up() { return false; }
 };
 
 /// What the sessions of one worker share. The members outlive them.
@@ -108,6 +110,8 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   void abandon();
   /// Goes on after resume_later().
   void resume();
+  /// Nobody is there any more who could do something about what he is told.
+  bool has_left() const { return abandoned_ || eof_ || services_.host.has_hung_up(); }
   bool idle() const { return slots_.empty() && output_.empty(); }
   std::size_t pending() const { return slots_.size(); }
 

@@ -160,6 +160,7 @@ void WorkerThread::begin_shutdown(bool force) {
   loop_.post([this, force] {
     if (!worker_) return;
     stopping_ = true;
+    worker_->end_lease_waits();
     for (std::size_t i = connections_.size(); i > 0; --i) {
       if (force) {
         connections_[i - 1]->close();

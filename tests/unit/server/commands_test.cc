@@ -332,8 +332,8 @@ TEST_F(CommandsTest, CommandTable) {
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
   EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*4\r\n$12\r\nkachel.erase\r\n$14\r\nkachel.receipt\r\n$10\r\nkachel.set\r\n"
-            "$11\r\nkachel.meta\r\n");
+            "*5\r\n$12\r\nkachel.erase\r\n$14\r\nkachel.receipt\r\n$10\r\nkachel.set\r\n"
+            "$11\r\nkachel.meta\r\n$12\r\nkachel.lease\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),
             "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "PING"}), "-ERR The command has no key arguments\r\n");
@@ -403,10 +403,11 @@ TEST_F(CommandsTest, KachelSetAndMeta) {
 TEST_F(CommandsTest, KachelSetSaysWhatIsWrongAndWhatWouldDo) {
   const std::string options =
       "-ERR syntax error: the options are NX or XX, one of EX s, PX ms, EXAT s, PXAT ms and "
-      "KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, TOKENS and COST\r\n";
+      "KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, TOKENS, COST and LEASE\r\n";
   const std::string subject_length = "-ERR SUBJECT is 0 bytes long: use 1 to 256\r\n";
   const std::string tokens =
       "-ERR TOKENS must be two whole numbers from 0: tokens in, tokens out\r\n";
+  const std::string lease = "-ERR LEASE must be a token of KACHEL.LEASE: 16 hexadecimal digits\r\n";
   const std::string cost = "-ERR COST must be a whole number from 0: millionths of a US dollar\r\n";
   const std::string erase_by = "-ERR ERASEBY must be a Unix time in milliseconds\r\n";
   run({
@@ -433,7 +434,10 @@ TEST_F(CommandsTest, KachelSetSaysWhatIsWrongAndWhatWouldDo) {
       {"KACHEL.SET k v COST", "-ERR syntax error: write COST micro-usd\r\n"},
       {"KACHEL.SET k v COST x", cost},
       {"KACHEL.SET k v COST -1", cost},
-      {"KACHEL.SET k v LEASE t", "-ERR LEASE is not supported by this version: leave it out\r\n"},
+      {"KACHEL.SET k v LEASE", "-ERR syntax error: write LEASE token\r\n"},
+      {"KACHEL.SET k v LEASE t", lease},
+      {"KACHEL.SET k v LEASE 0123456789abcdeg", lease},
+      {"KACHEL.SET k v LEASE 0123456789abcdef0", lease},
   });
   std::string many = "KACHEL.SET k v";
   for (int i = 0; i < 16; ++i)
