@@ -31,11 +31,13 @@ bool StoreWorker::lease(Namespace space, std::string_view text, std::chrono::mil
 /// `unreadable`: the version that was there and could not be read, if that has happened.
 void StoreWorker::find_or_lease(const LeaseWait::Pointer& wait, const std::string& text,
                                 std::uint64_t unreadable) {
-  get(wait->space, text, [this, wait, text, unreadable](Result<std::optional<Found>> found) {
-    if (!found) return wait->answer(found.error());
-    if (*found) return wait->answer(LeaseAnswer{std::move(*found), 0});
-    lease_missing(wait, text, unreadable);
-  });
+  get(wait->space, text,
+      [this, presence = presence(), wait, text, unreadable](Result<std::optional<Found>> found) {
+        if (presence.expired()) return;
+        if (!found) return wait->answer(found.error());
+        if (*found) return wait->answer(LeaseAnswer{std::move(*found), 0});
+        lease_missing(wait, text, unreadable);
+      });
 }
 
 void StoreWorker::lease_missing(const LeaseWait::Pointer& wait, const std::string& text,

@@ -50,6 +50,8 @@ class StoreWorker final : public Worker {
   /// Runs under the shard's lock; what it returns runs after, without it.
   using Decision = UniqueFunction<io::Task(Shard&, const Current&)>;
 
+  /// Who comes back from elsewhere looks first whether the worker is still there.
+  std::weak_ptr<const char> presence() const { return present_; }
   Key key_of(Namespace space, std::string_view text) const;
   bool decide(const Key& key, Decision decision, int warmed = 0);
   void warm(const Key& key, Decision decision, int warmed);
@@ -89,6 +91,7 @@ class StoreWorker final : public Worker {
   Eraser& eraser_;
   AuditTrail& trail_;
   io::Loop& loop_;
+  std::shared_ptr<const char> present_ = std::make_shared<char>();
   LeaseWait::Home lease_waits_;
   bool takes_lease_waits_ = true;
 };

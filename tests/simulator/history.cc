@@ -8,6 +8,7 @@
 #include "tests/simulator/anatomy.h"
 #include "tests/simulator/damage.h"
 #include "tests/simulator/fault_profile.h"
+#include "tests/simulator/held_lease.h"
 
 namespace kachel::sim {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 // In two histories of three; a day in the others.
 constexpr std::chrono::seconds kEraseWithin{60};
 constexpr std::size_t kMostInFlight = 12;
+constexpr std::size_t kMostHeld = 8;  // leases
 // The superblock's clock lags behind by a minute at most.
 constexpr std::int64_t kClockLagMs = 61'000;
 // A jump of the clock is noticed by then.
@@ -47,13 +49,22 @@ class History {
   void start();
   void act();
   void put();
+  Op draw_put(std::size_t key);
+  /// With a lease: what must become of it.
+  void issue_put(const Op& op, std::optional<LeaseToken> lease, const Refusal& refusal);
   void erase();
   void expire();
   void erase_all();
-  void erase_subject();
+  void erase_subject(std::size_t subject);
   void check_erasures();
   void check_reclaimed(std::uint64_t fence, std::size_t subject);
   void get();
+  void check_sighting(std::size_t key, const std::optional<Found>& found, std::size_t from,
+                      std::int64_t from_ms);
+  void lease();
+  void take_lease();
+  void on_lease(HeldLease lease, const Result<LeaseAnswer>& answer, std::int64_t from_ms);
+  void fill_lease();
   void pass_time();
   void jump_clock();
   void stop_in_order();
@@ -100,6 +111,7 @@ class History {
     std::uint64_t life = 0;
   };
   std::map<ReceiptId, Followed> followed_;
+  std::vector<HeldLease> held_;
   bool clock_jumped_ = false;
   bool was_damaged_ = false;
   bool over_ = false;
@@ -163,8 +175,9 @@ void History::act() {
   if (choice < 490) return erase();
   if (choice < 550) return expire();
   if (choice < 558) return erase_all();
-  if (choice < 564) return erase_subject();
-  if (choice < 760) return get();
+  if (choice < 564) return erase_subject(1 + choices_.choose(Oracle::kSubjects));
+  if (choice < 725) return get();
+  if (choice < 760) return lease();
   if (choice < 950) return pass_time();
   if (choice < 960) return jump_clock();
   if (choice < 970) return stop_in_order();
@@ -179,32 +192,48 @@ void History::await(bool settled, const bool& answered) {
 }
 
 void History::put() {
+  const Op op = draw_put(draw_key());
+  trace("put " + Oracle::key_name(op.key) + " value " + std::to_string(op.value));
+  issue_put(op, {}, {});
+}
+
+Op History::draw_put(std::size_t key) {
   static constexpr std::int64_t kLifetimesMs[] = {0, 0, 0, 2'000, 20'000, 200'000};
   Op op;
   op.kind = OpKind::kPut;
-  op.key = draw_key();
+  op.key = key;
   const bool large = choices_.one_in(12);
   op.value = oracle_.make_value(op.key, large ? 20'000 + choices_.choose(30'000) : 300, !large);
   if (const std::int64_t life = kLifetimesMs[choices_.choose(6)]; life != 0) {
     op.expires_at_ms = now_ms() + life;
   }
+  return op;
+}
+
+void History::issue_put(const Op& op, std::optional<LeaseToken> lease, const Refusal& refusal) {
   const std::size_t index = oracle_.begin(op);
-  trace("put " + Oracle::key_name(op.key) + " value " + std::to_string(op.value));
   ++in_flight_;
   auto answered = std::make_shared<bool>(false);  // outlives this call when the answer is late
   PutOptions put;
   put.expires_at_ms = op.expires_at_ms;
+  put.lease = lease;
   if (const std::size_t subject = Oracle::subject_of(op.value); subject != 0) {
     put.metadata.subjects = {Oracle::subject_name(subject)};
   }
   const bool settled = world_.worker->put(
       world_.space, Oracle::key_name(op.key), oracle_.text(op.value), put,
-      [this, index, answered, life = life_](Result<PutOutcome> outcome) {
+      [this, index, answered, refusal, life = life_](Result<PutOutcome> outcome) {
         if (life != life_) return;
         *answered = true;
         --in_flight_;
         OpState state = OpState::kFailed;
-        if (outcome) {
+        if (outcome && *outcome == PutOutcome::kLeaseRefused) {
+          state = OpState::kNoEffect;
+          if (refusal.must.empty() && refusal.may.empty()) {
+            fail_if("a fill was refused without need");
+          }
+        } else if (outcome) {
+          if (!refusal.must.empty()) fail_if("a fill was taken, but " + refusal.must);
           state = *outcome == PutOutcome::kStored ? OpState::kDone : OpState::kDropped;
           if (state == OpState::kDropped && !profile_.may_drop()) {
             fail_if("a put was dropped without need");
@@ -286,10 +315,10 @@ void History::erase_all() {
   await(settled, *answered);
 }
 
-void History::erase_subject() {
+void History::erase_subject(std::size_t subject) {
   Op op;
   op.kind = OpKind::kEraseSubject;
-  op.subject = 1 + choices_.choose(Oracle::kSubjects);
+  op.subject = subject;
   const std::size_t index = oracle_.begin(op);
   trace("erase " + Oracle::subject_name(op.subject));
   ++in_flight_;
@@ -346,27 +375,88 @@ void History::get() {
   trace("get " + Oracle::key_name(key));
   auto answered = std::make_shared<bool>(false);
   ++in_flight_;
-  (void)world_.worker->get(
-      world_.space, Oracle::key_name(key),
-      [=, this, life = life_](Result<std::optional<Found>> found) {
-        if (life != life_) return;
-        *answered = true;
-        --in_flight_;
-        if (!found || !*found) {
-          if (profile_.reads_fail() || stopping_) return;  // a stop cuts reads short
-          if (!found) return fail_if("a get failed: " + found.error().message);
-        }
-        std::optional<Sighting> seen;
-        if (*found) {
-          seen = Sighting{std::string((*found)->entry->value()), (*found)->expires_at_ms};
-        }
-        try {
-          oracle_.check_get(key, seen, from, from_ms, now_ms());
-        } catch (const Violation& violation) {
-          fail_if(std::string(violation.what()));
-        }
-      });
+  (void)world_.worker->get(world_.space, Oracle::key_name(key),
+                           [=, this, life = life_](Result<std::optional<Found>> found) {
+                             if (life != life_) return;
+                             *answered = true;
+                             --in_flight_;
+                             if (!found || !*found) {
+                               if (profile_.reads_fail() || stopping_)
+                                 return;  // a stop cuts reads short
+                               if (!found) return fail_if("a get failed: " + found.error().message);
+                             }
+                             check_sighting(key, *found, from, from_ms);
+                           });
   await(true, *answered);
+}
+
+void History::check_sighting(std::size_t key, const std::optional<Found>& found, std::size_t from,
+                             std::int64_t from_ms) {
+  std::optional<Sighting> seen;
+  if (found) seen = Sighting{std::string(found->entry->value()), found->expires_at_ms};
+  try {
+    oracle_.check_get(key, seen, from, from_ms, now_ms());
+  } catch (const Violation& violation) {
+    fail_if(std::string(violation.what()));
+  }
+}
+
+void History::lease() {
+  if (!held_.empty() && choices_.one_in(2)) return fill_lease();
+  take_lease();
+}
+
+/// It may wait for long, and is waited for by nobody.
+void History::take_lease() {
+  static constexpr std::int64_t kLivesMs[] = {20, 3'000, 60'000, 600'000};
+  HeldLease asked;
+  asked.key = draw_key();
+  asked.ms = kLivesMs[choices_.choose(4)];
+  asked.life = life_;
+  asked.asked_after = oracle_.issued();
+  asked.asked_ns = world_.clock.monotonic_ns();
+  trace("lease " + Oracle::key_name(asked.key) + " for " + std::to_string(asked.ms) + " ms");
+  (void)world_.worker->lease(world_.space, Oracle::key_name(asked.key),
+                             std::chrono::milliseconds(asked.ms),
+                             [this, asked, from_ms = now_ms()](const Result<LeaseAnswer>& answer) {
+                               if (asked.life == life_) on_lease(asked, answer, from_ms);
+                             });
+}
+
+/// A token is given for what is not there.
+void History::on_lease(HeldLease lease, const Result<LeaseAnswer>& answer, std::int64_t from_ms) {
+  if (!answer) {
+    if (!profile_.reads_fail() && !stopping_) fail_if("a lease failed: " + answer.error().message);
+    return;
+  }
+  if (!answer->found && answer->token == 0) return;
+  const bool excused = !answer->found && (profile_.reads_fail() || stopping_);
+  if (!excused) check_sighting(lease.key, answer->found, lease.asked_after, from_ms);
+  if (answer->token == 0) return;
+  trace("has the lease of " + Oracle::key_name(lease.key));
+  lease.token = answer->token;
+  lease.given_after = oracle_.issued();
+  lease.given_ns = world_.clock.monotonic_ns();
+  if (held_.size() == kMostHeld) held_.erase(held_.begin());
+  held_.push_back(lease);
+}
+
+/// Now and then a second time, or that of another key; and now and then right after an erase.
+void History::fill_lease() {
+  const std::size_t at = choices_.choose(held_.size());
+  HeldLease lease = held_[at];
+  held_.erase(held_.begin() + static_cast<std::ptrdiff_t>(at));
+  const Op op = draw_put(choices_.one_in(10) ? draw_key() : lease.key);
+  const std::size_t subject = Oracle::subject_of(op.value);
+  if (subject != 0 && choices_.one_in(6)) erase_subject(subject);
+  const Refusal refusal =
+      judge_fill(lease, oracle_, op.key, op.value, life_, world_.clock.monotonic_ns());
+  trace("fill " + Oracle::key_name(op.key) + " value " + std::to_string(op.value) + " with " +
+        Oracle::key_name(lease.key) + "'s lease");
+  issue_put(op, lease.token, refusal);
+  if (lease.used || choices_.one_in(2)) return;
+  lease.used = op.key == lease.key;
+  held_.push_back(lease);
 }
 
 void History::pass_time() {

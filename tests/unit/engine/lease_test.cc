@@ -298,6 +298,16 @@ TEST_F(LeaseTest, AWorkerThatGoesTakesItsWaitsAlong) {
   EXPECT_EQ(gone.answers, 0);
 }
 
+TEST_F(LeaseTest, SoDoesItWithWhatIsBeingLookedFor) {
+  world.put("k", "value");
+  world.kill();
+  int answers = 0;
+  world.worker->lease({}, "k", 1min, [&](const Result<LeaseAnswer>&) { ++answers; });
+  world.worker.reset();
+  world.run();
+  EXPECT_EQ(answers, 0);
+}
+
 TEST_F(LeaseTest, AnAnswerOnItsWayToAWorkerThatGoesIsDropped) {
   io::ManualLoop other_loop(world.clock);
   auto other = world.store->attach(other_loop);
