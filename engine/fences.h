@@ -35,8 +35,8 @@ class FenceTable {
     return is_namespace_fenced(space, version) || is_scope_fenced(tags, version);
   }
 
-  /// As is_fenced(), but by the fences let go as well: for the fills of leases, some of which may be
-  /// older than such a fence.
+  /// As is_fenced(), but by the fences let go as well: for the fills of leases, some of which may
+  /// be older than such a fence.
   bool has_fenced(Namespace space, std::uint64_t version, const ScopeTags& tags) const;
 
   /// The fence of a scope, if there is one; all of them.

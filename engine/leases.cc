@@ -207,7 +207,7 @@ void LeaseTable::hand_on(Core& core, const Mac& mac, Lease& lease) {
     return;
   }
   const LeaseWait::Pointer next = std::move(lease.line.front());
-  lease.line.pop_front();
+  lease.line.erase(lease.line.begin());
   --waits_;
   next->post_answer({{}, grant(core, lease, next->ms)});
   if (!lease.line.empty()) lease.line.front()->post_watch();

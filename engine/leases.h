@@ -17,6 +17,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "engine/store.h"
 
@@ -108,7 +109,7 @@ class LeaseTable {
     LeaseToken token = 0;     // 0: being filled
     std::uint64_t since = 0;  // the lowest sequence that a fill could have had at once
     std::int64_t expires_ns = 0;
-    std::deque<LeaseWait::Pointer> line;
+    std::vector<LeaseWait::Pointer> line;
   };
   static constexpr std::size_t kMostRemembered = 256;
 
