@@ -332,8 +332,8 @@ TEST_F(CommandsTest, CommandTable) {
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
   EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*5\r\n$12\r\nkachel.erase\r\n$14\r\nkachel.receipt\r\n$10\r\nkachel.set\r\n"
-            "$11\r\nkachel.meta\r\n$12\r\nkachel.lease\r\n");
+            "*5\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.erase\r\n"
+            "$14\r\nkachel.receipt\r\n$12\r\nkachel.lease\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),
             "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "PING"}), "-ERR The command has no key arguments\r\n");
