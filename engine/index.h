@@ -51,7 +51,8 @@ struct IndexChange {
   std::optional<Row> row;  // nothing: delete
 };
 
-/// Live entries of one segment, by namespace.
+/// Live entries of one segment, by namespace. Of segment 0, which there is none of, `due_ms` speaks
+/// of what is dead in the index itself.
 struct SegmentCounts {
   std::uint64_t segment_id = 0;
   std::uint64_t live_bytes = 0;
@@ -97,10 +98,15 @@ struct IndexUsage {
   std::uint64_t disk_bytes = 0;
   std::uint64_t memory_bytes = 0;
   std::uint64_t unflushed_bytes = 0;  // in memory and not yet on its way to disk
+  // Written to its tables since it was opened.
+  std::uint64_t flushed_bytes = 0;
+  std::uint64_t compacted_bytes = 0;
 };
 
 class Index {
  public:
+  using Done = UniqueFunction<void(Result<void>)>;
+
   virtual ~Index() = default;
 
   virtual Lookup find(const RowKey& key, Where where) const = 0;
@@ -117,8 +123,22 @@ class Index {
   /// Starts making everything applied so far durable, atomically with the marker and the
   /// counts; returns at once. `done` runs on any thread, or never when the index is destroyed
   /// first. One at a time.
-  virtual void flush(const Marker& marker, std::span<const SegmentCounts> counts,
-                     UniqueFunction<void(Result<void>)> done) = 0;
+  virtual void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) = 0;
+
+  /// Calls back once no compaction that the index has begun by itself before this call is running
+  /// any more. On any thread, or never when the index is destroyed first.
+  virtual void when_settled(UniqueFunction<void()> done) = 0;
+  /// Flushes as flush() does, and `flushed` says how that ended; nothing may be applied until
+  /// then. Afterwards all tables are written anew, and the old ones removed: once `done` says so,
+  /// what had been deleted or overwritten by the call, and what the filter called dead by the last
+  /// when_settled() before it, is in none of the index's files. Both on any thread, `flushed`
+  /// first, or never when the index is destroyed first. One at a time; not while a flush is under
+  /// way, while others may begin after `flushed`.
+  virtual void compact(const Marker& marker, std::span<const SegmentCounts> counts, Done flushed,
+                       Done done) = 0;
+  /// when_settled() and compact() call back soon, the latter perhaps with an error: the index is
+  /// about to be closed.
+  virtual void abort_compaction() {}
 
   /// The disk was full: apply() and flush() answer kNoSpace until resume() has succeeded. What
   /// was applied before stays readable.

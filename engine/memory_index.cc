@@ -5,8 +5,14 @@ namespace {
 constexpr std::uint64_t kRowBytesEstimate = 128;
 }  // namespace
 
-MemoryIndex::MemoryIndex(std::shared_ptr<MemoryIndexImage> durable)
-    : now_(*durable), durable_(std::move(durable)) {}
+void MemoryIndexImage::compact(std::size_t dead_before, const RowFilter* filter) {
+  dead.erase(dead.begin(), dead.begin() + static_cast<std::ptrdiff_t>(dead_before));
+  if (filter == nullptr) return;
+  std::erase_if(rows, [&](const auto& row) { return filter->is_dead(row.first, row.second); });
+}
+
+MemoryIndex::MemoryIndex(std::shared_ptr<MemoryIndexImage> durable, const RowFilter* filter)
+    : now_(*durable), durable_(std::move(durable)), filter_(filter) {}
 
 Lookup MemoryIndex::find(const RowKey& key, Where) const {
   const std::lock_guard lock(mutex_);
@@ -29,6 +35,7 @@ Result<std::vector<std::pair<Mac, Row>>> MemoryIndex::list(Namespace space, cons
 Result<void> MemoryIndex::apply(std::span<const IndexChange> changes) {
   const std::lock_guard lock(mutex_);
   for (const IndexChange& change : changes) {
+    bury(change.key);
     if (change.row) {
       now_.rows[change.key] = *change.row;
     } else {
@@ -37,6 +44,12 @@ Result<void> MemoryIndex::apply(std::span<const IndexChange> changes) {
   }
   unflushed_rows_ += changes.size();
   return {};
+}
+
+/// Even where no flush has seen it: one that has is not told from it.
+void MemoryIndex::bury(const RowKey& key) {
+  const auto found = now_.rows.find(key);
+  if (found != now_.rows.end()) now_.dead.emplace_back(*found);
 }
 
 Result<void> MemoryIndex::put_fence(const Fence& fence) {
@@ -51,8 +64,7 @@ Result<void> MemoryIndex::drop_fence(const Fence& fence) {
   return {};
 }
 
-void MemoryIndex::flush(const Marker& marker, std::span<const SegmentCounts> counts,
-                        UniqueFunction<void(Result<void>)> done) {
+void MemoryIndex::flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) {
   {
     const std::lock_guard lock(mutex_);
     now_.marker = marker;
@@ -63,6 +75,27 @@ void MemoryIndex::flush(const Marker& marker, std::span<const SegmentCounts> cou
     unflushed_rows_ = 0;
   }
   done({});
+}
+
+void MemoryIndex::compact(const Marker& marker, std::span<const SegmentCounts> counts, Done flushed,
+                          Done done) {
+  flush(marker, counts, std::move(flushed));
+  drop_dead(dead_rows());
+  {
+    const std::lock_guard lock(mutex_);
+    *durable_ = now_;
+  }
+  done({});
+}
+
+std::size_t MemoryIndex::dead_rows() const {
+  const std::lock_guard lock(mutex_);
+  return now_.dead.size();
+}
+
+void MemoryIndex::drop_dead(std::size_t dead_before) {
+  const std::lock_guard lock(mutex_);
+  now_.compact(dead_before, filter_);
 }
 
 Result<std::optional<Marker>> MemoryIndex::marker() const {
@@ -92,7 +125,7 @@ IndexFactory memory_index_factory(std::shared_ptr<MemoryIndexImage> image) {
     if (image->marker && image->marker->store_id != request.store_id) {
       return Error{ErrorCode::kForeign, "index: belongs to another store"};
     }
-    return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(image));
+    return std::unique_ptr<Index>(std::make_unique<MemoryIndex>(image, request.filter));
   };
 }
 

@@ -13,8 +13,11 @@
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "engine/row_coding.h"
 
@@ -29,6 +32,7 @@ constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // h
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
+constexpr int kPatience = 300;              // looks, 10 ms apart, whether old tables are gone
 
 std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
@@ -68,8 +72,9 @@ class NoLog final : public rocksdb::Logger {
   void Logv(const char*, va_list) override {}
 };
 
-/// Reports the end of the one flush under way, and that the disk is full.
-class FlushListener final : public rocksdb::EventListener {
+/// Reports the end of the one flush under way, and that the disk is full; knows which compactions
+/// are running.
+class Listener final : public rocksdb::EventListener {
  public:
   /// It ends when everything through `sequence`, RocksDB's own number, is on disk: the word of an
   /// earlier flush, one of resume(), may come later than the beginning of this one.
@@ -79,8 +84,26 @@ class FlushListener final : public rocksdb::EventListener {
     sequence_ = sequence;
   }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
+    const rocksdb::TableProperties& table = info.table_properties;
+    flushed_bytes_ += table.data_size + table.index_size + table.filter_size;
     end({}, info.largest_seqno);
   }
+  void OnCompactionBegin(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    const std::lock_guard lock(mutex_);
+    compactions_.insert(info.job_id);
+  }
+  void OnCompactionCompleted(rocksdb::DB*, const rocksdb::CompactionJobInfo& info) override {
+    compacted_bytes_ += info.stats.total_output_bytes;
+    const std::lock_guard lock(mutex_);
+    compactions_.erase(info.job_id);
+  }
+  /// By the numbers of their jobs.
+  std::set<int> compactions() const {
+    const std::lock_guard lock(mutex_);
+    return compactions_;
+  }
+  std::uint64_t flushed_bytes() const { return flushed_bytes_; }
+  std::uint64_t compacted_bytes() const { return compacted_bytes_; }
   void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
     if (status->IsNoSpace()) full_ = true;
     if (status->severity() >= rocksdb::Status::kHardError) stopped_ = true;
@@ -103,8 +126,7 @@ class FlushListener final : public rocksdb::EventListener {
     stopped_ = true;
   }
   void finish(Result<void> result) { end(std::move(result), kWhatever); }
-
- private:
+  /// The flush under way, unless it is a later one than through `through`.
   void end(Result<void> result, rocksdb::SequenceNumber through) {
     UniqueFunction<void(Result<void>)> done;
     {
@@ -115,9 +137,13 @@ class FlushListener final : public rocksdb::EventListener {
     if (done) done(std::move(result));
   }
 
-  std::mutex mutex_;
+ private:
+  mutable std::mutex mutex_;
   UniqueFunction<void(Result<void>)> done_;  // guarded by mutex_
   rocksdb::SequenceNumber sequence_ = 0;     // guarded by mutex_
+  std::set<int> compactions_;                // guarded by mutex_
+  std::atomic<std::uint64_t> flushed_bytes_{0};
+  std::atomic<std::uint64_t> compacted_bytes_{0};
   std::atomic<bool> full_{false};
   std::atomic<bool> stopped_{false};
 };
@@ -141,6 +167,8 @@ class RocksDbIndex final : public Index {
   }
 
   ~RocksDbIndex() override {
+    abort_compaction();
+    if (compaction_.joinable()) compaction_.join();
     // Rows above the marker are the log's to replay; flushing them here would only race
     // with the engine's own order of things.
     if (db_) db_->Close();
@@ -199,25 +227,43 @@ class RocksDbIndex final : public Index {
     return write(batch);
   }
 
-  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
-             UniqueFunction<void(Result<void>)> done) override {
-    rocksdb::WriteBatch batch;
-    batch.Put(marker_key(), encode_marker(marker));
-    drop_vanished_counts(batch, counts);
-    for (const SegmentCounts& count : counts) {
-      batch.Put(encode_counts_key(count.segment_id), encode_counts(count));
-    }
-    if (auto written = write(batch); !written) return done(std::move(written));
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
+    if (auto written = write_marker(marker, counts); !written) return done(std::move(written));
     listener_->expect(std::move(done), db_->GetLatestSequenceNumber());
     rocksdb::FlushOptions flush;
     flush.wait = false;  // the memtable is switched before this returns
     flush.allow_write_stall = true;
     const rocksdb::Status status = db_->Flush(flush);
     if (!status.ok()) listener_->finish(to_error(status, "flush"));
-    if (listener_->is_stopped()) {
-      const ErrorCode code = is_full() ? ErrorCode::kNoSpace : ErrorCode::kIo;
-      listener_->finish(Error{code, "index: flush: stopped after a failure"});
+    if (listener_->is_stopped()) listener_->finish(stopped("flush"));
+  }
+
+  void when_settled(UniqueFunction<void()> done) override {
+    run_aside([this, done = std::move(done)]() mutable {
+      await_compactions(listener_->compactions());
+      done();
+    });
+  }
+
+  /// CompactRange() flushes first whatever there is. So that flush is made the one that the marker
+  /// goes with.
+  void compact(const Marker& marker, std::span<const SegmentCounts> counts, Done flushed,
+               Done done) override {
+    if (auto written = write_marker(marker, counts); !written) {
+      flushed(written);
+      return done(std::move(written));
     }
+    const rocksdb::SequenceNumber sequence = db_->GetLatestSequenceNumber();
+    listener_->expect(std::move(flushed), sequence);
+    run_aside([this, sequence, done = std::move(done)]() mutable {
+      Result<void> rewritten = rewrite();
+      if (!rewritten) listener_->end(rewritten, sequence);  // it may have failed before the flush
+      done(std::move(rewritten));
+    });
+  }
+
+  void abort_compaction() override {
+    if (db_ && !aborted_.exchange(true)) db_->DisableManualCompaction();
   }
 
   bool is_full() const override { return listener_->is_full(); }
@@ -285,15 +331,18 @@ class RocksDbIndex final : public Index {
     db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables, &memtables);
     db_->GetIntProperty(rocksdb::DB::Properties::kCurSizeActiveMemTable, &usage.unflushed_bytes);
     usage.memory_bytes = memtables + cache_->GetUsage();
+    usage.flushed_bytes = listener_->flushed_bytes();
+    usage.compacted_bytes = listener_->compacted_bytes();
     return usage;
   }
 
  private:
   explicit RocksDbIndex(const RocksDbIndexOptions& options)
-      : filter_(options.filter),
+      : path_(options.path),
+        filter_(options.filter),
         cache_(rocksdb::NewLRUCache(cache_share(options.memory_bytes), kCacheShardBits, false,
                                     kHighPriorityShare)),
-        listener_(std::make_shared<FlushListener>()) {}
+        listener_(std::make_shared<Listener>()) {}
 
   /// The rest is the memtables': the engine flushes when they have grown to a third.
   static std::size_t cache_share(std::uint64_t memory_bytes) {
@@ -330,6 +379,9 @@ class RocksDbIndex final : public Index {
     db.listeners = {listener_};
     db.info_log = std::make_shared<NoLog>();
     db.manifest_preallocation_size = kManifestReserveBytes;
+    // The manifest has the first and the last key of every table there was since it was begun.
+    // Begun anew with every change, it has only those of now, after one change more.
+    db.max_manifest_file_size = 1;
     db.max_background_jobs = 2;
     db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;
@@ -347,6 +399,79 @@ class RocksDbIndex final : public Index {
            running != 0) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+  }
+
+  /// On a thread of its own, one at a time: the one before has called back, and is at its end.
+  void run_aside(UniqueFunction<void()> work) {
+    if (compaction_.joinable()) compaction_.join();
+    compaction_ = std::thread(std::move(work));
+  }
+
+  /// Its word may never come when the database is being closed, hence the second question.
+  void await_compactions(const std::set<int>& begun) const {
+    const auto is_running = [this](int job) { return listener_->compactions().contains(job); };
+    std::uint64_t running = 1;
+    while (!aborted_ && std::any_of(begun.begin(), begun.end(), is_running) &&
+           db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningCompactions, &running) &&
+           running != 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  Result<void> rewrite() {
+    std::vector<std::string> before;
+    if (auto listed = list_files(before); !listed) return listed;
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
+    options.allow_write_stall = true;  // its flush is waited for
+    rocksdb::Status status = db_->CompactRange(options, nullptr, nullptr);
+    if (!status.ok()) return to_error(status, "compact");
+    // A change of nothing, for a manifest without the keys of the tables that are gone.
+    status = db_->SetOptions({{"report_bg_io_stats", "false"}});
+    if (!status.ok()) return to_error(status, "begin a new manifest");
+    for (int i = 0; i < kPatience && !aborted_ && remain(before); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    if (!remain(before)) return {};
+    return Error{ErrorCode::kIo, "index: compact: old tables are still there"};
+  }
+
+  /// Those that may have keys in them.
+  Result<void> list_files(std::vector<std::string>& names) const {
+    const rocksdb::Status status = db_->GetEnv()->GetChildren(path_, &names);
+    if (!status.ok()) return to_error(status, "list");
+    std::erase_if(names, [](const std::string& name) {
+      return !name.ends_with(".sst") && !name.starts_with("MANIFEST");
+    });
+    return {};
+  }
+
+  /// Whether some of these files are there. A reader may keep one for a moment, and one may not let
+  /// itself be removed: RocksDB tells of neither.
+  bool remain(const std::vector<std::string>& files) {
+    // Looks for files that are in no use, and removes them before it returns.
+    if (!db_->EnableFileDeletions(false).ok()) return true;
+    std::vector<std::string> now;
+    if (!list_files(now)) return true;
+    std::sort(now.begin(), now.end());
+    return std::any_of(files.begin(), files.end(), [&](const std::string& name) {
+      return std::binary_search(now.begin(), now.end(), name);
+    });
+  }
+
+  Error stopped(std::string_view doing) const {
+    return {is_full() ? ErrorCode::kNoSpace : ErrorCode::kIo,
+            "index: " + std::string(doing) + ": stopped after a failure"};
+  }
+
+  Result<void> write_marker(const Marker& marker, std::span<const SegmentCounts> counts) {
+    rocksdb::WriteBatch batch;
+    batch.Put(marker_key(), encode_marker(marker));
+    drop_vanished_counts(batch, counts);
+    for (const SegmentCounts& count : counts) {
+      batch.Put(encode_counts_key(count.segment_id), encode_counts(count));
+    }
+    return write(batch);
   }
 
   Result<void> write(rocksdb::WriteBatch& batch) {
@@ -369,11 +494,14 @@ class RocksDbIndex final : public Index {
     last_counts_ = std::move(ids);
   }
 
+  const std::string path_;
   DeadRowFilter filter_;
   std::shared_ptr<rocksdb::Cache> cache_;
-  std::shared_ptr<FlushListener> listener_;
+  std::shared_ptr<Listener> listener_;
   std::vector<std::uint64_t> last_counts_;
   std::unique_ptr<rocksdb::DB> db_;
+  std::thread compaction_;  // or what waits for others
+  std::atomic<bool> aborted_{false};
 };
 
 }  // namespace

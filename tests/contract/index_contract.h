@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "index_backend.h"
+#include "io/random.h"
 
 namespace kachel {
 
@@ -48,6 +49,19 @@ class IndexContract : public testing::TestWithParam<IndexBackendCase> {
                  [flushed](Result<void> result) { flushed->set_value(std::move(result)); });
     return flushed->get_future();
   }
+  Result<void> compact(std::uint64_t applied_through) {
+    auto flushed = std::make_shared<std::promise<Result<void>>>();
+    auto compacted = std::make_shared<std::promise<Result<void>>>();
+    auto settled = std::make_shared<std::promise<void>>();
+    index->when_settled([settled] { settled->set_value(); });
+    settled->get_future().wait();
+    index->compact(
+        {store_id(), applied_through, {{7, 4096}}}, {},
+        [flushed](Result<void> result) { flushed->set_value(std::move(result)); },
+        [compacted](Result<void> result) { compacted->set_value(std::move(result)); });
+    if (auto result = flushed->get_future().get(); !result) return result;
+    return compacted->get_future().get();
+  }
   /// 0: there is none.
   std::uint64_t applied_through() {
     const auto marker = index->marker().value();
@@ -69,6 +83,12 @@ class IndexContract : public testing::TestWithParam<IndexBackendCase> {
     RowKey key{space, {}};
     for (int byte = 0; byte < 4; ++byte)
       key.mac.bytes[static_cast<std::size_t>(3 - byte)] = static_cast<std::byte>(i >> (8 * byte));
+    return key;
+  }
+  /// A MAC of its own in every byte, as real ones are.
+  static RowKey random_key(std::uint64_t seed) {
+    RowKey key;
+    io::SeededRandom(seed + 1).fill(key.mac.bytes);
     return key;
   }
   static Row row(std::uint64_t sequence, std::uint64_t segment_id = 1) {

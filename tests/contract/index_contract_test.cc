@@ -5,6 +5,8 @@
 #include <limits>
 #include <thread>
 
+#include "tests/unit/engine/index_bytes.h"
+
 namespace kachel {
 namespace {
 
@@ -243,6 +245,71 @@ TEST_P(IndexContract, HousekeepingKeepsTheLiving) {
     EXPECT_EQ(applied_through(), 9300U);
     EXPECT_EQ(index->counts().value().at(0).live_bytes, 9U);
   }
+}
+
+/// What a compaction leaves of the dead: nothing, in no file.
+TEST_P(IndexContract, ACompactionLeavesTheLivingAndNothingElse) {
+  struct FirstSegmentIsGone final : RowFilter {
+    bool is_dead(const RowKey&, const Row& row) const override { return row.segment_id == 1; }
+  };
+  static const FirstSegmentIsGone kFilter;
+  filter = &kFilter;
+  restart();
+  index->start_housekeeping();
+  const auto is_alive = [](std::uint64_t i) { return i % 3 == 2; };
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    for (std::uint64_t i = 0; i < 300; ++i)
+      put(random_key(i), row(round * 1000 + i, i % 3 == 0 ? 1 : 2));
+    ASSERT_TRUE(flush(round * 1000 + 300));
+    ASSERT_TRUE(compact(round * 1000 + 300));  // so that there is a lowest level
+  }
+  for (std::uint64_t i = 1; i < 300; i += 3)
+    remove(random_key(i));
+  put(random_key(1000), row(1));
+  remove(random_key(1000));
+  ASSERT_TRUE(compact(5000));
+  put(random_key(2), row(9999, 2));  // after it
+  EXPECT_EQ(find(random_key(2)).row, row(9999, 2));
+  const std::string bytes =
+      backend->storage() != nullptr ? bytes_of_index(*backend->storage()) : std::string();
+  restart();
+  EXPECT_EQ(applied_through(), 5000U) << "a compaction is a flush, too";
+  for (std::uint64_t i = 0; i < 300; ++i) {
+    const Lookup seen = find(random_key(i));
+    ASSERT_EQ(seen.status, is_alive(i) ? LookupStatus::kFound : LookupStatus::kAbsent) << i;
+    if (is_alive(i)) {
+      EXPECT_EQ(seen.row, row(3000 + i, 2));
+    }
+    if (bytes.empty()) continue;
+    EXPECT_EQ(holds_part_of(bytes, random_key(i).mac), is_alive(i)) << i;
+  }
+}
+
+TEST_P(IndexContract, FlushesGoOnAfterACompactionAndTheOtherWayRound) {
+  for (std::uint64_t round = 1; round <= 10; ++round) {
+    for (std::uint32_t i = 0; i < 100; ++i)
+      put(key(i), row(round * 10));
+    ASSERT_TRUE(compact(round * 10));
+    put(key(7), row(round * 10 + 1));
+    ASSERT_TRUE(flush(round * 10 + 1));
+    restart();
+    EXPECT_EQ(applied_through(), round * 10 + 1);
+    EXPECT_EQ(find(key(7)).row, row(round * 10 + 1));
+    EXPECT_EQ(find(key(8)).row, row(round * 10));
+  }
+}
+
+TEST_P(IndexContract, ACompactionCanBeCutShort) {
+  for (std::uint32_t i = 0; i < 3000; ++i)
+    put(key(i), row(i));
+  ASSERT_TRUE(flush(1));
+  index->abort_compaction();
+  (void)compact(2);  // calls back
+  put(key(1), row(77));
+  ASSERT_TRUE(flush(3));
+  restart();
+  EXPECT_EQ(find(key(1)).row, row(77));
+  EXPECT_EQ(applied_through(), 3U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Index, IndexContract, testing::ValuesIn(all_index_backends()),

@@ -22,10 +22,15 @@ class ForwardingIndex : public Index {
   }
   Result<void> put_fence(const Fence& fence) override { return index_->put_fence(fence); }
   Result<void> drop_fence(const Fence& fence) override { return index_->drop_fence(fence); }
-  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
-             UniqueFunction<void(Result<void>)> done) override {
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
     index_->flush(marker, counts, std::move(done));
   }
+  void when_settled(UniqueFunction<void()> done) override { index_->when_settled(std::move(done)); }
+  void compact(const Marker& marker, std::span<const SegmentCounts> counts, Done flushed,
+               Done done) override {
+    index_->compact(marker, counts, std::move(flushed), std::move(done));
+  }
+  void abort_compaction() override { index_->abort_compaction(); }
   bool is_full() const override { return index_->is_full(); }
   Result<void> resume() override { return index_->resume(); }
   Result<std::optional<Marker>> marker() const override { return index_->marker(); }

@@ -1,6 +1,7 @@
-// An index whose flush() has ended when it returns. RocksDB flushes on threads of its own, while
-// a simulated loop has no time but its own: it would run ahead through minutes that the flush
-// never got. So a flush is one step, as it is with MemoryIndex.
+// An index whose flush() and compact() have ended when they return. RocksDB does its work on
+// threads of its own, while a simulated loop has no time but its own: it would run ahead through
+// minutes that the flush never got. So a flush is one step, as it is with MemoryIndex, and so is a
+// compaction.
 #pragma once
 
 #include <functional>

@@ -150,11 +150,20 @@ class LimitedIndex final : public Index {
     return inner_->put_fence(fence);
   }
   Result<void> drop_fence(const Fence& fence) override { return inner_->drop_fence(fence); }
-  void flush(const Marker& marker, std::span<const SegmentCounts> counts,
-             UniqueFunction<void(Result<void>)> done) override {
+  void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
     disk_->refuses = disk_->refuses || disk_->full;
     if (disk_->refuses) return done(no_space());
     inner_->flush(marker, counts, std::move(done));
+  }
+  void when_settled(UniqueFunction<void()> done) override { inner_->when_settled(std::move(done)); }
+  void compact(const Marker& marker, std::span<const SegmentCounts> counts, Done flushed,
+               Done done) override {
+    disk_->refuses = disk_->refuses || disk_->full;
+    if (disk_->refuses) {
+      flushed(no_space());
+      return done(no_space());
+    }
+    inner_->compact(marker, counts, std::move(flushed), std::move(done));
   }
   bool is_full() const override { return disk_->refuses; }
   Result<void> resume() override {
