@@ -11,6 +11,11 @@ namespace kachel {
 
 namespace {
 
+/// A row of what died then is deleted or overwritten; its bytes are in the index's files still.
+void note_dead_row(Core& core, std::int64_t died_ms) {
+  core.index_debt.note(deadline_after(died_ms, core.erase_within_ms));
+}
+
 /// The copy is dead: its segment's books, unless they never had it.
 void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
   const auto segment = core.segments.find(old.segment_id);
@@ -88,6 +93,7 @@ class Applier::Batch {
       if (!*old) return {};
       summary.covers = older_copies(**old);
       retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
+      note_dead_row(core_, written_ms(record.summary, *record.segment));
       set(key, std::nullopt);
       return {};
     }
@@ -104,6 +110,9 @@ class Applier::Batch {
     if (*old) {
       row.covers = older_copies(**old);
       retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
+      // A copy that reclaim has made says the same as the row before.
+      const bool is_copy = (*old)->version == summary.version;
+      if (!is_copy) note_dead_row(core_, written_ms(record.summary, *record.segment));
     }
     summary.covers = row.covers;
     set(key, row);
@@ -119,6 +128,7 @@ class Applier::Batch {
     if (!old) return old.error();
     if (!*old || (*old)->version >= record.summary.version) return {};
     retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
+    note_dead_row(core_, written_ms(record.summary, *record.segment));
     set(key, std::nullopt);
     return {};
   }
@@ -152,6 +162,7 @@ class Applier::Batch {
     const bool again = record.summary.version != record.summary.sequence;
     fences_.push_back({.space = scope, .version = version});
     if (!again) take_out_of_books(core_, scope);
+    if (!again) note_dead_row(core_, written_ms(record.summary, *record.segment));
     return {};
   }
 
@@ -228,6 +239,7 @@ Result<std::vector<Row>> Applier::take_out_fenced(std::vector<RowKey> keys) {
   if (auto applied = core_.index->apply(changes); !applied) return applied.error();
   for (std::size_t i = 0; i < rows.size(); ++i)
     retire(core_, changes[i].key.space, rows[i], core_.clock.now_ms());
+  if (!rows.empty()) note_dead_row(core_, core_.clock.now_ms());
   return rows;
 }
 

@@ -61,6 +61,16 @@ MemoryPlan MemoryPlan::of(std::uint64_t memory_bytes) {
   return plan;
 }
 
+std::vector<SegmentCounts> books_of(const Core& core) {
+  std::vector<SegmentCounts> books;
+  for (const SegmentPointer& segment : core.segments.all())
+    books.push_back(counts_of(*segment));
+  SegmentCounts& itself = books.emplace_back();
+  itself.segment_id = kIndexItself;
+  itself.due_ms = core.index_debt.due_ms();
+  return books;
+}
+
 Current find_current(Core& core, Shard& shard, Namespace space, const Mac& mac, std::int64_t now_ms,
                      Where where) {
   if (const HotItem* item = shard.hot.peek(mac)) {

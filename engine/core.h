@@ -7,43 +7,20 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "engine/counters.h"
 #include "engine/fences.h"
 #include "engine/index.h"
+#include "engine/index_debt.h"
 #include "engine/log_queue.h"
 #include "engine/options.h"
 #include "engine/segment.h"
 #include "engine/shard.h"
 #include "engine/store.h"
+#include "engine/store_clock.h"
 
 namespace kachel {
-
-/// Of several that raise it at once the highest counts.
-template <typename T>
-void raise_to(std::atomic<T>& highest, T value) {
-  T known = highest.load(std::memory_order_relaxed);
-  while (value > known && !highest.compare_exchange_weak(known, value)) {
-  }
-}
-
-/// The wall clock as the store sees it: never back, not even across restarts.
-class StoreClock {
- public:
-  /// Never past this, whatever a clock or a file says, so that lifetimes can be added to it.
-  static constexpr std::int64_t kLatestMs = INT64_MAX / 2;
-
-  explicit StoreClock(const io::Clock& clock) : clock_(clock) {}
-  std::int64_t now_ms() const {
-    raise_to(highest_, std::min(clock_.wall_ms(), kLatestMs));
-    return highest_.load(std::memory_order_relaxed);
-  }
-  void raise(std::int64_t wall_ms) { raise_to(highest_, std::min(wall_ms, kLatestMs)); }
-
- private:
-  const io::Clock& clock_;
-  mutable std::atomic<std::int64_t> highest_{0};
-};
 
 /// How the one memory number is divided. Pure.
 struct MemoryPlan {
@@ -52,6 +29,13 @@ struct MemoryPlan {
   std::uint64_t write_buffer_bytes = 0;  // past it puts are dropped; past half, slowed
 
   static MemoryPlan of(std::uint64_t memory_bytes);
+};
+
+/// How the work goes that deadlines rest on. Written by the log thread, read by any.
+struct ErasureWork {
+  std::atomic<std::int64_t> reclaim_ms{100};  // that a segment takes
+  std::atomic<bool> reclaim_fails{false};     // the last attempt
+  std::atomic<bool> sweep_fails{false};
 };
 
 struct Core {
@@ -71,6 +55,8 @@ struct Core {
   FenceTable fences;
   std::unique_ptr<RowFilter> row_filter;
   std::unique_ptr<Index> index;
+  IndexDebt index_debt{clock};
+  ErasureWork erasure_work;
   LogQueue queue;
   std::array<Shard, kShards> shards;
   Counters counters;
@@ -83,6 +69,9 @@ struct Core {
   std::atomic<bool> writable{true};          // false after a failed sync: see Log
   std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };
+
+/// What a flush of the index says beside the rows. Log thread, or a start.
+std::vector<SegmentCounts> books_of(const Core& core);
 
 /// What is known of a key right now, from memory. The shard's lock is held.
 struct Current {

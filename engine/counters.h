@@ -23,7 +23,7 @@ struct Counters {
   Counter leases_granted{0}, lease_retries{0};
   Counter fills_refused_erased{0}, fills_refused_expired{0}, fills_refused_unknown{0};
   Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
-  Counter due_segments{0}, overdue_segments{0};
+  Counter due_segments{0}, overdue_segments{0}, reclaim_write_bytes{0};
   Counter raw_bytes{0}, stored_bytes{0};
   Counter device_writes{0}, device_write_bytes{0}, device_syncs{0}, io_errors{0};
   Counter index_lookups{0}, index_pool_lookups{0}, index_flushes{0};

@@ -419,6 +419,7 @@ void Eraser::purge_hot_tier(Sweep& sweep) {
 /// One that is not complete is begun again at the next tick.
 void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   sweep_.reset();
+  core_.erasure_work.sweep_fails = !complete;
   if (complete) {
     purge_hot_tier(*sweep);
     const std::lock_guard lock(mutex_);
@@ -437,7 +438,16 @@ void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   if (complete) collect();
 }
 
-/// Ends the erases of which no segment is left.
+/// Whether a compaction has taken its rows out of the index's files. Some of them may be dead only
+/// since the last segment has gone: so one that began after that.
+bool Eraser::has_left_the_index(Task& task) {
+  if (!task.compaction) task.compaction = core_.index_debt.compaction_needed();
+  if (core_.index_debt.is_complete(*task.compaction)) return true;
+  compactor_.hurry(task.state.deadline_ms);
+  return false;
+}
+
+/// Ends the erases of which nothing is left.
 void Eraser::collect() {
   std::vector<std::uint64_t> gone;
   std::vector<std::uint64_t> recorded;
@@ -447,8 +457,8 @@ void Eraser::collect() {
       if (task.state.state != ErasureState::kSwept || !task.is_recorded) continue;
       std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
       if (!task.segments.empty()) continue;
-      if (task.end == Task::End::kOpen) gone.push_back(version);
       if (task.end == Task::End::kRecorded) recorded.push_back(version);
+      if (task.end == Task::End::kOpen && has_left_the_index(task)) gone.push_back(version);
     }
   }
   for (const std::uint64_t version : gone)
@@ -510,6 +520,7 @@ bool Eraser::let_go(const EraseTarget& target) {
   if (!now || now->version != fence.version) return true;  // a later one goes on
   if (!core_.writable || applier_.refused() != 0 || log_.index_is_full()) return false;
   if (!core_.index->drop_fence(fence)) return false;
+  core_.index_debt.note(deadline_after(core_.clock.now_ms(), core_.erase_within_ms));
   core_.fences.drop_scope(fence, core_.env.clock.monotonic_ns());
   return true;
 }

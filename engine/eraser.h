@@ -1,6 +1,7 @@
 // Carries out what erases promise: finds every record they cover, takes the rows of scopes out of
 // the index and their entries out of the hot tier, gives the segments that hold them a deadline,
-// and once the last of these segments is gone says so in the audit log and lets go of the fence.
+// and once the last of these segments is gone, and a compaction of the index that began after that
+// has ended, says so in the audit log and lets go of the fence.
 //
 // It goes by the segments' tables, not by the index: they have the older copies as well. A sweep
 // covers all fences raised before it began; those that come meanwhile wait for the next. What is
@@ -20,6 +21,7 @@
 
 #include "engine/applier.h"
 #include "engine/audit_trail.h"
+#include "engine/compactor.h"
 #include "engine/core.h"
 #include "engine/erasure.h"
 #include "engine/log.h"
@@ -41,8 +43,8 @@ audit::EraseEvent event_of(const EraseTarget& target, const ReceiptId& id);
 
 class Eraser {
  public:
-  Eraser(Core& core, Log& log, Applier& applier, AuditTrail& trail)
-      : core_(core), log_(log), applier_(applier), trail_(trail) {}
+  Eraser(Core& core, Log& log, Applier& applier, AuditTrail& trail, Compactor& compactor)
+      : core_(core), log_(log), applier_(applier), trail_(trail), compactor_(compactor) {}
 
   /// Takes up the fences that the start has found.
   void start();
@@ -67,9 +69,10 @@ class Eraser {
   struct Task {
     EraseTarget target;
     Erasure state;
-    std::set<std::uint64_t> segments;      // that hold what it covers, and are not gone
-    std::set<std::uint64_t> all_segments;  // those that are gone, too
-    bool is_recorded = false;              // the audit log has the erase
+    std::set<std::uint64_t> segments;         // that hold what it covers, and are not gone
+    std::set<std::uint64_t> all_segments;     // those that are gone, too
+    std::optional<std::uint64_t> compaction;  // to be waited for, once no segment is left
+    bool is_recorded = false;                 // the audit log has the erase
     enum class End : std::uint8_t { kOpen, kRecording, kRecorded } end = End::kOpen;  // of it
   };
   struct Sweep;
@@ -101,6 +104,7 @@ class Eraser {
   void purge_hot_tier(Sweep& sweep);
   void end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete);
   void collect();
+  bool has_left_the_index(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);
   bool let_go(const EraseTarget& target);
@@ -110,6 +114,7 @@ class Eraser {
   Log& log_;
   Applier& applier_;
   AuditTrail& trail_;
+  Compactor& compactor_;
   std::shared_ptr<Sweep> sweep_;
   io::Loop::TimerId tick_timer_ = 0;
   bool stopping_ = false;

@@ -30,8 +30,8 @@ struct EraseRequest {
 
 enum class ErasureState : std::uint8_t {
   kFenced,     // nothing of it is served any more, and that is durable
-  kSwept,      // its entries are out of the index's books and the hot tier; bytes are left
-  kReclaimed,  // no byte of it is left in a segment
+  kSwept,      // its entries are out of the index's books and the hot tier; bytes are left in files
+  kReclaimed,  // no byte of it is left in a segment, and no row of it in the index's files
 };
 
 /// Times in ms since the epoch, of the store's clock; 0: not yet.

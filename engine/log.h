@@ -42,6 +42,11 @@ class Log {
   /// flushed: then a segment whose survivors were appended before may go.
   using Done = UniqueFunction<void(Result<void>)>;
   void checkpoint(Done done);
+  /// Calls back once nothing of what is dead in the index by now is left in its files: flushes it,
+  /// in the usual order, and has it compacted. One at a time.
+  void compact(Done done);
+  /// That ends soon, with an error if need be.
+  void abort_compaction();
   /// Calls back, on `loop`, once everything through `sequence` is written or durable. Any thread.
   void when_safe(std::uint64_t sequence, AckLevel level, io::Loop& loop, AppendHandler handler);
   /// Calls back once everything appended so far is in the index.
@@ -85,6 +90,12 @@ class Log {
     int error = 0;
   };
   enum class FlushStage : std::uint8_t { kIdle, kSyncing, kFlushing };
+  enum class CompactionStage : std::uint8_t {
+    kNone,
+    kSettling,  // what the index has begun by itself comes to its end
+    kDue,       // the next flush is its beginning
+    kRunning,
+  };
   using Places = std::vector<SegmentPointer>;
 
   // log.cc: batches
@@ -122,8 +133,10 @@ class Log {
   bool wants_flush() const;
   void advance_flush();
   void flush_index();
+  void compact_index(const Marker& marker, Done flushed);
+  void on_settled();
+  void end_compaction(const Result<void>& result);
   Marker make_marker() const;
-  std::vector<SegmentCounts> make_counts() const;
   void end_flush(Result<void> result);
   bool is_short_of_space();
   void resume_index();
@@ -166,6 +179,10 @@ class Log {
   std::uint64_t flushed_through_ = 0;
   std::deque<FlushWaiter> flush_waiters_;
   std::vector<Done> flushing_for_;
+
+  CompactionStage compaction_stage_ = CompactionStage::kNone;
+  bool compaction_aborted_ = false;
+  Done compacted_;
 
   bool keeping_ahead_ = false;
   bool stopping_ = false;

@@ -136,6 +136,7 @@ void Log::fail_writes(const Error& error) {
   apply_paused_ = false;
   for (FlushWaiter& waiter : std::exchange(flush_waiters_, {}))
     waiter.done(error);
+  if (compaction_stage_ == CompactionStage::kDue) end_compaction(error);
   tell_applied();
 }
 
@@ -197,6 +198,7 @@ void Log::seal(const SegmentPointer& segment) {
 
 bool Log::wants_flush() const {
   if (!core_.writable || !parked_.empty() || index_full_) return false;
+  if (compaction_stage_ == CompactionStage::kDue) return true;
   const std::uint64_t applied = applier_.applied_through();
   const bool asked = std::any_of(flush_waiters_.begin(), flush_waiters_.end(),
                                  [&](const FlushWaiter& w) { return w.sequence <= applied; });
@@ -240,15 +242,53 @@ void Log::flush_index() {
     it = flush_waiters_.erase(it);
   }
   bump(core_.counters.index_flushes);
+  const auto flushed = [this, through = marker.applied_through](const Result<void>& result) {
+    core_.env.log_loop.post([this, through, result] {
+      if (result) flushed_through_ = through;
+      end_flush(result);
+    });
+  };
+  if (compaction_stage_ == CompactionStage::kDue) return compact_index(marker, flushed);
   apply_paused_ = is_short_of_space();
-  core_.index->flush(marker, make_counts(),
-                     [this, through = marker.applied_through](Result<void> result) {
-                       core_.env.log_loop.post([this, through, result] {
-                         if (result) flushed_through_ = through;
-                         end_flush(result);
-                       });
-                     });
+  core_.index->flush(marker, books_of(core_), flushed);
   apply_in_order();
+}
+
+/// A flush that goes on as a compaction. It is another thread's to begin: until it has ended
+/// nothing is applied, or rows might be flushed that the marker does not speak for.
+void Log::compact_index(const Marker& marker, Done flushed) {
+  compaction_stage_ = CompactionStage::kRunning;
+  apply_paused_ = true;
+  core_.index->compact(marker, books_of(core_), std::move(flushed),
+                       [this](const Result<void>& result) {
+                         core_.env.log_loop.post([this, result] { end_compaction(result); });
+                       });
+}
+
+void Log::compact(Done done) {
+  compacted_ = std::move(done);
+  compaction_stage_ = CompactionStage::kSettling;
+  core_.index->when_settled([this] { core_.env.log_loop.post([this] { on_settled(); }); });
+}
+
+void Log::on_settled() {
+  compaction_stage_ = CompactionStage::kDue;
+  if (compaction_aborted_ || !core_.writable) {
+    return end_compaction(Error{ErrorCode::kIo, "the index can't be compacted any more"});
+  }
+  advance_flush();
+}
+
+void Log::abort_compaction() {
+  compaction_aborted_ = true;
+  core_.index->abort_compaction();
+  if (compaction_stage_ != CompactionStage::kDue) return;
+  end_compaction(Error{ErrorCode::kIo, "the store is being closed"});
+}
+
+void Log::end_compaction(const Result<void>& result) {
+  compaction_stage_ = CompactionStage::kNone;
+  std::exchange(compacted_, nullptr)(result);
 }
 
 /// Too short to be sure that a flush of the index succeeds.
@@ -297,14 +337,6 @@ Marker Log::make_marker() const {
     marker.open_segments.emplace_back(segment->id, segment->applied_end);
   }
   return marker;
-}
-
-std::vector<SegmentCounts> Log::make_counts() const {
-  std::vector<SegmentCounts> counts;
-  for (const SegmentPointer& segment : core_.segments.all()) {
-    counts.push_back(counts_of(*segment));
-  }
-  return counts;
 }
 
 void Log::end_flush(Result<void> result) {

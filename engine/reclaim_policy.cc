@@ -33,6 +33,10 @@ std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segment
   return std::nullopt;
 }
 
+std::int64_t reclaim_slack_ms(std::int64_t due_ms, std::int64_t began_ms) {
+  return std::clamp((due_ms - began_ms) / kSlackShare, kMinSlackMs, kMaxSlackMs);
+}
+
 std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
                                         std::int64_t typical_ms) {
   std::vector<SegmentView> due;
@@ -45,8 +49,7 @@ std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, s
   });
   for (std::size_t i = 0; i < due.size(); ++i) {
     const std::int64_t queue_ms = 2 * typical_ms * static_cast<std::int64_t>(i + 1);
-    const std::int64_t slack_ms =
-        std::clamp((due[i].due_ms - due[i].created_ms) / kSlackShare, kMinSlackMs, kMaxSlackMs);
+    const std::int64_t slack_ms = reclaim_slack_ms(due[i].due_ms, due[i].created_ms);
     if (due[i].due_ms - std::max(queue_ms, slack_ms) <= now_ms) return due.front().id;
   }
   return std::nullopt;

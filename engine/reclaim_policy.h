@@ -23,6 +23,10 @@ struct SegmentView {
 std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segments,
                                             std::int64_t now_ms);
 
+/// How long before its deadline the reclaim of what is known since `began_ms` begins, whatever it
+/// takes.
+std::int64_t reclaim_slack_ms(std::int64_t due_ms, std::int64_t began_ms);
+
 /// The open or sealed segment that must go first, once it is time to begin: early enough for all
 /// that are due before it, each taking `typical_ms`, twice over; and otherwise late, so that more
 /// of it has died by then.

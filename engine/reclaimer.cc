@@ -75,14 +75,17 @@ void Reclaimer::look() {
   const std::int64_t now_ms = core_.clock.now_ms();
   if (const auto expired = choose_expired(views, now_ms)) return begin(*expired, Reason::kExpired);
   if (log_.index_is_full()) return;
-  if (const auto due = choose_due(views, now_ms, typical_ms_)) {
+  // Its rows leave the index's files after it, and by the same deadline.
+  const std::int64_t margin_ms = core_.index_debt.margin_ms();
+  if (const auto due = choose_due(views, now_ms + margin_ms, core_.erasure_work.reclaim_ms)) {
     const SegmentPointer segment = core_.segments.find(*due);
     if (segment->state == SegmentState::kSealed) return begin(*due, Reason::kDue);
     log_.close_segment(*due);
   }
   if (log_.allocator().shortage_bytes() > 0) {
-    if (const auto victim = choose_victim(views)) begin(*victim, Reason::kSpace);
+    if (const auto victim = choose_victim(views)) return begin(*victim, Reason::kSpace);
   }
+  core_.erasure_work.reclaim_fails = false;  // what has failed is gone by other ways
 }
 
 void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
@@ -120,6 +123,7 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
 /// again later. What was appended for its sake does no harm.
 void Reclaimer::give_up(Job& job) {
   job.segment->state = SegmentState::kSealed;
+  core_.erasure_work.reclaim_fails = true;
   finish(Next::kTick);
 }
 
@@ -128,8 +132,9 @@ void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
   log_.checkpoint([this, job](Result<void> done) {
     // Nothing may go while nothing is durable; and what is to live on does not go for want of
     // room before the deadline asks for it.
-    const bool waits = job->dropped && job->reason == Reason::kDue &&
-                       core_.clock.now_ms() + kLastMomentMs < job->segment->due_ms;
+    const bool waits =
+        job->dropped && job->reason == Reason::kDue &&
+        core_.clock.now_ms() + core_.index_debt.margin_ms() + kLastMomentMs < job->segment->due_ms;
     if (done && !waits) return drop_when_marked(job);
     give_up(*job);
   });
@@ -339,6 +344,7 @@ void Reclaimer::append_again(Job& job, const format::RecordSummary& summary,
 void Reclaimer::append(Job& job, Append append) {
   job.appended = true;
   append.summary.offset = 0;
+  bump(core_.counters.reclaim_write_bytes, append.record.size());
   core_.queue.append(std::move(append));
 }
 
@@ -373,8 +379,9 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
     entries += live;
   }
   segment.live_entries.clear();
-  typical_ms_ =
-      (typical_ms_ * 3 + (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000) / 4;
+  const std::int64_t took_ms = (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000;
+  core_.erasure_work.reclaim_ms = (core_.erasure_work.reclaim_ms * 3 + took_ms) / 4;
+  core_.erasure_work.reclaim_fails = false;
   if (job->reason == Reason::kExpired) {
     bump(core_.counters.expired_segments);
   } else if (job->reason == Reason::kDue) {
@@ -384,6 +391,9 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
     bump(core_.counters.evicted_segments);
     bump(core_.counters.evicted_entries, entries);
   }
+  const std::int64_t due_ms = segment.due_ms;
+  const std::int64_t evicted_ms = deadline_after(core_.clock.now_ms(), core_.erase_within_ms);
+  core_.index_debt.note_leaving(due_ms != 0 ? due_ms : evicted_ms);
   core_.segments.remove(segment.id);  // whoever misses an entry finds it counted
   leftovers_.push_back(segment.id);
   job->gone = true;
@@ -407,12 +417,14 @@ void Reclaimer::remove_leftovers() {
 
 void Reclaimer::on_removed(const std::vector<std::uint64_t>& ids, bool ok) {
   removing_ = false;
+  core_.erasure_work.reclaim_fails = !ok;
   if (ok) {
     // Until its removal is durable it may come back, and still counts as a copy.
     for (const std::uint64_t id : ids)
       core_.segments.forget(id);
     leftovers_.erase(leftovers_.begin(),
                      leftovers_.begin() + static_cast<std::ptrdiff_t>(ids.size()));
+    core_.index_debt.note_left(leftovers_.empty());
   } else {
     bump(core_.counters.io_errors);
   }

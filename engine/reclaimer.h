@@ -68,8 +68,7 @@ class Reclaimer {
   io::Loop::TimerId tick_timer_ = 0;
   std::vector<std::uint64_t> leftovers_;  // dropped segments whose files may be there
   bool removing_ = false;
-  std::int64_t typical_ms_ = 100;  // that one takes
-  bool resting_ = false;           // until the next tick, after a failure
+  bool resting_ = false;  // until the next tick, after a failure
   bool stopping_ = false;
   io::Task stopped_;
 };

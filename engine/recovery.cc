@@ -142,9 +142,17 @@ Result<void> Recovery::restore_books(const Marker& marker) {
   for (const Fence& fence : *fences)
     core_.fences.raise(fence);
   applied_through_ = marker.applied_through;
+  bool knows_its_debt = false;
   for (const SegmentCounts& count : *counts) {
     const SegmentPointer segment = core_.segments.find(count.segment_id);
-    if (!segment) continue;
+    if (!segment) {
+      // Itself, or a segment that has gone since: its rows are dead.
+      const bool is_itself = count.segment_id == kIndexItself;
+      knows_its_debt |= is_itself;
+      const std::int64_t due_ms = count.due_ms != 0 || is_itself ? count.due_ms : deadline_now();
+      if (due_ms != 0) core_.index_debt.note(due_ms);
+      continue;
+    }
     note_lost_footer(marker, *segment, count);
     segment->live_bytes = count.live_bytes;
     segment->has_later_expiries = count.has_later_expiries;
@@ -154,7 +162,13 @@ Result<void> Recovery::restore_books(const Marker& marker) {
       core_.live_counts.add(space, static_cast<std::int64_t>(live));
     }
   }
+  // One that says nothing of it comes from an earlier version: anything may be dead in there.
+  if (!knows_its_debt) core_.index_debt.note(core_.clock.now_ms());
   return {};
+}
+
+std::int64_t Recovery::deadline_now() const {
+  return deadline_after(core_.clock.now_ms(), core_.erase_within_ms);
 }
 
 /// A segment that was sealed and has no footer any more has lost its end.
@@ -353,12 +367,9 @@ Result<void> Recovery::flush_index() {
   Marker marker;
   marker.store_id = core_.store_id;
   marker.applied_through = applier_.applied_through();
-  std::vector<SegmentCounts> counts;
-  for (const SegmentPointer& segment : core_.segments.all()) {
-    counts.push_back(counts_of(*segment));
-  }
   auto flushed = std::make_shared<std::promise<Result<void>>>();
-  core_.index->flush(marker, counts, [flushed](Result<void> done) { flushed->set_value(done); });
+  core_.index->flush(marker, books_of(core_),
+                     [flushed](Result<void> done) { flushed->set_value(done); });
   return flushed->get_future().get();
 }
 

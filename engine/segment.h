@@ -97,6 +97,8 @@ inline std::int64_t written_ms(const format::RecordSummary& record, const Segmen
 
 /// For the index's books. Log thread only.
 SegmentCounts counts_of(const Segment& segment);
+/// Not a segment: under this number they have the debt of the index itself.
+constexpr std::uint64_t kIndexItself = 0;
 
 /// "segments/0000000000001234.seg"
 std::string segment_path(std::uint64_t id);

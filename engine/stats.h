@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/erasure_outlook.h"
+
 namespace kachel {
 
 struct BucketStats {
@@ -65,6 +67,16 @@ struct Stats {
   std::uint64_t erasure_debt_bytes = 0;       // dead in those segments
   std::int64_t erasure_next_deadline_ms = 0;  // on the store's clock; 0: nothing is due
   std::uint64_t erasures_pending = 0;         // erases with a receipt, not yet reclaimed
+  std::uint64_t erasures_at_risk = 0;         // deadlines that will not be met as things go
+  std::uint64_t erasures_at_risk_bytes = 0;
+  std::uint64_t erasures_overdue = 0;  // deadlines that have passed
+  ErasureTrouble erasure_trouble = ErasureTrouble::kNone;
+  // The same of rows in the index's files.
+  std::int64_t index_debt_deadline_ms = 0;
+  std::uint64_t index_compactions = 0;  // complete ones: their last one's number
+  std::uint64_t index_compactions_failed = 0;
+  std::int64_t index_compaction_last_ms = 0;  // when it ended; 0: none yet
+  std::int64_t index_compaction_duration_ms = 0;
   std::uint64_t audit_entries = 0;
   std::string audit_error;  // why nothing can be recorded; empty while all is well
 
@@ -86,7 +98,10 @@ struct Stats {
   std::uint64_t device_reads = 0;  // operations
   std::uint64_t device_read_bytes = 0;
   std::uint64_t device_writes = 0;
-  std::uint64_t device_write_bytes = 0;
+  std::uint64_t device_write_bytes = 0;      // of segments
+  std::uint64_t reclaim_write_bytes = 0;     // of those: records that reclaim has written anew
+  std::uint64_t index_flush_bytes = 0;       // besides: tables of the index
+  std::uint64_t index_compaction_bytes = 0;  // the same, written anew
   std::uint64_t device_syncs = 0;
   std::uint64_t index_lookups = 0;
   std::uint64_t index_pool_lookups = 0;  // needed a disk read, sent to the blocking pool

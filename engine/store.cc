@@ -6,8 +6,10 @@
 #include <utility>
 
 #include "engine/audit_trail.h"
+#include "engine/compactor.h"
 #include "engine/core.h"
 #include "engine/eraser.h"
+#include "engine/erasure_watch.h"
 #include "engine/failed_sync.h"
 #include "engine/identity.h"
 #include "engine/index_mark.h"
@@ -87,13 +89,17 @@ class StoreImpl final : public Store {
     log_ = std::make_unique<Log>(core_, *identity_, applier_, recovered->next_segment_id);
     reclaimer_ = std::make_unique<Reclaimer>(core_, *log_);
     trail_ = std::make_unique<AuditTrail>(core_);
-    eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_);
+    compactor_ = std::make_unique<Compactor>(core_, *log_);
+    eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_, *compactor_);
+    watch_ = std::make_unique<ErasureWatch>(core_, *eraser_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
         core_.queue.append(std::move(append));
       reclaimer_->start();
+      compactor_->start();
       eraser_->start();
+      watch_->start();
       done({});
     });
     core_.index->start_housekeeping();
@@ -139,9 +145,13 @@ class StoreImpl final : public Store {
   }
 
   void close_async(DoneHandler done) override {
+    watch_->stop();
     reclaimer_->stop([this, done = std::move(done)]() mutable {
       eraser_->stop([this, done = std::move(done)]() mutable {
-        trail_->stop([this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+        trail_->stop([this, done = std::move(done)]() mutable {
+          compactor_->stop(
+              [this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+        });
       });
     });
   }
@@ -181,7 +191,9 @@ class StoreImpl final : public Store {
   std::unique_ptr<Log> log_;
   std::unique_ptr<Reclaimer> reclaimer_;
   std::unique_ptr<AuditTrail> trail_;
+  std::unique_ptr<Compactor> compactor_;
   std::unique_ptr<Eraser> eraser_;
+  std::unique_ptr<ErasureWatch> watch_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -204,15 +216,23 @@ void add_buckets(const SegmentTable& segments, Stats& stats) {
     stats.buckets.push_back(bucket);
 }
 
-void add_debt(const SegmentTable& segments, Stats& stats) {
-  for (const SegmentPointer& segment : segments.all()) {
-    const std::int64_t due_ms = segment->due_ms;
-    if (due_ms == 0) continue;
+void add_debt(const Core& core, const ErasureOutlook& outlook, Stats& stats) {
+  for (const SegmentPointer& segment : core.segments.all()) {
+    if (segment->due_ms == 0) continue;
     ++stats.erasure_debt_segments;
     const std::uint64_t bytes = segment->bytes;
     stats.erasure_debt_bytes += bytes - std::min<std::uint64_t>(bytes, segment->live_bytes);
-    stats.erasure_next_deadline_ms = earlier(stats.erasure_next_deadline_ms, due_ms);
   }
+  stats.erasure_next_deadline_ms = outlook.next_deadline_ms;
+  stats.erasures_at_risk = outlook.at_risk;
+  stats.erasures_at_risk_bytes = outlook.at_risk_bytes;
+  stats.erasures_overdue = outlook.overdue;
+  stats.erasure_trouble = outlook.trouble;
+  stats.index_debt_deadline_ms = core.index_debt.due_ms();
+  stats.index_compactions = core.index_debt.compactions();
+  stats.index_compactions_failed = core.index_debt.failed_compactions();
+  stats.index_compaction_last_ms = core.index_debt.last_ms();
+  stats.index_compaction_duration_ms = core.index_debt.duration_ms();
 }
 
 void add_counters(const Counters& counters, Stats& stats) {
@@ -239,6 +259,7 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.expired_segments = counters.expired_segments;
   stats.due_segments = counters.due_segments;
   stats.overdue_segments = counters.overdue_segments;
+  stats.reclaim_write_bytes = counters.reclaim_write_bytes;
   stats.raw_bytes = counters.raw_bytes;
   stats.stored_bytes = counters.stored_bytes;
   stats.device_writes = counters.device_writes;
@@ -254,7 +275,7 @@ Stats StoreImpl::stats() const {
   Stats stats;
   add_counters(core_.counters, stats);
   add_buckets(core_.segments, stats);
-  add_debt(core_.segments, stats);
+  add_debt(core_, watch_->outlook(), stats);
   stats.erasures_pending = eraser_->pending().size();
   stats.audit_entries = trail_->size();
   if (const auto failure = trail_->failure()) stats.audit_error = failure->message;
@@ -279,6 +300,8 @@ Stats StoreImpl::stats() const {
   const IndexUsage index = core_.index->usage();
   stats.index_bytes_on_disk = index.disk_bytes;
   stats.index_memory_bytes = index.memory_bytes;
+  stats.index_flush_bytes = index.flushed_bytes;
+  stats.index_compaction_bytes = index.compacted_bytes;
   stats.entries = core_.live_counts.total();
   stats.memory_bytes = core_.memory_bytes;
   stats.capacity_bytes = core_.options.capacity_bytes;

@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,6 +22,7 @@
 
 #include "engine/entry.h"
 #include "engine/erasure.h"
+#include "engine/erasure_outlook.h"
 #include "engine/index.h"
 #include "engine/options.h"
 #include "engine/stats.h"
@@ -43,6 +45,9 @@ struct Environment {
   /// Opens the index; empty: RocksDB in the storage's index/ directory. The simulator brings
   /// its own.
   IndexFactory open_index{};
+  /// Deadlines of what is dead are at risk, for another reason than before, or no longer. On the
+  /// log loop's thread; must not block.
+  std::function<void(const ErasureOutlook&)> on_erasure_alarm{};
 };
 
 struct Found {

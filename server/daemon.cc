@@ -163,6 +163,16 @@ void log_start(const Config& config, const Store& store, const WorkerThread& wor
   }
 }
 
+/// Counts and a cause; nothing of what is being erased.
+void log_erasure_alarm(const ErasureOutlook& outlook) {
+  if (!outlook.is_alarming()) {
+    spdlog::info("erasure: no deadline is at risk any more");
+    return;
+  }
+  spdlog::error("erasure: {} deadlines are at risk ({}), {} have passed: {}", outlook.at_risk,
+                format_size(outlook.at_risk_bytes), outlook.overdue, describe(outlook.trouble));
+}
+
 void log_policies(const PolicySet& policies) {
   for (const auto& [name, policy] : policies.tenants()) {
     spdlog::info("tenant {}: {}", name, describe(policy));
@@ -228,7 +238,9 @@ class Daemon {
                                   .random = random_,
                                   .log_loop = log.loop(),
                                   .pool = pool,
-                                  .boot_id = boot_id()};
+                                  .boot_id = boot_id(),
+                                  .open_index = {},
+                                  .on_erasure_alarm = log_erasure_alarm};
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");
     const std::unique_ptr<Store> store = std::move(*opened);

@@ -196,6 +196,12 @@ void device(std::string& out, const InfoSource& from) {
   section.field("device_writes", s.device_writes);
   section.field("device_write_bytes", s.device_write_bytes);
   section.ratio("device_writes_per_stored_byte", s.device_write_bytes, s.stored_bytes);
+  section.field("reclaim_write_bytes", s.reclaim_write_bytes);
+  section.field("index_flush_bytes", s.index_flush_bytes);
+  section.field("index_compaction_bytes", s.index_compaction_bytes);
+  section.ratio("write_amplification",
+                s.device_write_bytes + s.index_flush_bytes + s.index_compaction_bytes,
+                s.stored_bytes);
   section.field("device_syncs", s.device_syncs);
   section.field("io_errors", s.io_errors);
   section.field("index_lookups", s.index_lookups);
@@ -238,6 +244,25 @@ void leases(std::string& out, const InfoSource& from) {
   section.field("fills_refused_unknown", s.fills_refused_unknown);
 }
 
+void erasure(std::string& out, const InfoSource& from) {
+  const Stats& s = from.stats;
+  Section section(out, "Erasure");
+  const std::int64_t deadline_ms = s.erasure_next_deadline_ms;
+  section.field(
+      "erasure_next_deadline_s",
+      deadline_ms == 0 ? "none" : fmt::format("{}", (deadline_ms - from.store.now_ms()) / 1000));
+  section.field("erasures_at_risk", s.erasures_at_risk);
+  section.field("erasures_at_risk_bytes", s.erasures_at_risk_bytes);
+  section.field("erasures_overdue", s.erasures_overdue);
+  section.flag("erasure_alarm", s.erasure_trouble != ErasureTrouble::kNone);
+  section.field("erasure_alarm_reason", describe(s.erasure_trouble));
+  section.field("index_debt_deadline_ms", s.index_debt_deadline_ms);
+  section.field("index_compactions", s.index_compactions);
+  section.field("index_compactions_failed", s.index_compactions_failed);
+  section.field("index_compaction_last_ms", s.index_compaction_last_ms);
+  section.field("index_compaction_duration_ms", s.index_compaction_duration_ms);
+}
+
 void policy(std::string& out, const InfoSource& from) {
   Section section(out, "Policy");
   section.field("tenant_default", describe(from.state.policy.current()->default_tenant()));
@@ -268,7 +293,7 @@ struct SectionWriter {
   std::string_view name;
   void (*write)(std::string& out, const InfoSource& from);
 };
-constexpr std::array<SectionWriter, 15> kSections{{
+constexpr std::array<SectionWriter, 16> kSections{{
     {"server", server},
     {"clients", clients},
     {"memory", memory},
@@ -281,6 +306,7 @@ constexpr std::array<SectionWriter, 15> kSections{{
     {"device", device},
     {"segments", segments},
     {"leases", leases},
+    {"erasure", erasure},
     {"policy", policy},
     {"start", start},
     {"keyspace", keyspace},

@@ -73,6 +73,10 @@ class Erasure(harness.TestCase):
         reclaimed = found["events"][1]["event"]
         self.assertEqual((reclaimed["index"]["entries"], reclaimed["flash"]["copies"]), (50, 50))
         self.assertLessEqual(reclaimed["time_ms"], reclaimed["deadline_ms"])
+        with server.connect() as connection:
+            info = connection.call("INFO", "erasure").decode()
+        self.assertIn("erasure_alarm:0\r\n", info)
+        self.assertNotIn("index_compactions:0\r\n", info)
         self.assertFalse(self.is_on_disk(server, CANARY))
         with server.connect() as connection:
             self.assertEqual(self.present(connection, "somebody"), 150)

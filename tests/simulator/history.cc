@@ -339,7 +339,8 @@ void History::erase_subject(std::size_t subject) {
   await(settled, *answered);
 }
 
-/// What is called reclaimed is on no device any more; and it is by the deadline.
+/// What is called reclaimed is on no device any more, in a segment or in the index; and it is by
+/// the deadline.
 void History::check_erasures() {
   for (auto it = followed_.begin(); it != followed_.end();) {
     const auto erasure = world_.store->erasure(it->first);
@@ -365,6 +366,16 @@ void History::check_reclaimed(std::uint64_t fence, std::size_t subject) {
       if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;
       fail_if(segment.path + " has a record of an erased subject that is called reclaimed");
     }
+  }
+  const auto is_of = [&](const Row& row) {
+    return row.version <= fence &&
+           std::find(row.tags.begin(), row.tags.end(), tag) != row.tags.end();
+  };
+  const MemoryIndexImage& index = world_.index_disk->durable;  // RocksDB's is not looked into
+  const auto is_row = [&](const auto& row) { return is_of(row.second); };
+  if (std::any_of(index.rows.begin(), index.rows.end(), is_row) ||
+      std::any_of(index.dead.begin(), index.dead.end(), is_row)) {
+    fail_if("the index has a row of an erased subject that is called reclaimed");
   }
 }
 

@@ -187,6 +187,7 @@ TEST_F(EraseScope, GoesOnAfterARestart) {
   EXPECT_FALSE(is_on_disk("alice"));
   EXPECT_EQ(world.get("b"), "of bob");
   world.kill();
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
   EXPECT_TRUE(world.store->pending_erasures().empty());
 }
 
@@ -266,6 +267,146 @@ TEST_F(EraseScope, NothingIsServedOrKeptPastItsEraseBy) {
   EXPECT_EQ(world.get("other"), "stays");
   world.advance(1);
   EXPECT_FALSE(world.get("k"));
+}
+
+TEST_F(EraseScope, AnAlarmComesBeforeTheDeadlineAndGoesWithItsCause) {
+  world.put("a", "of alice", about({"alice"}));
+  ASSERT_TRUE(world.close());
+  world.open();
+  world.device.inject({.op = io::FaultOp::kRead, .path_contains = "segments/", .times = 0});
+  const ReceiptId id = erase("alice");
+  const std::int64_t deadline_ms = world.store->erasure(id)->deadline_ms;
+  while (world.alarms.empty() && world.store->now_ms() < deadline_ms)
+    world.advance(500);
+  ASSERT_EQ(world.alarms.size(), 1u);
+  EXPECT_LT(world.store->now_ms(), deadline_ms);
+  EXPECT_EQ(world.alarms[0].trouble, ErasureTrouble::kSweep);
+  EXPECT_EQ(world.alarms[0].next_deadline_ms, deadline_ms);
+  EXPECT_EQ(world.alarms[0].at_risk, 1u);
+  EXPECT_EQ(world.alarms[0].overdue, 0u);
+  EXPECT_EQ(world.store->stats().erasure_trouble, ErasureTrouble::kSweep);
+  world.device.clear();
+  ASSERT_TRUE(comes_to(id, ErasureState::kReclaimed));
+  EXPECT_LE(world.store->erasure(id)->reclaimed_ms, deadline_ms);
+  world.advance(500);
+  EXPECT_FALSE(world.alarms.back().is_alarming());
+  EXPECT_EQ(world.store->stats().erasures_at_risk, 0u);
+}
+
+TEST_F(EraseScope, AnAlarmSaysThatASegmentCannotBeReclaimed) {
+  world.put("k", "the first value");
+  world.put("k", "the second value");
+  ASSERT_TRUE(world.close());
+  world.open();
+  world.device.inject({.op = io::FaultOp::kRead, .path_contains = "segments/", .times = 0});
+  const std::int64_t deadline_ms = world.store->stats().erasure_next_deadline_ms;
+  ASSERT_NE(deadline_ms, 0);
+  while (world.alarms.empty() && world.store->now_ms() < deadline_ms)
+    world.advance(500);
+  ASSERT_FALSE(world.alarms.empty());
+  EXPECT_LT(world.store->now_ms(), deadline_ms);
+  EXPECT_EQ(world.alarms[0].trouble, ErasureTrouble::kReclaim);
+  EXPECT_GT(world.alarms[0].at_risk_bytes, 0u);
+  world.advance(deadline_ms + 1000 - world.store->now_ms());
+  EXPECT_GE(world.store->stats().erasures_overdue, 1u);
+  world.device.clear();
+  world.advance(20'000);
+  EXPECT_FALSE(world.alarms.back().is_alarming());
+  EXPECT_EQ(world.store->stats().erasures_overdue, 0u);
+}
+
+TEST_F(EraseScope, AStoreThatCannotWriteAlarmsAtOnce) {
+  world.put("k", "the first value");
+  world.put("k", "the second value");
+  world.device.inject({.op = io::FaultOp::kSync, .path_contains = "segments/", .times = 0});
+  world.put("other", "v");
+  world.advance(5'000);
+  ASSERT_FALSE(world.store->stats().writable);
+  ASSERT_FALSE(world.alarms.empty());
+  EXPECT_EQ(world.alarms[0].trouble, ErasureTrouble::kNotWritable);
+}
+
+/// With all at its worst: the alarm is about things as they are, not about what has been.
+TEST_F(EraseScope, NoAlarmWithoutCause) {
+  for (int i = 0; i < 300; ++i) {
+    world.put("k" + std::to_string(i % 50), some_text(static_cast<std::uint64_t>(i), 2000),
+              about({"person" + std::to_string(i % 7)}));
+    world.advance(1'000);
+    if (i % 40 == 39) erase("person" + std::to_string(i % 7));
+  }
+  world.advance(1'200'000);
+  EXPECT_TRUE(world.alarms.empty());
+  EXPECT_EQ(world.store->stats().overdue_segments, 0u);
+}
+
+class EraseScopeInAHurry : public EraseScope {
+ protected:
+  EraseScopeInAHurry() : EraseScope(small_options(seconds(10))) {}
+};
+
+TEST_F(EraseScopeInAHurry, NoAlarmWithoutCause) {
+  for (int i = 0; i < 600; ++i) {
+    world.put("k" + std::to_string(i % 50), some_text(static_cast<std::uint64_t>(i), 2000),
+              about({"person" + std::to_string(i % 7)}));
+    world.advance(100);
+    if (i % 40 == 39) erase("person" + std::to_string(i % 7));
+  }
+  world.advance(30'000);
+  EXPECT_TRUE(world.alarms.empty()) << describe(world.alarms[0].trouble);
+  EXPECT_EQ(world.store->stats().overdue_segments, 0u);
+  EXPECT_EQ(world.store->stats().index_debt_deadline_ms, 0);
+}
+
+ErasureSituation situation(std::int64_t now_ms) {
+  ErasureSituation situation;
+  situation.segments = {{100'000, 0, 10, 1}, {50'000, 0, 20, 1}};
+  situation.now_ms = now_ms;
+  situation.reclaim_ms = 10'000;
+  situation.compaction_ms = 500;
+  return situation;
+}
+
+TEST(ErasureOutlook, WhatIsDueBeforeTakesItsTime) {
+  EXPECT_FALSE(assess(situation(37'999)).is_alarming());
+  const ErasureOutlook soon = assess(situation(38'000));
+  EXPECT_EQ(soon.trouble, ErasureTrouble::kSlow);
+  EXPECT_EQ(soon.at_risk, 1u);
+  EXPECT_EQ(soon.at_risk_bytes, 20u);
+  EXPECT_EQ(soon.next_deadline_ms, 50'000);
+  EXPECT_EQ(assess(situation(78'000)).at_risk, 2u);
+  EXPECT_EQ(assess(situation(50'001)).overdue, 1u);
+}
+
+TEST(ErasureOutlook, ErasuresAndTheIndexHaveDeadlinesToo) {
+  ErasureSituation now;
+  now.now_ms = 1'000;
+  EXPECT_EQ(assess(now).next_deadline_ms, 0);
+  now.index_due_ms = 9'000;
+  now.erasures = {{8'000, 0, 0, 3}};
+  EXPECT_EQ(assess(now).next_deadline_ms, 8'000);
+  EXPECT_FALSE(assess(now).is_alarming());
+  now.reclaim_ms = 2'000;
+  EXPECT_EQ(assess(now).at_risk, 1u);
+  now.compaction_ms = 7'000;
+  EXPECT_EQ(assess(now).at_risk, 2u);
+}
+
+TEST(ErasureOutlook, WhatFailsIsToldEarlierAndNamed) {
+  ErasureSituation failing = situation(30'000);
+  failing.segments.pop_back();  // due at 100 s, known since 0: reclaim begins at 90 s
+  failing.now_ms = 87'999;
+  EXPECT_FALSE(assess(failing).is_alarming());
+  failing.reclaim_ms = 100;
+  failing.now_ms = 90'000;
+  EXPECT_FALSE(assess(failing).is_alarming());
+  failing.reclaim_fails = true;
+  EXPECT_EQ(assess(failing).trouble, ErasureTrouble::kReclaim);
+  failing.index_full = true;
+  EXPECT_EQ(assess(failing).trouble, ErasureTrouble::kDiskFull);
+  failing.now_ms = 1;
+  EXPECT_FALSE(assess(failing).is_alarming());
+  failing.writable = false;
+  EXPECT_EQ(assess(failing).trouble, ErasureTrouble::kNotWritable);
 }
 
 TEST(ChooseDue, TheEarliestFirstAndNotBeforeItIsTime) {

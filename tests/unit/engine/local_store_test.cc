@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 #include <thread>
 
+#include "engine/identity.h"
 #include "engine/kachel.h"
+#include "index_bytes.h"
+#include "io/posix_storage.h"
 #include "store_world.h"
 
 namespace kachel {
@@ -100,6 +103,35 @@ TEST_F(LocalStoreTest, RefusesADirectoryInUseAndOneThatIsNoStore) {
   auto missing = LocalStore::open(directory_ / "missing", existing);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+}
+
+/// With threads, on a real disk.
+TEST_F(LocalStoreTest, RowsOfTheDeadLeaveTheIndexsFiles) {
+  Options options = StoreWorld::small_options();
+  options.erase_within = kMinEraseWithin;
+  {
+    const auto store = LocalStore::open(directory_ / "data", options).value();
+    for (int i = 0; i < 500; ++i)
+      (void)store->put("k" + std::to_string(i), std::to_string(i));
+    ASSERT_TRUE(store->close());
+  }
+  {
+    const auto store = LocalStore::open(directory_ / "data", options).value();
+    for (int i = 0; i < 500; i += 5)
+      (void)store->erase("k" + std::to_string(i));
+    EXPECT_NE(store->store().stats().index_debt_deadline_ms, 0);
+    while (store->store().stats().index_debt_deadline_ms != 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_GE(store->store().stats().index_compactions, 1u);
+    EXPECT_GT(store->store().stats().index_compaction_bytes, 0u);
+  }
+  const auto storage = io::open_posix_storage(directory_ / "data", {}).value();
+  io::SystemClock clock;
+  io::SystemRandom random;
+  const MacKey mac_key = Identity::open(*storage, clock, random, false).value()->mac_key();
+  const std::string bytes = bytes_of_index(*storage);
+  for (int i = 0; i < 500; ++i)
+    EXPECT_EQ(holds_part_of(bytes, key_mac(mac_key, {}, "k" + std::to_string(i))), i % 5 != 0) << i;
 }
 
 /// Each thread owns its keys, so each knows what it must read, whatever the others do to the

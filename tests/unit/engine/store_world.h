@@ -71,9 +71,11 @@ class StoreWorld {
   Result<void> try_open() {
     loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed});
     pool_ = std::make_unique<io::InlinePool>(*loop_);
-    auto opened = Store::open({device, clock, random, *loop_, *pool_, boot_id,
-                               index_factory ? index_factory : index->begin()},
-                              options);
+    auto opened =
+        Store::open({device, clock, random, *loop_, *pool_, boot_id,
+                     index_factory ? index_factory : index->begin(),
+                     [this](const ErasureOutlook& outlook) { alarms.push_back(outlook); }},
+                    options);
     if (!opened) return opened.error();
     store = std::move(*opened);
     worker = store->attach(*loop_);
@@ -181,6 +183,7 @@ class StoreWorld {
   IndexFactory index_factory;  // for the next start: another one than of `index`
   std::string boot_id = "10000000000000000000000000000000";
   Namespace space{};
+  std::vector<ErasureOutlook> alarms;
   const std::optional<std::uint64_t> seed;
   std::unique_ptr<IndexHome> index;
   std::unique_ptr<Store> store;
