@@ -67,6 +67,7 @@ void Compactor::begin() {
 
 void Compactor::end(const Result<void>& result) {
   running_ = false;
+  waited_for_ms_ = 0;  // who waits for another one says so again
   ended_ns_ = now_ns();
   core_.index_debt.end_compaction(result.has_value(), (ended_ns_ - began_ns_) / 1'000'000);
   if (!result && !stopping_) bump(core_.counters.io_errors);

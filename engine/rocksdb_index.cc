@@ -32,7 +32,9 @@ constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // h
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
-constexpr int kPatience = 300;              // looks, 10 ms apart, whether old tables are gone
+constexpr int kMostPiledTables = 512;
+constexpr std::uint64_t kTableBytes = std::uint64_t{16} << 20;
+constexpr int kPatience = 300;  // looks, 10 ms apart, whether old tables are gone
 
 std::string_view view(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
@@ -82,6 +84,11 @@ class Listener final : public rocksdb::EventListener {
     const std::lock_guard lock(mutex_);
     done_ = std::move(done);
     sequence_ = sequence;
+    begun_ = false;
+  }
+  void OnFlushBegin(rocksdb::DB*, const rocksdb::FlushJobInfo&) override {
+    const std::lock_guard lock(mutex_);
+    begun_ = true;
   }
   void OnFlushCompleted(rocksdb::DB*, const rocksdb::FlushJobInfo& info) override {
     const rocksdb::TableProperties& table = info.table_properties;
@@ -104,8 +111,13 @@ class Listener final : public rocksdb::EventListener {
   }
   std::uint64_t flushed_bytes() const { return flushed_bytes_; }
   std::uint64_t compacted_bytes() const { return compacted_bytes_; }
-  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* status) override {
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override {
     if (status->IsNoSpace()) full_ = true;
+    if (is_of_manifest(reason)) manifest_failed_ = true;
+    if (status->IsNoSpace() && is_of_manifest(reason) && is_flush_waiting()) {
+      *status = rocksdb::Status(*status, rocksdb::Status::kSoftError);
+      return;
+    }
     if (status->severity() >= rocksdb::Status::kHardError) stopped_ = true;
     finish(to_error(*status, "background work"));
   }
@@ -120,9 +132,12 @@ class Listener final : public rocksdb::EventListener {
   /// it never carries out.
   bool is_stopped() const { return stopped_; }
   void resume() { full_ = stopped_ = false; }
+  /// Whether a manifest could not be written since the last call; RocksDB removes no files then.
+  bool take_manifest_failed() { return manifest_failed_.exchange(false); }
   /// RocksDB does not tell of every way in which it fails to resume.
-  void stay_stopped(bool full) {
+  void stay_stopped(bool full, bool manifest_failed) {
     if (full) full_ = true;
+    if (manifest_failed) manifest_failed_ = true;
     stopped_ = true;
   }
   void finish(Result<void> result) { end(std::move(result), kWhatever); }
@@ -138,10 +153,23 @@ class Listener final : public rocksdb::EventListener {
   }
 
  private:
+  static bool is_of_manifest(rocksdb::BackgroundErrorReason reason) {
+    return reason == rocksdb::BackgroundErrorReason::kManifestWrite ||
+           reason == rocksdb::BackgroundErrorReason::kManifestWriteNoWAL;
+  }
+  /// A flush that is asked for and has not begun when a compaction stops RocksDB stays in its queue
+  /// for ever, and so does whatever waits for it, Resume() among it. So then it must not stop.
+  bool is_flush_waiting() const {
+    const std::lock_guard lock(mutex_);
+    return done_ && !begun_;
+  }
+
   mutable std::mutex mutex_;
   UniqueFunction<void(Result<void>)> done_;  // guarded by mutex_
   rocksdb::SequenceNumber sequence_ = 0;     // guarded by mutex_
+  bool begun_ = false;                       // guarded by mutex_
   std::set<int> compactions_;                // guarded by mutex_
+  std::atomic<bool> manifest_failed_{false};
   std::atomic<std::uint64_t> flushed_bytes_{0};
   std::atomic<std::uint64_t> compacted_bytes_{0};
   std::atomic<bool> full_{false};
@@ -269,12 +297,16 @@ class RocksDbIndex final : public Index {
   bool is_full() const override { return listener_->is_full(); }
 
   Result<void> resume() override {
-    await_flushes();
+    await_jobs();
     const bool was_full = is_full();
     listener_->resume();
-    const rocksdb::Status status = db_->Resume();
+    const bool manifest_failed = listener_->take_manifest_failed();
+    rocksdb::Status status = db_->Resume();
+    // Where RocksDB was not stopped it has nothing to resume, and still removes no files.
+    if (status.ok() && manifest_failed) status = begin_manifest();
+    if (status.ok() && manifest_failed) status = db_->EnableFileDeletions(true);
     if (status.ok()) return {};
-    listener_->stay_stopped(was_full);
+    listener_->stay_stopped(was_full, manifest_failed);
     return to_error(status, "resume");
   }
 
@@ -383,6 +415,14 @@ class RocksDbIndex final : public Index {
     // Begun anew with every change, it has only those of now, after one change more.
     db.max_manifest_file_size = 1;
     db.max_background_jobs = 2;
+    // While all is compacted flushed tables pile up, two a second under load: reads look through
+    // them, but the log thread, which all writes go through, must not be stopped.
+    db.level0_slowdown_writes_trigger = kMostPiledTables / 2;
+    db.level0_stop_writes_trigger = kMostPiledTables;
+    // All is written anew in pieces of this size, and no more space than one of them takes is
+    // needed.
+    db.target_file_size_base = kTableBytes;
+    db.max_compaction_bytes = 16 * kTableBytes;
     db.disable_auto_compactions = true;  // until start_housekeeping()
     rocksdb::DB* raw = nullptr;
     rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
@@ -390,14 +430,15 @@ class RocksDbIndex final : public Index {
     return status;
   }
 
-  /// A flush tells of its failure first and makes it RocksDB's state then: resumed in between,
-  /// RocksDB would find nothing amiss, and stop afterwards. It tells nobody when that is: hence
-  /// the polling, by which only resume() waits, on the pool.
-  void await_flushes() const {
-    std::uint64_t running = 0;
-    while (db_->GetIntProperty(rocksdb::DB::Properties::kNumRunningFlushes, &running) &&
-           running != 0) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  /// A flush or a compaction tells of its failure first and makes it RocksDB's state then: resumed
+  /// in between, RocksDB would find nothing amiss, and stop afterwards. It tells nobody when that
+  /// is: hence the polling, by which only resume() waits, on the pool.
+  void await_jobs() const {
+    for (const std::string& running : {rocksdb::DB::Properties::kNumRunningFlushes,
+                                       rocksdb::DB::Properties::kNumRunningCompactions}) {
+      std::uint64_t count = 0;
+      while (db_->GetIntProperty(running, &count) && count != 0)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
   }
 
@@ -427,14 +468,16 @@ class RocksDbIndex final : public Index {
     options.allow_write_stall = true;  // its flush is waited for
     rocksdb::Status status = db_->CompactRange(options, nullptr, nullptr);
     if (!status.ok()) return to_error(status, "compact");
-    // A change of nothing, for a manifest without the keys of the tables that are gone.
-    status = db_->SetOptions({{"report_bg_io_stats", "false"}});
+    status = begin_manifest();
     if (!status.ok()) return to_error(status, "begin a new manifest");
     for (int i = 0; i < kPatience && !aborted_ && remain(before); ++i)
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     if (!remain(before)) return {};
     return Error{ErrorCode::kIo, "index: compact: old tables are still there"};
   }
+
+  /// By a change of nothing: one without the keys of the tables that are gone.
+  rocksdb::Status begin_manifest() { return db_->SetOptions({{"report_bg_io_stats", "false"}}); }
 
   /// Those that may have keys in them.
   Result<void> list_files(std::vector<std::string>& names) const {
@@ -449,8 +492,9 @@ class RocksDbIndex final : public Index {
   /// Whether some of these files are there. A reader may keep one for a moment, and one may not let
   /// itself be removed: RocksDB tells of neither.
   bool remain(const std::vector<std::string>& files) {
-    // Looks for files that are in no use, and removes them before it returns.
-    if (!db_->EnableFileDeletions(false).ok()) return true;
+    // The second looks for files that are in no use, and removes them before it returns; not while
+    // RocksDB itself, after a failure, does not want them removed.
+    if (!db_->DisableFileDeletions().ok() || !db_->EnableFileDeletions(false).ok()) return true;
     std::vector<std::string> now;
     if (!list_files(now)) return true;
     std::sort(now.begin(), now.end());
