@@ -207,7 +207,9 @@ bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
     if (is_hot) shard.hot.erase(summary.mac);
     return false;
   }
-  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries;
+  // An expiry that was put off may not have come to the books yet.
+  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries ||
+                        shard.pending.contains(summary.mac);
   Row row;
   if (!lives_on || !is_current(job, shard, summary, row)) return false;
   // Another copy is the one that counts: a reclaim that was given up has left this one behind.
