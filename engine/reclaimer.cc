@@ -122,7 +122,8 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
 /// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
 /// again later. What was appended for its sake does no harm.
 void Reclaimer::give_up(Job& job) {
-  job.segment->state = SegmentState::kSealed;
+  // Not before the index knows the copies that were made: until then an erase has to.
+  log_.when_applied([segment = job.segment] { segment->state = SegmentState::kSealed; });
   core_.erasure_work.reclaim_fails = true;
   finish(Next::kTick);
 }

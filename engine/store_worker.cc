@@ -395,7 +395,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
     const Lookup lookup = core_.index->find({key.space, key.mac}, Where::kMemory);
     if (lookup.status == LookupStatus::kFound) row = lookup.row;
   }
-  if (row && !pending_before) {
+  if (row && !pending_before && !is_moving(*row)) {
     covers = row->segment_id;
     if (row->covers != 0) covers = std::min(covers, row->covers);
   }
@@ -427,6 +427,12 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   mark_read_stale(shard, key.mac);
   end_lease(shard, key.mac, LeaseEnd::kErased);
   return after;
+}
+
+/// Reclaim may have made a copy that the index does not know yet, in a segment with a lower id.
+bool StoreWorker::is_moving(const Row& row) const {
+  const SegmentPointer segment = core_.segments.find(row.segment_id);
+  return segment && segment->state == SegmentState::kReclaiming;
 }
 
 /// Evicted, but its file is still there, and would be after a crash: who is told that the entry

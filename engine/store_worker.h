@@ -72,6 +72,7 @@ class StoreWorker final : public Worker {
                      std::uint64_t unreadable);
   bool is_surely_absent(Shard& shard, const Key& key) const;
   bool may_come_back(const Current& current) const;
+  bool is_moving(const Row& row) const;
   /// Under the shard's lock: answers that a key is absent once that can't be undone by a crash.
   io::Task answer_absent(const Shard& shard, AckLevel level, AppendHandler answer);
   io::Task commit_erase(Shard& shard, const Key& key, const Current& current, AckLevel ack,
