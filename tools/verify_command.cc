@@ -71,7 +71,8 @@ int run_verify_audit(const AuditCheck& check) {
   if (!storage) return fail(kExitNoStore, storage.error().message);
   const auto lock = (*storage)->lock("LOCK");
   if (!lock && lock.error().code == ErrorCode::kLocked) {
-    return fail(kExitLocked, check.data + ": " + lock.error().message + "; stop it, or check a copy of the directory");
+    return fail(kExitLocked, check.data + ": " + lock.error().message +
+                                 "; stop it, or check a copy of the directory");
   }
   audit::AuditExpectations expected;
   auto key = read_verifier_key(check.key.empty() ? check.data + "/audit/signing.pub" : check.key);
