@@ -13,7 +13,7 @@ std::string text_of(const ReceiptId& id) {
 std::optional<ReceiptId> parse_receipt_id(std::string_view text) {
   // The generator also takes braces and no hyphens.
   if (text.size() != 36) return std::nullopt;
-  for (const std::size_t at : {8, 13, 18, 23})
+  for (const std::size_t at : {8U, 13U, 18U, 23U})
     if (text[at] != '-') return std::nullopt;
   try {
     const ReceiptId id = boost::uuids::string_generator()(text.begin(), text.end());
