@@ -77,6 +77,7 @@ Result<std::vector<AuditTrail::Known>> AuditTrail::read_log(const std::set<std::
     }
   }
   std::vector<Known> events;
+  events.reserve(wanted.size());
   for (auto& [id, known] : wanted)
     events.push_back(std::move(known));
   const std::lock_guard lock(mutex_);
@@ -168,17 +169,15 @@ void AuditTrail::record_policies(std::map<std::string, std::string> policies) {
 }
 
 void AuditTrail::add(Item item) {
-  bool refused = false;
-  {
-    const std::lock_guard lock(mutex_);
-    refused = stopping_;
-    if (!refused) queue_.push_back(std::move(item));
-  }
-  if (refused) {
+  std::unique_lock queue_lock(mutex_);
+  if (stopping_) {
+    queue_lock.unlock();
     const Error error{ErrorCode::kShutdown, "the store is stopping: the next start records it"};
     if (item.sequence != 0) settle(item.id);
     return item.loop->post([done = std::move(item.done), error]() mutable { done(error); });
   }
+  queue_.push_back(std::move(item));
+  queue_lock.unlock();
   when_loaded([this] {
     {
       const std::lock_guard lock(mutex_);
@@ -211,6 +210,7 @@ void AuditTrail::drain() {
 
 void AuditTrail::write(std::vector<Item> batch) {
   std::vector<std::string> leaves;
+  leaves.reserve(batch.size());
   for (Item& item : batch)
     leaves.push_back(std::move(item.leaf));
   Result<void> outcome;

@@ -54,11 +54,11 @@ class Reader {
     return all;
   }
   Reader object(std::string_view name) {
-    static const json::object kNone;
+    static const json::object none;
     const json::value* found = object_.if_contains(name);
     if (found == nullptr || !found->is_object()) {
       fail<int>(name);
-      return Reader(kNone);
+      return Reader(none);
     }
     return Reader(found->get_object());
   }
