@@ -125,19 +125,33 @@ void AuditTrail::finish_stop() {
   core_.env.pool.run([this] {
     // Signed or not, the entries are durable.
     static_cast<void>(log_->checkpoint());
-    const std::lock_guard lock(mutex_);
-    if (stopped_) core_.env.log_loop.post(std::exchange(stopped_, nullptr));
+    io::Loop& loop = core_.env.log_loop;
+    io::Task done;
+    {
+      const std::lock_guard lock(mutex_);
+      done = std::exchange(stopped_, nullptr);
+    }
+    if (done) loop.post(std::move(done));  // with which all of this may go
   });
 }
 
 /// Log thread.
 void AuditTrail::schedule_checkpoint() {
-  if (checkpoint_timer_ != 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || checkpoint_timer_ != 0) return;
+  }
   checkpoint_timer_ = core_.env.log_loop.schedule_after(kCheckpointEvery, [this] {
     checkpoint_timer_ = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      if (draining_ || stopping_) return;  // what is written now asks for the next one
+      draining_ = true;
+    }
     // What fails here fails again at the next event, where somebody waits for it.
     core_.env.pool.run([this] {
       if (auto opened = log()) static_cast<void>((*opened)->checkpoint());
+      drain();
     });
   });
 }
@@ -190,13 +204,16 @@ void AuditTrail::add(Item item) {
 
 /// Pool thread; one at a time.
 void AuditTrail::drain() {
+  io::Loop& loop = core_.env.log_loop;
   while (true) {
     std::vector<Item> batch;
     {
-      const std::lock_guard lock(mutex_);
+      std::unique_lock lock(mutex_);
       if (queue_.empty()) {
         draining_ = false;
-        if (stopped_) core_.env.log_loop.post([this] { finish_stop(); });
+        const bool stops = static_cast<bool>(stopped_);
+        lock.unlock();
+        if (stops) loop.post([this] { finish_stop(); });
         return;
       }
       const auto end =
