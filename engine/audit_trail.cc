@@ -98,21 +98,18 @@ void AuditTrail::when_loaded(io::Task task) {
 
 void AuditTrail::stop(io::Task done) {
   core_.env.log_loop.cancel(std::exchange(checkpoint_timer_, 0));
-  bool idle = false;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     stopped_ = std::move(done);
-    idle = loaded_ && !draining_;
   }
-  if (idle) return finish_stop();
   when_loaded([this] {
-    bool is_last = false;
+    bool is_idle = false;
     {
       const std::lock_guard lock(mutex_);
-      is_last = !draining_ && queue_.empty();
+      is_idle = !draining_ && queue_.empty();
     }
-    if (is_last) finish_stop();
+    if (is_idle) finish_stop();  // else who writes does
   });
 }
 
@@ -187,7 +184,7 @@ void AuditTrail::add(Item item) {
   if (stopping_) {
     queue_lock.unlock();
     const Error error{ErrorCode::kShutdown, "the store is stopping: the next start records it"};
-    if (item.sequence != 0) settle(item.id);
+    if (item.sequence != 0) end_claim(item.id);
     return item.loop->post([done = std::move(item.done), error]() mutable { done(error); });
   }
   queue_.push_back(std::move(item));
@@ -244,7 +241,7 @@ void AuditTrail::write(std::vector<Item> batch) {
     outcome = opened.error();
   }
   for (Item& item : batch) {
-    if (item.sequence != 0) settle(item.id);
+    if (item.sequence != 0) end_claim(item.id);
     item.loop->post([done = std::move(item.done), outcome]() mutable { done(outcome); });
   }
   core_.env.log_loop.post([this] { schedule_checkpoint(); });
@@ -315,12 +312,8 @@ void AuditTrail::answer(Claim claim) {
   });
 }
 
-void AuditTrail::give_up(const ReceiptId& id) {
-  settle(id);
-}
-
 /// Who waits for it asks again.
-void AuditTrail::settle(const ReceiptId& id) {
+void AuditTrail::end_claim(const ReceiptId& id) {
   std::vector<Claim> waiting;
   {
     const std::lock_guard lock(mutex_);
@@ -373,8 +366,7 @@ Result<std::optional<std::string>> AuditTrail::compose(const ReceiptId& id,
     receipt.events.push_back({std::move(*leaf), std::move(*proof)});
   }
   if (now && !places.reclaim) {
-    receipt.state = erasure_state_name(now->state);
-    if (receipt.state == "reclaimed") receipt.state = "swept";  // its event is not durable yet
+    if (now->state != ErasureState::kFenced) receipt.state = "swept";
     receipt.progress =
         audit::ErasureProgress{now->swept_ms, now->deadline_ms, now->entries,      now->copies,
                                now->bytes,    now->segments,    now->segments_left};
@@ -391,18 +383,6 @@ std::optional<Error> AuditTrail::failure() const {
 std::uint64_t AuditTrail::size() const {
   const std::lock_guard lock(mutex_);
   return log_ ? log_->size() : 0;
-}
-
-std::string_view erasure_state_name(ErasureState state) {
-  switch (state) {
-    case ErasureState::kFenced:
-      return "fenced";
-    case ErasureState::kSwept:
-      return "swept";
-    case ErasureState::kReclaimed:
-      return "reclaimed";
-  }
-  return "fenced";
 }
 
 }  // namespace kachel

@@ -56,11 +56,11 @@ class AuditTrail {
   void record_policies(std::map<std::string, std::string> policies);
 
   /// Whether there is an erase with this receipt already: `done` on `loop` with what the log says
-  /// of it. With nothing: the caller now carries it out, and ends by record() or give_up(); who
+  /// of it. With nothing: the caller now carries it out, and ends by record() or end_claim(); who
   /// claims the same meanwhile waits for that.
   using Claimed = UniqueFunction<void(Result<std::optional<audit::EraseEvent>>)>;
   void claim(const ReceiptId& id, io::Loop& loop, Claimed done);
-  void give_up(const ReceiptId& id);
+  void end_claim(const ReceiptId& id);
 
   /// As JSON (audit/receipt.h), signed; nothing when it is not known. `now` is what the eraser
   /// says of it.
@@ -102,7 +102,6 @@ class AuditTrail {
   Result<audit::AuditLog*> log();
   void drain();
   void write(std::vector<Item> batch);
-  void settle(const ReceiptId& id);
   void answer(Claim claim);
   void when_loaded(io::Task task);
   Result<std::optional<std::string>> compose(const ReceiptId& id,
@@ -128,8 +127,5 @@ class AuditTrail {
   bool stopping_ = false;
   io::Task stopped_;
 };
-
-/// "fenced", ...
-std::string_view erasure_state_name(ErasureState state);
 
 }  // namespace kachel

@@ -499,12 +499,12 @@ void Eraser::record_end(std::uint64_t fence) {
 }
 
 void Eraser::finish(std::uint64_t fence) {
-  EraseTarget target;
+  Fence raised;
   {
     const std::lock_guard lock(mutex_);
-    target = tasks_.at(fence).target;
+    raised = tasks_.at(fence).target.fence;
   }
-  if (!let_go(target)) return;
+  if (!let_go(raised)) return;
   const std::lock_guard lock(mutex_);
   Erasure state = tasks_.at(fence).state;
   state.state = ErasureState::kReclaimed;
@@ -513,8 +513,8 @@ void Eraser::finish(std::uint64_t fence) {
   tasks_.erase(fence);
 }
 
-bool Eraser::let_go(const EraseTarget& target) {
-  const Fence& fence = target.fence;
+/// Of a scope: keys have tombstones, and a tenant's fence stays.
+bool Eraser::let_go(const Fence& fence) {
   if (!is_scope(fence.space)) return true;
   const auto now = core_.fences.scope_fence(fence.mac);
   if (!now || now->version != fence.version) return true;  // a later one goes on

@@ -107,7 +107,7 @@ class Eraser {
   bool has_left_the_index(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);
-  bool let_go(const EraseTarget& target);
+  bool let_go(const Fence& fence);
   void finish_stop();
 
   Core& core_;

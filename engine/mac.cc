@@ -1,8 +1,8 @@
 #include "engine/mac.h"
 
-#include <charconv>
 #include <cstring>
 #include <sodium/crypto_shorthash_siphash24.h>
+#include <sodium/utils.h>
 #include <vector>
 
 namespace kachel {
@@ -30,23 +30,21 @@ Mac hash(const MacKey& key, unsigned char* message, Namespace space, std::string
 }  // namespace
 
 std::string text_of(const Mac& mac) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const std::byte byte : mac.bytes) {
-    text += kDigits[std::to_integer<unsigned>(byte) >> 4];
-    text += kDigits[std::to_integer<unsigned>(byte) & 15];
-  }
+  std::string text(2 * mac.bytes.size() + 1, '\0');
+  sodium_bin2hex(text.data(), text.size(), reinterpret_cast<const unsigned char*>(mac.bytes.data()),
+                 mac.bytes.size());
+  text.pop_back();  // the terminating zero
   return text;
 }
 
 std::optional<Mac> parse_mac(std::string_view text) {
   Mac mac;
-  if (text.size() != 2 * mac.bytes.size()) return std::nullopt;
-  for (std::size_t i = 0; i < mac.bytes.size(); ++i) {
-    unsigned value = 0;
-    const char* const end = text.data() + 2 * i + 2;
-    if (std::from_chars(end - 2, end, value, 16).ptr != end) return std::nullopt;
-    mac.bytes[i] = static_cast<std::byte>(value);
+  std::size_t length = 0;
+  if (text.size() != 2 * mac.bytes.size() ||
+      sodium_hex2bin(reinterpret_cast<unsigned char*>(mac.bytes.data()), mac.bytes.size(),
+                     text.data(), text.size(), nullptr, &length, nullptr) != 0 ||
+      length != mac.bytes.size()) {
+    return std::nullopt;
   }
   return mac;
 }

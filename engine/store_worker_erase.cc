@@ -144,7 +144,7 @@ void StoreWorker::begin_erase(const std::shared_ptr<EraseOperation>& operation) 
 }
 
 void StoreWorker::EraseOperation::fail(const Error& error) {
-  trail.give_up(id);
+  trail.end_claim(id);
   handler(error);
 }
 

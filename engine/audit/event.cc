@@ -20,6 +20,14 @@ Error malformed(const std::string& what) {
   return {ErrorCode::kCorrupt, "an entry of the audit log " + what};
 }
 
+json::object begin_leaf(std::string_view type, std::int64_t time_ms) {
+  json::object leaf;
+  leaf["type"] = type;
+  leaf["version"] = kVersion;
+  leaf["time_ms"] = time_ms;
+  return leaf;
+}
+
 /// Of the others they are counted by the sweep.
 bool has_entries(std::string_view scope) {
   return scope == kKeysScope || scope == kTenantScope;
@@ -153,11 +161,8 @@ Result<Event> parse_policy(const json::object& object) {
 }  // namespace
 
 std::string leaf_of(const EraseEvent& event) {
-  json::object leaf;
-  leaf["type"] = "erase";
-  leaf["version"] = kVersion;
+  json::object leaf = begin_leaf("erase", event.time_ms);
   leaf["id"] = event.id;
-  leaf["time_ms"] = event.time_ms;
   leaf["tenant"] = event.tenant;
   leaf["scope"] = event.scope;
   if (event.scope == kKeysScope) leaf["database"] = event.database;
@@ -173,11 +178,8 @@ std::string leaf_of(const EraseEvent& event) {
 }
 
 std::string leaf_of(const ReclaimEvent& event) {
-  json::object leaf;
-  leaf["type"] = "reclaimed";
-  leaf["version"] = kVersion;
+  json::object leaf = begin_leaf("reclaimed", event.time_ms);
   leaf["id"] = event.id;
-  leaf["time_ms"] = event.time_ms;
   leaf["fenced_ms"] = event.fenced_ms;
   leaf["swept_ms"] = event.swept_ms;
   leaf["deadline_ms"] = event.deadline_ms;
@@ -193,10 +195,7 @@ std::string leaf_of(const ReclaimEvent& event) {
 }
 
 std::string leaf_of(const PolicyEvent& event) {
-  json::object leaf;
-  leaf["type"] = "policy";
-  leaf["version"] = kVersion;
-  leaf["time_ms"] = event.time_ms;
+  json::object leaf = begin_leaf("policy", event.time_ms);
   json::object tenants;
   for (const auto& [name, policy] : event.tenants)
     tenants[name] = policy;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 
+#include "engine/audit/files.h"
 #include "engine/audit/receipt.h"
 #include "engine/audit/verify_all.h"
 #include "io/faulty_storage.h"
@@ -45,17 +46,8 @@ class EraseReceipt : public testing::Test {
     world.put(key, value, options);
   }
 
-  Result<ReceiptId> try_erase(EraseRequest request) {
-    std::optional<Result<ReceiptId>> id;
-    world.worker->request_erase(std::move(request), [&](auto done) { id = std::move(done); });
-    world.settle([&] { return id.has_value(); });
-    return id.value_or(Error{ErrorCode::kIo, "not answered"});
-  }
-  ReceiptId erase(EraseRequest request) {
-    const auto id = try_erase(std::move(request));
-    EXPECT_TRUE(id) << id.error().message;
-    return id ? *id : ReceiptId{};
-  }
+  Result<ReceiptId> try_erase(EraseRequest request) { return world.try_erase(std::move(request)); }
+  ReceiptId erase(EraseRequest request) { return world.erase_for_good(std::move(request)); }
   std::optional<std::string> receipt(const ReceiptId& id) {
     std::optional<Result<std::optional<std::string>>> text;
     world.worker->receipt(id, [&](auto done) { text = std::move(done); });
@@ -281,6 +273,22 @@ TEST_F(EraseReceipt, AFenceThatTheLogDoesNotKnowIsRecordedByTheNextStart) {
   const ReceiptId id = world.store->pending_erasures()[0].id;
   EXPECT_TRUE(verified(id).erase.recovered);
   EXPECT_TRUE(comes_to(id, "reclaimed"));
+}
+
+TEST_F(EraseReceipt, TheLogIsSignedWithoutBeingAsked) {
+  const auto last_checkpoint = [&] {
+    return audit::read_file(world.storage, "audit/checkpoint", 4096).value();
+  };
+  erase(of_subject("alice"));
+  const std::string before = last_checkpoint();
+  EXPECT_NE(before.find("\n0\n"), std::string::npos) << "an empty log";
+  world.advance(61'000);
+  EXPECT_NE(last_checkpoint(), before);
+  erase(of_subject("bob"));
+  const std::string between = last_checkpoint();
+  ASSERT_TRUE(world.close());
+  EXPECT_NE(last_checkpoint(), between);
+  world.open();
 }
 
 TEST_F(EraseReceipt, PoliciesAreRecordedWhenTheyChange) {

@@ -28,22 +28,13 @@ class EraseScope : public testing::Test {
  protected:
   explicit EraseScope(Options options = small_options()) : world(options) {}
 
-  static EraseRequest of(std::string_view text, EraseKind kind) {
-    EraseRequest request;
-    request.kind = kind;
-    request.names.emplace_back(text);
-    return request;
-  }
   ReceiptId erase(std::string_view text, EraseKind kind = EraseKind::kSubject) {
-    std::optional<Result<ReceiptId>> id;
-    world.worker->request_erase(of(text, kind), [&](auto done) { id = std::move(done); });
-    world.settle([&] { return id.has_value(); });
-    EXPECT_TRUE(id && id->has_value());
-    return id && *id ? **id : ReceiptId{};
+    return world.erase_for_good(StoreWorld::erase_of(text, kind));
   }
   ScopeCount count(std::string_view text, EraseKind kind = EraseKind::kSubject) {
     std::optional<Result<ScopeCount>> counted;
-    world.worker->count_erase(of(text, kind), [&](auto done) { counted = std::move(done); });
+    world.worker->count_erase(StoreWorld::erase_of(text, kind),
+                              [&](auto done) { counted = std::move(done); });
     world.settle([&] { return counted.has_value(); });
     EXPECT_TRUE(counted && counted->has_value());
     return counted && *counted ? **counted : ScopeCount{};

@@ -43,12 +43,7 @@ class IndexErasure : public testing::Test {
     world.open();
   }
   ReceiptId erase(std::string_view subject) {
-    EraseRequest request;
-    request.names.emplace_back(subject);
-    std::optional<Result<ReceiptId>> id;
-    world.worker->request_erase(request, [&](auto done) { id = std::move(done); });
-    world.settle([&] { return id.has_value(); });
-    return id->value();
+    return world.erase_for_good(StoreWorld::erase_of(subject));
   }
   bool is_reclaimed(const ReceiptId& id) {
     const auto erasure = world.store->erasure(id);

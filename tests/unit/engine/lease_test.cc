@@ -9,6 +9,7 @@
 #include "engine/kachel.h"
 #include "io/asio_loop.h"
 #include "store_world.h"
+#include "tests/contract/temp_directory.h"
 
 namespace kachel {
 namespace {
@@ -61,17 +62,8 @@ class LeaseTest : public testing::Test {
     options.lease = token;
     return world.put(key, "filled", std::move(options));
   }
-  static EraseRequest of(std::string_view text, EraseKind kind = EraseKind::kSubject) {
-    EraseRequest request;
-    request.kind = kind;
-    request.names.emplace_back(text);
-    return request;
-  }
   void erase_scope(std::string_view text, EraseKind kind = EraseKind::kSubject) {
-    std::optional<Result<ReceiptId>> done;
-    world.worker->request_erase(of(text, kind), [&](auto id) { done = std::move(id); });
-    world.settle([&] { return done.has_value(); });
-    ASSERT_TRUE(done && done->has_value());
+    world.erase_for_good(StoreWorld::erase_of(text, kind));
   }
   Stats stats() { return world.store->stats(); }
   /// Lets the eraser come to the end of all it has to do, the time of leases not yet over.
@@ -398,7 +390,7 @@ TEST_F(LeaseTest, SoDoesOneThatIsNotAcknowledgedYet) {
   PutOptions options = about({"alice"});
   options.lease = token_for("k");
   std::optional<Result<ReceiptId>> fence;
-  world.worker->request_erase(of("alice"), [&](auto got) { fence = got; });
+  world.worker->request_erase(StoreWorld::erase_of("alice"), [&](auto got) { fence = got; });
   std::optional<Result<PutOutcome>> outcome;
   world.worker->put({}, "k", "v", options, [&](auto got) { outcome = got; });
   EXPECT_FALSE(fence);
@@ -568,10 +560,9 @@ class WorkerOnThread {
     });
   }
   void erase_subject(const std::string& subject) {
-    EraseRequest request;
-    request.names.push_back(subject);
     run<ReceiptId>([&](auto done) {
-      worker_->request_erase(request, [done](Result<ReceiptId> id) { done(id.value()); });
+      worker_->request_erase(StoreWorld::erase_of(subject),
+                             [done](Result<ReceiptId> id) { done(id.value()); });
     });
   }
 
@@ -593,17 +584,14 @@ class LeaseThreads : public testing::Test {
   static constexpr int kThreads = 4;
 
   LeaseThreads() {
-    std::string name = (std::filesystem::temp_directory_path() / "kachel-XXXXXX").string();
-    EXPECT_NE(::mkdtemp(name.data()), nullptr);
-    directory_ = name;
-    store = std::move(LocalStore::open(directory_ / "data", StoreWorld::small_options()).value());
+    store = std::move(
+        LocalStore::open(directory_.path() / "data", StoreWorld::small_options()).value());
     for (int i = 0; i < kThreads; ++i)
       workers_.emplace_back(store->store());
   }
   ~LeaseThreads() override {
     workers_.clear();
     store.reset();
-    std::filesystem::remove_all(directory_);
   }
 
   /// Calls back on so many threads at once, each with a worker of its own.
@@ -620,7 +608,7 @@ class LeaseThreads : public testing::Test {
   std::unique_ptr<LocalStore> store;
 
  private:
-  std::filesystem::path directory_;
+  io::TempDirectory directory_;
   std::list<WorkerOnThread> workers_;
 };
 

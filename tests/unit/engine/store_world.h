@@ -142,6 +142,23 @@ class StoreWorld {
     return wait<EraseOutcome>(
         [&](auto done) { worker->erase(space, key, if_version, std::move(done)); });
   }
+  static EraseRequest erase_of(std::string_view name, EraseKind kind = EraseKind::kSubject) {
+    EraseRequest request;
+    request.kind = kind;
+    request.names.emplace_back(name);
+    return request;
+  }
+  Result<ReceiptId> try_erase(EraseRequest request) {
+    std::optional<Result<ReceiptId>> id;
+    worker->request_erase(std::move(request), [&](auto done) { id = std::move(done); });
+    settle([&] { return id.has_value(); });
+    return id.value_or(Error{ErrorCode::kIo, "not answered"});
+  }
+  ReceiptId erase_for_good(EraseRequest request) {
+    const auto id = try_erase(std::move(request));
+    EXPECT_TRUE(id) << id.error().message;
+    return id ? *id : ReceiptId{};
+  }
   ExpiryOutcome expire(std::string_view key, ExpiryChange change) {
     return wait<ExpiryOutcome>(
         [&](auto done) { worker->change_expiry(space, key, change, std::move(done)); });
