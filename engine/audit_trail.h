@@ -5,8 +5,8 @@
 // none. One that can't be opened does not keep the store from serving; then nothing can be
 // recorded, and who asks is told why.
 //
-// What is kept in memory is a map from receipts to places in the log, 40 bytes an erase. A start
-// reads the whole log for it, beside the serving; until then requests about receipts wait.
+// What is kept in memory is a map from receipts to places in the log, 40 to 90 bytes an erase. A
+// start reads the whole log for it, beside the serving; until then requests about receipts wait.
 #pragma once
 
 #include <boost/functional/hash.hpp>
