@@ -90,7 +90,7 @@ Result<void> Recovery::open_index() {
   auto condemned = is_index_condemned(core_.env.storage);
   if (!condemned) return condemned.error();
   Result<std::unique_ptr<Index>> opened = Error{ErrorCode::kCorrupt, "index: damaged"};
-  if (!*condemned) opened = open_index_(false);
+  if (!*condemned) opened = open_index_for_room(false);
   std::optional<Marker> marker;
   bool usable = false;
   if (opened) {
@@ -121,7 +121,7 @@ Result<void> Recovery::open_index() {
   }
   if (usable && loaded_.empty()) return {};  // a new store
   core_.index.reset();
-  auto wiped = open_index_(true);
+  auto wiped = open_index_for_room(true);
   if (!wiped) return wiped.error();
   core_.index = std::move(*wiped);
   if (auto acquitted = acquit_index(core_.env.storage); !acquitted) return acquitted;
@@ -129,6 +129,15 @@ Result<void> Recovery::open_index() {
   core_.index->start_housekeeping();  // millions of rows are coming
   result_.stats.index_rebuilt = true;
   return {};
+}
+
+/// The index writes a little whenever it is opened. A disk without room for that costs spares
+/// rather than the start.
+Result<std::unique_ptr<Index>> Recovery::open_index_for_room(bool wipe) {
+  auto opened = open_index_(wipe);
+  while (!opened && opened.error().code == ErrorCode::kNoSpace && give_up_spare())
+    opened = open_index_(wipe);
+  return opened;
 }
 
 Result<void> Recovery::restore_books(const Marker& marker) {

@@ -70,6 +70,8 @@ class Recovery {
   void add_to_footer(Loaded& loaded, const format::SegmentHeader& header,
                      format::RecordSummary summary) const;
   Result<void> open_index();
+  Result<std::unique_ptr<Index>> open_index_for_room(bool wipe);
+  bool give_up_spare();
   Result<void> restore_books(const Marker& marker);
   std::int64_t deadline_now() const;
   void note_lost_footer(const Marker& marker, const Segment& segment, const SegmentCounts& counts);

@@ -166,6 +166,14 @@ Result<void> Recovery::keep_or_remove_spare(std::uint64_t id) {
   return core_.env.storage.remove(segment_path(id));
 }
 
+/// Its room is for the index. Synced, for a file system may hold it back until then.
+bool Recovery::give_up_spare() {
+  if (result_.spares.empty()) return false;
+  const std::uint64_t id = result_.spares.back();
+  result_.spares.pop_back();
+  return core_.env.storage.remove(segment_path(id)) && core_.env.storage.sync_directory(kSegments);
+}
+
 /// What is not this store's is moved out of the way, never removed.
 Result<void> Recovery::set_aside(std::uint64_t id, const std::string& why) {
   if (auto made = core_.env.storage.create_directory(kQuarantine); !made) return made;

@@ -27,7 +27,6 @@ namespace {
 // Far above what the engine lets gather before it flushes: RocksDB must never flush by
 // itself, since rows would become durable without their marker.
 constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
-constexpr std::size_t kManifestReserveBytes = 64 * 1024;  // not 4 MiB, which a start may not find
 constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // has been flushed
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
@@ -410,7 +409,8 @@ class RocksDbIndex final : public Index {
     db.compaction_filter = &filter_;
     db.listeners = {listener_};
     db.info_log = std::make_shared<NoLog>();
-    db.manifest_preallocation_size = kManifestReserveBytes;
+    // Reserved in vain, it takes the last blocks of a full disk from the files that need them.
+    db.manifest_preallocation_size = 0;
     // The manifest has the first and the last key of every table there was since it was begun.
     // Begun anew with every change, it has only those of now, after one change more.
     db.max_manifest_file_size = 1;

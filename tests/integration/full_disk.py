@@ -203,6 +203,23 @@ class FullDisk:
             self.assertEqual(self.get_all(connection, erased), [])
         self.assertEqual(server.stop(), 0, server.log_text())
 
+    def test_starts_however_little_room_is_left(self):
+        server = self.store().start()
+        keys = [f"k{i}" for i in range(200)]
+        with server.connect() as connection:
+            self.set_all(connection, keys)
+            self.eat()
+            self.set_all(connection, [f"more{i}" for i in range(200)])
+            self.delete_all(connection, keys[:20])
+        for kib in (*range(0, 64, 4), *range(64, 256, 16)):
+            server.kill()
+            self.give_back()
+            self.eat(leave_bytes=kib * 1024)
+            server.start()
+            with server.connect() as connection:
+                self.assertEqual(self.get_all(connection, keys[:20]), [], f"{kib} KiB left")
+        self.assertEqual(server.stop(), 0, server.log_text())
+
     def test_an_index_that_finds_no_room_for_its_flush(self):
         server = self.store().start()
         small = [f"small{i}" for i in range(40_000)]  # more than between two flushes

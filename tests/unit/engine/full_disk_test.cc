@@ -267,6 +267,27 @@ TEST_F(FullIndex, AKillMeanwhileLosesNothing) {
   EXPECT_EQ(world.get("k74"), "3");
 }
 
+TEST(FullDisk, AnIndexThatFindsNoRoomToOpenGetsASpare) {
+  StoreWorld world;
+  world.put("k", "v");
+  ASSERT_TRUE(world.close());
+  world.open();
+  world.advance(1000);  // spares are made aside
+  const auto files = [&] { return world.storage.list("segments").value().size(); };
+  const std::size_t before = files();
+  int refusals = 0;
+  world.index_factory = [&](const IndexRequest& request) -> Result<std::unique_ptr<Index>> {
+    EXPECT_FALSE(request.wipe);
+    if (files() < before) return world.index->begin()(request);
+    ++refusals;
+    return Error{ErrorCode::kNoSpace, "no room for a manifest"};
+  };
+  world.kill();
+  EXPECT_EQ(refusals, 1);
+  EXPECT_FALSE(world.store->stats().start.index_rebuilt);
+  EXPECT_EQ(world.get("k"), "v");
+}
+
 TEST_F(FullIndex, AStopEndsAndSaysWhy) {
   disk.full = true;
   put_many(1);
