@@ -48,6 +48,10 @@ class Applier::Batch {
         return raise_fence(record);
       case format::RecordType::kScopeFence:
         return raise_scope_fence(record);
+      case format::RecordType::kHold:
+        return place_hold(record);
+      case format::RecordType::kRelease:
+        return release_hold(record);
       case format::RecordType::kVoid:
       case format::RecordType::kMark:
         return {};
@@ -55,7 +59,9 @@ class Applier::Batch {
     return {};
   }
 
-  Changes take(std::size_t records) { return {std::move(changes_), std::move(fences_), records}; }
+  Changes take(std::size_t records) {
+    return {std::move(changes_), std::move(fences_), std::move(holds_), records};
+  }
 
  private:
   using MaybeRow = std::optional<Row>;
@@ -83,6 +89,7 @@ class Applier::Batch {
 
   Result<void> put(LogRecord& record) {
     format::RecordSummary& summary = record.summary;
+    if ((summary.flags & format::kFlagHeld) != 0) return {};  // not an entry
     const RowKey key{summary.space, summary.mac};
     auto old = current(key);
     if (!old) return old.error();
@@ -176,6 +183,32 @@ class Applier::Batch {
     return {};
   }
 
+  Result<void> place_hold(const LogRecord& record) {
+    const Hold hold = hold_of(record.summary);
+    core_.holds.place(hold);
+    holds_.push_back({hold.id, hold});
+    return {};
+  }
+
+  /// What was dead and held is to go now, in the time that it would have had without the hold.
+  Result<void> release_hold(const LogRecord& record) {
+    const format::RecordSummary& summary = record.summary;
+    core_.holds.forget(summary.mac);
+    holds_.push_back({summary.mac, std::nullopt});
+    const bool again = summary.version != summary.sequence;  // appended by reclaim
+    if (again) return {};
+    const std::int64_t released_ms = written_ms(summary, *record.segment);
+    for (const SegmentPointer& segment : core_.segments.all()) {
+      const std::int64_t due_ms = deadline_after(released_ms, core_.erase_within_ms);
+      if (segment->bucket == kHeldBucket) {
+        segment->note_due(due_ms);
+      } else if (segment->held.exchange(HeldShare::kUnknown) == HeldShare::kAll) {
+        segment->postpone_due(due_ms);
+      }
+    }
+    return {};
+  }
+
   std::uint64_t older_copies(const Row& old) const {
     const std::uint64_t candidate =
         old.covers == 0 ? old.segment_id : std::min(old.covers, old.segment_id);
@@ -185,6 +218,7 @@ class Applier::Batch {
   Core& core_;
   std::vector<IndexChange> changes_;
   std::vector<Fence> fences_;
+  std::vector<HoldChange> holds_;
   boost::unordered_flat_map<Mac, std::size_t, MacHash> overlay_;
 };
 
@@ -247,6 +281,11 @@ Result<void> Applier::commit() {
   if (auto applied = core_.index->apply(uncommitted_->rows); !applied) return applied;
   for (const Fence& fence : uncommitted_->fences) {
     if (auto put = core_.index->put_fence(fence); !put) return put;
+  }
+  for (const HoldChange& change : uncommitted_->holds) {
+    auto changed =
+        change.hold ? core_.index->put_hold(*change.hold) : core_.index->drop_hold(change.id);
+    if (!changed) return changed;
   }
   uncommitted_.reset();
   return {};

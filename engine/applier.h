@@ -44,9 +44,14 @@ class Applier {
 
  private:
   class Batch;
+  struct HoldChange {
+    Mac id;
+    std::optional<Hold> hold;  // nothing: it is released
+  };
   struct Changes {
     std::vector<IndexChange> rows;
     std::vector<Fence> fences;
+    std::vector<HoldChange> holds;
     std::size_t records = 0;  // that they come from
   };
   Result<void> commit();

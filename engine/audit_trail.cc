@@ -15,6 +15,34 @@ constexpr std::string_view kDirectory = "audit";
 
 }  // namespace
 
+audit::HoldEvent event_of(const Hold& hold) {
+  audit::HoldEvent event;
+  event.id = text_of(hold_id(hold.id));
+  event.tenant = hold.space.tenant;
+  event.scope = is_scope(hold.space) ? audit::kSubjectScopeName : audit::kTenantScope;
+  if (is_scope(hold.space)) event.target = text_of(hold.scope);
+  event.sequence = hold.version;
+  return event;
+}
+
+namespace {
+
+std::optional<Hold> hold_of(const audit::HoldEvent& event) {
+  Hold hold;
+  const auto id = parse_receipt_id(event.id);
+  if (!id) return std::nullopt;
+  hold.id = mac_of(*id);
+  hold.space = {event.tenant, format::kAllDatabases};
+  if (event.scope != audit::kSubjectScopeName) return hold;
+  const auto scope = parse_mac(event.target);
+  if (!scope) return std::nullopt;
+  hold.space = scope_space(event.tenant, ScopeKind::kSubject);
+  hold.scope = *scope;
+  return hold;
+}
+
+}  // namespace
+
 AuditTrail::AuditTrail(Core& core)
     : core_(core), origin_("kachel/" + audit::to_hex(std::span(core.store_id))) {}
 
@@ -37,19 +65,20 @@ void AuditTrail::load(std::set<std::uint64_t> fences, Loaded done) {
       loaded_ = true;
       waiting = std::exchange(waiting_, {});
     }
-    auto pending = std::make_shared<std::vector<Known>>();
-    if (events) *pending = std::move(*events);
-    core_.env.log_loop.post([answer, pending] { (*answer)(std::move(*pending)); });
+    auto contents = std::make_shared<Contents>();
+    if (events) *contents = std::move(*events);
+    core_.env.log_loop.post([answer, contents] { (*answer)(std::move(*contents)); });
     for (io::Task& task : waiting)
       core_.env.log_loop.post(std::move(task));
   });
 }
 
 /// Pool thread.
-Result<std::vector<AuditTrail::Known>> AuditTrail::read_log(const std::set<std::uint64_t>& fences) {
+Result<AuditTrail::Contents> AuditTrail::read_log(const std::set<std::uint64_t>& fences) {
   auto opened = audit::AuditLog::open(core_.env.storage, origin_, core_.env.random);
   if (!opened) return opened.error();
   std::map<std::string, Known> wanted;
+  std::map<std::string, audit::HoldEvent> holds;
   for (std::uint64_t index = 0; index < (*opened)->size();) {
     auto entries = (*opened)->entries_from(index);
     if (!entries) return entries.error();
@@ -70,19 +99,29 @@ Result<std::vector<AuditTrail::Known>> AuditTrail::read_log(const std::set<std::
         if (found == wanted.end()) continue;
         found->second.is_reclaimed = true;
         if (!fences.contains(found->second.event.sequence)) wanted.erase(found);
+      } else if (auto* hold = std::get_if<audit::HoldEvent>(&*event)) {
+        const auto id = parse_receipt_id(hold->id);
+        if (!id) continue;
+        note(*id, Part::kHold, place);
+        holds.insert_or_assign(hold->id, *hold);
+      } else if (auto* release = std::get_if<audit::ReleaseEvent>(&*event)) {
+        if (const auto id = parse_receipt_id(release->id)) note(*id, Part::kRelease, place);
+        holds.erase(release->id);
       } else if (auto* policy = std::get_if<audit::PolicyEvent>(&*event)) {
         const std::lock_guard lock(mutex_);
         policies_ = std::move(policy->tenants);
       }
     }
   }
-  std::vector<Known> events;
-  events.reserve(wanted.size());
+  Contents contents;
+  contents.erases.reserve(wanted.size());
   for (auto& [id, known] : wanted)
-    events.push_back(std::move(known));
+    contents.erases.push_back(std::move(known));
+  for (auto& [id, hold] : holds)
+    contents.holds.push_back(std::move(hold));
   const std::lock_guard lock(mutex_);
   log_ = std::move(*opened);
-  return events;
+  return contents;
 }
 
 void AuditTrail::when_loaded(io::Task task) {
@@ -156,11 +195,22 @@ void AuditTrail::schedule_checkpoint() {
 // ---- events --------------------------------------------------------------------------------
 
 void AuditTrail::record(const audit::EraseEvent& event, io::Loop& loop, Recorded done) {
-  add({*parse_receipt_id(event.id), event.sequence, audit::leaf_of(event), &loop, std::move(done)});
+  add({Part::kErase, *parse_receipt_id(event.id), event.sequence, audit::leaf_of(event), &loop,
+       std::move(done)});
 }
 
 void AuditTrail::record(const audit::ReclaimEvent& event, io::Loop& loop, Recorded done) {
-  add({*parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop, std::move(done)});
+  add({Part::kReclaim, *parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop,
+       std::move(done)});
+}
+
+void AuditTrail::record(const audit::HoldEvent& event, io::Loop& loop, Recorded done) {
+  add({Part::kHold, *parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop, std::move(done)});
+}
+
+void AuditTrail::record(const audit::ReleaseEvent& event, io::Loop& loop, Recorded done) {
+  add({Part::kRelease, *parse_receipt_id(event.id), 0, audit::leaf_of(event), &loop,
+       std::move(done)});
 }
 
 void AuditTrail::record_policies(std::map<std::string, std::string> policies) {
@@ -171,7 +221,12 @@ void AuditTrail::record_policies(std::map<std::string, std::string> policies) {
       policies_ = policies;
     }
     const audit::PolicyEvent event{core_.clock.now_ms(), policies};
-    add({{}, 0, audit::leaf_of(event), &core_.env.log_loop, [this](const Result<void>& recorded) {
+    add({Part::kOther,
+         {},
+         0,
+         audit::leaf_of(event),
+         &core_.env.log_loop,
+         [this](const Result<void>& recorded) {
            if (recorded) return;
            const std::lock_guard lock(mutex_);
            policies_.clear();  // so that the next time they are recorded
@@ -184,7 +239,7 @@ void AuditTrail::add(Item item) {
   if (stopping_) {
     queue_lock.unlock();
     const Error error{ErrorCode::kShutdown, "the store is stopping: the next start records it"};
-    if (item.sequence != 0) end_claim(item.id);
+    if (item.part == Part::kErase) end_claim(item.id);
     return item.loop->post([done = std::move(item.done), error]() mutable { done(error); });
   }
   queue_.push_back(std::move(item));
@@ -233,15 +288,14 @@ void AuditTrail::write(std::vector<Item> batch) {
     if (!first) outcome = first.error();
     for (std::size_t i = 0; first && i < batch.size(); ++i) {
       const Item& item = batch[i];
-      if (item.id.is_nil()) continue;
-      note(item.id, item.sequence != 0 ? Part::kErase : Part::kReclaim, *first + i);
-      if (item.sequence != 0) noted_(item.sequence, item.id);
+      note(item.id, item.part, *first + i);
+      if (item.part == Part::kErase) noted_(item.sequence, item.id);
     }
   } else {
     outcome = opened.error();
   }
   for (Item& item : batch) {
-    if (item.sequence != 0) end_claim(item.id);
+    if (item.part == Part::kErase) end_claim(item.id);
     item.loop->post([done = std::move(item.done), outcome]() mutable { done(outcome); });
   }
   core_.env.log_loop.post([this] { schedule_checkpoint(); });
@@ -263,12 +317,85 @@ Result<audit::AuditLog*> AuditTrail::log() {
 
 void AuditTrail::note(const ReceiptId& id, Part part, std::uint64_t place) {
   const std::lock_guard lock(mutex_);
-  Places& places = places_[id];
-  if (part == Part::kErase) {
-    places.erase = place;
-  } else {
-    places.reclaim = place;
+  switch (part) {
+    case Part::kErase:
+      places_[id].erase = place;
+      break;
+    case Part::kReclaim:
+      places_[id].reclaim = place;
+      break;
+    case Part::kHold:
+      holds_[id] = place;
+      break;
+    case Part::kRelease:
+      holds_.erase(id);
+      break;
+    case Part::kOther:
+      break;
   }
+}
+
+// ---- holds ---------------------------------------------------------------------------------
+
+void AuditTrail::reconcile(const std::vector<Hold>& in_force,
+                           const std::vector<audit::HoldEvent>& in_log) {
+  std::set<std::string> both;
+  for (const audit::HoldEvent& event : in_log)
+    both.insert(event.id);
+  std::set<std::string> known;
+  for (const Hold& hold : in_force) {
+    audit::HoldEvent event = event_of(hold);
+    known.insert(event.id);
+    if (both.contains(event.id)) continue;
+    event.time_ms = core_.clock.now_ms();
+    event.recovered = true;
+    // What fails here is tried again by the next start.
+    record(event, core_.env.log_loop, [](const Result<void>&) {});
+  }
+  for (const audit::HoldEvent& event : in_log) {
+    auto hold = hold_of(event);
+    if (!hold || known.contains(event.id)) continue;
+    const std::lock_guard gate(core_.fences.gate());
+    hold->version = core_.queue.append(hold_record(*hold, core_.clock.now_ms()));
+    core_.holds.place(*hold);
+  }
+}
+
+void AuditTrail::describe(std::vector<Hold> holds, io::Loop& loop, Described done) {
+  auto answer = std::make_shared<Described>(std::move(done));
+  when_loaded([this, holds = std::move(holds), &loop, answer] {
+    core_.env.pool.run([this, holds, &loop, answer] {
+      auto all = std::make_shared<Result<std::vector<HoldInfo>>>(std::vector<HoldInfo>());
+      for (const Hold& hold : holds) {
+        auto info = describe(hold);
+        if (!info) {
+          *all = info.error();
+          break;
+        }
+        (*all)->push_back(std::move(*info));
+      }
+      loop.post([answer, all] { (*answer)(std::move(*all)); });
+    });
+  });
+}
+
+/// Pool thread. Of one that is being recorded only what is in the record.
+Result<HoldInfo> AuditTrail::describe(const Hold& hold) {
+  audit::HoldEvent event = event_of(hold);
+  std::optional<std::uint64_t> place;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = holds_.find(hold_id(hold.id));
+    if (found != holds_.end()) place = found->second;
+  }
+  if (place) {
+    auto entry = log_->entry(*place);
+    if (!entry) return entry.error();
+    auto parsed = audit::parse_leaf(*entry);
+    if (!parsed) return parsed.error();
+    if (auto* logged = std::get_if<audit::HoldEvent>(&*parsed)) event = std::move(*logged);
+  }
+  return HoldInfo{hold_id(hold.id), event.scope, event.target, event.time_ms, event.reason};
 }
 
 // ---- receipts ------------------------------------------------------------------------------
@@ -367,9 +494,10 @@ Result<std::optional<std::string>> AuditTrail::compose(const ReceiptId& id,
   }
   if (now && !places.reclaim) {
     if (now->state != ErasureState::kFenced) receipt.state = "swept";
-    receipt.progress =
-        audit::ErasureProgress{now->swept_ms, now->deadline_ms, now->entries,      now->copies,
-                               now->bytes,    now->segments,    now->segments_left};
+    if (now->held_copies > 0) receipt.state = "blocked_by_hold";
+    receipt.progress = audit::ErasureProgress{
+        now->swept_ms, now->deadline_ms,   now->entries,     now->copies,    now->bytes,
+        now->segments, now->segments_left, now->held_copies, now->held_bytes};
   }
   return std::optional(receipt.text());
 }

@@ -24,9 +24,13 @@
 #include "engine/audit/event.h"
 #include "engine/core.h"
 #include "engine/erasure.h"
+#include "engine/holds.h"
 #include "engine/receipt_id.h"
 
 namespace kachel {
+
+/// What the audit log says of it, but for the time and the reason.
+audit::HoldEvent event_of(const Hold& hold);
 
 class AuditTrail {
  public:
@@ -37,9 +41,13 @@ class AuditTrail {
     audit::EraseEvent event;
     bool is_reclaimed = false;
   };
+  struct Contents {
+    std::vector<Known> erases;
+    std::vector<audit::HoldEvent> holds;  // that are not released
+  };
   /// Reads the log, if there is one. `done` on the log loop, with the erases that are not
-  /// reclaimed, and with those of `fences`. Once, on the log thread.
-  using Loaded = UniqueFunction<void(std::vector<Known>)>;
+  /// reclaimed, those of `fences`, and the holds. Once, on the log thread.
+  using Loaded = UniqueFunction<void(Contents)>;
   void load(std::set<std::uint64_t> fences, Loaded done);
 
   /// Is told, on a thread of the pool, of each erase that has become durable. Before load().
@@ -51,6 +59,17 @@ class AuditTrail {
   using Recorded = UniqueFunction<void(Result<void>)>;
   void record(const audit::EraseEvent& event, io::Loop& loop, Recorded done);
   void record(const audit::ReclaimEvent& event, io::Loop& loop, Recorded done);
+  void record(const audit::HoldEvent& event, io::Loop& loop, Recorded done);
+  void record(const audit::ReleaseEvent& event, io::Loop& loop, Recorded done);
+
+  /// Makes the holds `in_force` at the start and those that the log had then the same. One that a
+  /// crash has kept from the log is recorded; one that only the log has is placed again: damage has
+  /// taken its record, or a crash came into its release, which nobody was told of then.
+  /// Log thread.
+  void reconcile(const std::vector<Hold>& in_force, const std::vector<audit::HoldEvent>& in_log);
+  /// What the log says of these: `done` on `loop`.
+  using Described = UniqueFunction<void(Result<std::vector<HoldInfo>>)>;
+  void describe(std::vector<Hold> holds, io::Loop& loop, Described done);
 
   /// Records the policies in force, by tenant, unless they are those recorded last.
   void record_policies(std::map<std::string, std::string> policies);
@@ -79,9 +98,11 @@ class AuditTrail {
     std::uint64_t erase = 0;
     std::optional<std::uint64_t> reclaim;
   };
+  enum class Part : std::uint8_t { kErase, kReclaim, kHold, kRelease, kOther };
   struct Item {
-    ReceiptId id{};              // nil: of no erase
-    std::uint64_t sequence = 0;  // of an erase; else 0
+    Part part = Part::kOther;
+    ReceiptId id{};
+    std::uint64_t sequence = 0;  // of an erase
     std::string leaf;
     io::Loop* loop = nullptr;
     Recorded done;
@@ -96,10 +117,10 @@ class AuditTrail {
   };
 
   void add(Item item);
-  enum class Part : std::uint8_t { kErase, kReclaim };
   void note(const ReceiptId& id, Part part, std::uint64_t place);
-  Result<std::vector<Known>> read_log(const std::set<std::uint64_t>& fences);
+  Result<Contents> read_log(const std::set<std::uint64_t>& fences);
   Result<audit::AuditLog*> log();
+  Result<HoldInfo> describe(const Hold& hold);
   void drain();
   void write(std::vector<Item> batch);
   void answer(Claim claim);
@@ -122,6 +143,7 @@ class AuditTrail {
   std::vector<io::Task> waiting_;  // for the log to be read
   std::vector<Item> queue_;
   boost::unordered_flat_map<ReceiptId, Places, IdHash> places_;
+  std::map<HoldId, std::uint64_t> holds_;            // not released: their places
   std::map<ReceiptId, std::vector<Claim>> claimed_;  // and who waits for what becomes of it
   std::map<std::string, std::string> policies_;      // recorded last
   bool stopping_ = false;

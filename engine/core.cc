@@ -61,6 +61,11 @@ MemoryPlan MemoryPlan::of(std::uint64_t memory_bytes) {
   return plan;
 }
 
+HeldShare held_share_of(const Core& core, const Segment& segment) {
+  const bool is_known = segment.held_generation == core.holds.generation();
+  return is_known ? segment.held.load() : HeldShare::kUnknown;
+}
+
 std::vector<SegmentCounts> books_of(const Core& core) {
   std::vector<SegmentCounts> books;
   for (const SegmentPointer& segment : core.segments.all())

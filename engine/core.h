@@ -11,6 +11,7 @@
 
 #include "engine/counters.h"
 #include "engine/fences.h"
+#include "engine/holds.h"
 #include "engine/index.h"
 #include "engine/index_debt.h"
 #include "engine/log_queue.h"
@@ -53,6 +54,7 @@ struct Core {
   StoreClock clock;
   SegmentTable segments;
   FenceTable fences;
+  HoldTable holds;
   std::unique_ptr<RowFilter> row_filter;
   std::unique_ptr<Index> index;
   IndexDebt index_debt{clock};
@@ -72,6 +74,9 @@ struct Core {
 
 /// What a flush of the index says beside the rows. Log thread, or a start.
 std::vector<SegmentCounts> books_of(const Core& core);
+
+/// Of what is in the segment; unknown where the holds have changed since reclaim looked.
+HeldShare held_share_of(const Core& core, const Segment& segment);
 
 /// What is known of a key right now, from memory. The shard's lock is held.
 struct Current {

@@ -190,12 +190,14 @@ void Eraser::start() {
   const std::uint64_t last = core_.queue.last_sequence();
   trail_.on_recorded(
       [this](std::uint64_t fence, const ReceiptId& id) { note_recorded(fence, id); });
-  trail_.load(std::move(fences), [this, last](std::vector<AuditTrail::Known> erases) {
-    if (stopping_) return;
-    for (const AuditTrail::Known& known : erases)
-      take_up(known);
-    record_unknown(last);
-  });
+  trail_.load(std::move(fences),
+              [this, last, holds = core_.holds.all()](const AuditTrail::Contents& contents) {
+                if (stopping_) return;
+                for (const AuditTrail::Known& known : contents.erases)
+                  take_up(known);
+                record_unknown(last);
+                trail_.reconcile(holds, contents.holds);
+              });
   schedule_tick();
 }
 
@@ -292,8 +294,10 @@ void Eraser::begin_sweep() {
   auto sweep = std::make_shared<Sweep>();
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [version, task] : tasks_) {
-      if (task.state.state == ErasureState::kFenced) sweep->look_for(task);
+    for (auto& [version, task] : tasks_) {
+      if (task.state.state != ErasureState::kFenced) continue;
+      task.holds = core_.holds.generation();
+      sweep->look_for(task);
     }
   }
   if (sweep->tasks.empty()) return;
@@ -335,7 +339,9 @@ void Eraser::read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& seg
     }
     for (const format::RecordSummary& record : *records) {
       if (record.type != format::RecordType::kPut) continue;
-      Match match{{record.space, record.mac}, record.version, record.size, record.tags, false};
+      const bool is_held = core_.holds.is_held(record.space.tenant, record.tags);
+      Match match{
+          {record.space, record.mac}, record.version, record.size, record.tags, false, is_held};
       bool covered = false;
       sweep->for_each(match.key, match.tags, match.version, [&](const Task& task) {
         covered = true;
@@ -356,22 +362,25 @@ void Eraser::on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& 
     bump(core_.counters.io_errors);
     return end_sweep(sweep, false);
   }
-  const auto concern = [&](Task& task) {
-    if (!task.segments.insert(segment->id).second) return;
+  const auto concern = [&](Task& task, bool is_held) {
+    // Not before the deadline that it has after the holds, if there were any: look_again().
+    if (!is_held) segment->note_due(task.state.deadline_ms);
+    task.segments.insert(segment->id);
     task.all_segments.insert(segment->id);
-    ++task.state.segments;
-    segment->note_due(task.state.deadline_ms);
+    task.state.segments = task.all_segments.size();
   };
   for (const Match& match : found->matches) {
     sweep->for_each(match.key, match.tags, match.version, [&](Task& task) {
       ++task.state.copies;
       task.state.bytes += match.bytes;
-      concern(task);
+      task.state.held_copies += match.is_held ? 1 : 0;
+      task.state.held_bytes += match.is_held ? match.bytes : 0;
+      concern(task, match.is_held);
     });
   }
   if (found->unsure) {
     for (auto& [version, task] : sweep->tasks)
-      concern(task);
+      concern(task, false);
   }
   for (const Match& match : found->matches)
     if (match.has_row) sweep->rows.push_back(match.key);
@@ -429,6 +438,8 @@ void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
       found.state.id = task.state.id;
       found.is_recorded = task.is_recorded;
       found.end = task.end;
+      found.state.copies = std::max(found.state.copies, task.copies_before);
+      found.state.bytes = std::max(found.state.bytes, task.bytes_before);
       found.state.state = ErasureState::kSwept;
       found.state.swept_ms = core_.clock.now_ms();
       task = std::move(found);
@@ -436,6 +447,22 @@ void Eraser::end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete) {
   }
   if (stopping_) return finish_stop();
   if (complete) collect();
+}
+
+/// The holds have changed since it was looked for: copies may have been made, or may go now. What
+/// was held has as much time from here on as it would have had without the hold.
+void Eraser::look_again(Task& task) {
+  Erasure& state = task.state;
+  if (state.held_copies > 0) {
+    const std::int64_t from_now = deadline_after(core_.clock.now_ms(), core_.erase_within_ms);
+    state.deadline_ms = std::max(state.deadline_ms, from_now);
+  }
+  state.state = ErasureState::kFenced;
+  task.copies_before = std::max(task.copies_before, state.copies);
+  task.bytes_before = std::max(task.bytes_before, state.bytes);
+  state.copies = state.bytes = state.held_copies = state.held_bytes = 0;
+  task.segments.clear();
+  task.compaction.reset();
 }
 
 /// Whether a compaction has taken its rows out of the index's files. Some of them may be dead only
@@ -454,7 +481,12 @@ void Eraser::collect() {
   {
     const std::lock_guard lock(mutex_);
     for (auto& [version, task] : tasks_) {
-      if (task.state.state != ErasureState::kSwept || !task.is_recorded) continue;
+      if (task.state.state != ErasureState::kSwept) continue;
+      if (task.end == Task::End::kOpen && task.holds != core_.holds.generation()) {
+        look_again(task);
+        continue;
+      }
+      if (!task.is_recorded || task.state.held_copies > 0) continue;
       std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
       if (!task.segments.empty()) continue;
       if (task.end == Task::End::kRecorded) recorded.push_back(version);

@@ -6,6 +6,8 @@
 // It goes by the segments' tables, not by the index: they have the older copies as well. A sweep
 // covers all fences raised before it began; those that come meanwhile wait for the next. What is
 // kept on disk are the fences, and the audit log: a start sweeps again for what is left of both.
+// What a hold keeps is waited for until the hold is released; whenever the holds change, what is
+// pending is looked for again.
 // A fence that the log does not know of, since a crash came between, gets its entry then.
 //
 // Log thread only, but for what says otherwise.
@@ -72,7 +74,10 @@ class Eraser {
     std::set<std::uint64_t> segments;         // that hold what it covers, and are not gone
     std::set<std::uint64_t> all_segments;     // those that are gone, too
     std::optional<std::uint64_t> compaction;  // to be waited for, once no segment is left
-    bool is_recorded = false;                 // the audit log has the erase
+    std::uint64_t holds = 0;                  // their generation when it was looked for
+    std::uint64_t copies_before = 0;          // found before the holds changed
+    std::uint64_t bytes_before = 0;
+    bool is_recorded = false;  // the audit log has the erase
     enum class End : std::uint8_t { kOpen, kRecording, kRecorded } end = End::kOpen;  // of it
   };
   struct Sweep;
@@ -82,6 +87,7 @@ class Eraser {
     std::uint32_t bytes = 0;
     ScopeTags tags;
     bool has_row = false;  // that is to be taken out
+    bool is_held = false;
   };
   struct Found {
     std::vector<Match> matches;
@@ -104,6 +110,7 @@ class Eraser {
   void purge_hot_tier(Sweep& sweep);
   void end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete);
   void collect();
+  void look_again(Task& task);
   bool has_left_the_index(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);

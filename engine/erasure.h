@@ -50,6 +50,9 @@ struct Erasure {
   std::uint64_t bytes = 0;     // of those records
   std::uint64_t segments = 0;  // they were found in
   std::uint64_t segments_left = 0;
+  // Of the copies, those that a hold keeps: above 0, the erase waits for its release.
+  std::uint64_t held_copies = 0;
+  std::uint64_t held_bytes = 0;
 };
 
 /// What an erase would find.

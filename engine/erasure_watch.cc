@@ -29,12 +29,13 @@ ErasureOutlook ErasureWatch::outlook() const {
   ErasureSituation situation;
   for (const SegmentPointer& segment : core_.segments.all()) {
     const std::int64_t due_ms = segment->due_ms;
-    if (due_ms == 0) continue;
+    if (due_ms == 0 || held_share_of(core_, *segment) == HeldShare::kAll) continue;
     const std::uint64_t bytes = segment->bytes;
     const std::uint64_t live = std::min<std::uint64_t>(bytes, segment->live_bytes);
     situation.segments.push_back({due_ms, segment->created_ms, bytes - live, 1});
   }
   for (const Erasure& erasure : eraser_.pending()) {
+    if (erasure.held_copies > 0) continue;  // its deadline begins with the release
     situation.erasures.push_back(
         {erasure.deadline_ms, erasure.fenced_ms, 0, erasure.segments_left});
   }

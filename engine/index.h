@@ -77,6 +77,15 @@ struct Fence {
   friend bool operator==(const Fence&, const Fence&) = default;
 };
 
+/// Keeps the bytes of what is of the scope from being destroyed.
+struct Hold {
+  Mac id{};           // a UUID
+  Namespace space{};  // database 255: all the tenant's; 254: of the subject with this MAC
+  Mac scope{};
+  std::uint64_t version = 0;
+  friend bool operator==(const Hold&, const Hold&) = default;
+};
+
 enum class Where : std::uint8_t {
   kMemory,    // kNeedsDisk when memory can't tell
   kAnywhere,  // may block on the disk
@@ -119,6 +128,8 @@ class Index {
   virtual Result<void> put_fence(const Fence& fence) = 0;
   /// Nothing is left of what it kills.
   virtual Result<void> drop_fence(const Fence& fence) = 0;
+  virtual Result<void> put_hold(const Hold& hold) = 0;
+  virtual Result<void> drop_hold(const Mac& id) = 0;
 
   /// Starts making everything applied so far durable, atomically with the marker and the
   /// counts; returns at once. `done` runs on any thread, or never when the index is destroyed
@@ -151,6 +162,7 @@ class Index {
   virtual Result<std::optional<Marker>> marker() const = 0;
   virtual Result<std::vector<SegmentCounts>> counts() const = 0;
   virtual Result<std::vector<Fence>> fences() const = 0;
+  virtual Result<std::vector<Hold>> holds() const = 0;
 
   /// Lets housekeeping (compaction) begin: until then a start has the processors to itself.
   virtual void start_housekeeping() = 0;

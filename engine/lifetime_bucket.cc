@@ -35,7 +35,7 @@ std::int64_t lifetime_min_s(std::uint32_t bucket) {
 }
 
 std::int64_t open_limit_ms(std::uint32_t bucket) {
-  if (bucket == kNoExpiryBucket) return 0;
+  if (bucket == kNoExpiryBucket || bucket == kHeldBucket) return 0;
   return std::max(kMinOpenMs, lifetime_min_s(bucket) * kMsPerSecond / 10);
 }
 

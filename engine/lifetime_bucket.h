@@ -11,6 +11,8 @@ inline constexpr std::uint32_t kNoExpiryBucket = 0;
 /// Buckets 1.. : bucket b holds lifetimes in [lifetime_min_s(b), lifetime_min_s(b + 1)).
 /// The first begins at 0; widths are at least 1 s, then about 10%; the last holds the rest.
 inline constexpr std::uint32_t kLastBucket = 180;
+/// The bucket of what is dead and under a hold: apart from all that lives.
+inline constexpr std::uint32_t kHeldBucket = kLastBucket + 1;
 
 /// Of two moments of which 0 is never.
 constexpr std::int64_t earlier(std::int64_t a_ms, std::int64_t b_ms) {

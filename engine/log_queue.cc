@@ -1,8 +1,25 @@
 #include "engine/log_queue.h"
 
+#include <cstring>
 #include <utility>
 
 namespace kachel {
+
+namespace {
+
+/// Of what says something of others, and is not for one worker to wait for.
+Append small_record(const format::RecordMeta& meta) {
+  Append append;
+  append.record = format::encode_record(meta, {});
+  append.summary.type = meta.type;
+  append.summary.space = meta.space;
+  append.summary.mac = meta.mac;
+  append.summary.version = meta.version;
+  append.summary.created_ms = meta.created_ms;
+  return append;
+}
+
+}  // namespace
 
 Append fence_record(const Fence& fence) {
   const bool scope = is_scope(fence.space);
@@ -12,14 +29,39 @@ Append fence_record(const Fence& fence) {
   meta.mac = fence.mac;
   meta.version = fence.version;
   meta.created_ms = fence.created_ms;
-  Append append;
-  append.record = format::encode_record(meta, {});
-  append.summary.type = meta.type;
-  append.summary.space = fence.space;
-  append.summary.mac = fence.mac;
-  append.summary.version = fence.version;
-  append.summary.created_ms = fence.created_ms;
+  return small_record(meta);
+}
+
+Append hold_record(const Hold& hold, std::int64_t now_ms) {
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kHold;
+  meta.space = hold.space;
+  meta.mac = hold.id;
+  meta.scope = hold.scope;
+  meta.version = hold.version;
+  meta.created_ms = now_ms;
+  Append append = small_record(meta);
+  if (is_scope(hold.space)) append.summary.tags = {hold.scope.low(), hold.scope.high()};
   return append;
+}
+
+Append release_record(std::uint32_t tenant, const Mac& id, std::uint64_t version,
+                      std::int64_t now_ms) {
+  format::RecordMeta meta;
+  meta.type = format::RecordType::kRelease;
+  meta.space = {tenant, format::kAllDatabases};
+  meta.mac = id;
+  meta.version = version;
+  meta.created_ms = now_ms;
+  return small_record(meta);
+}
+
+Hold hold_of(const format::RecordSummary& summary) {
+  Hold hold{summary.mac, summary.space, {}, summary.version};
+  if (summary.tags.size() == 2) {
+    std::memcpy(hold.scope.bytes.data(), summary.tags.data(), sizeof hold.scope.bytes);
+  }
+  return hold;
 }
 
 std::uint64_t LogQueue::append(Append append) {

@@ -45,6 +45,12 @@ struct Append {
 
 /// The record of a fence; of a later copy when it has a version.
 Append fence_record(const Fence& fence);
+/// Likewise of a hold, and of the release of the hold with this id.
+Append hold_record(const Hold& hold, std::int64_t now_ms);
+Append release_record(std::uint32_t tenant, const Mac& id, std::uint64_t version,
+                      std::int64_t now_ms);
+/// From the summary of its record.
+Hold hold_of(const format::RecordSummary& summary);
 
 class LogQueue {
  public:

@@ -64,6 +64,18 @@ Result<void> MemoryIndex::drop_fence(const Fence& fence) {
   return {};
 }
 
+Result<void> MemoryIndex::put_hold(const Hold& hold) {
+  const std::lock_guard lock(mutex_);
+  now_.holds[hold.id] = hold;
+  return {};
+}
+
+Result<void> MemoryIndex::drop_hold(const Mac& id) {
+  const std::lock_guard lock(mutex_);
+  now_.holds.erase(id);
+  return {};
+}
+
 void MemoryIndex::flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) {
   {
     const std::lock_guard lock(mutex_);
@@ -116,6 +128,14 @@ Result<std::vector<Fence>> MemoryIndex::fences() const {
   std::vector<Fence> all;
   for (const auto& [key, fence] : now_.fences)
     all.push_back(fence);
+  return all;
+}
+
+Result<std::vector<Hold>> MemoryIndex::holds() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Hold> all;
+  for (const auto& [id, hold] : now_.holds)
+    all.push_back(hold);
   return all;
 }
 

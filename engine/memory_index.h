@@ -16,6 +16,7 @@ namespace kachel {
 struct MemoryIndexImage {
   std::map<RowKey, Row> rows;
   std::map<std::pair<Namespace, Mac>, Fence> fences;
+  std::map<Mac, Hold> holds;
   std::map<std::uint64_t, SegmentCounts> counts;
   std::optional<Marker> marker;
   /// Rows that were deleted or overwritten, in that order: they are in the files still.
@@ -36,6 +37,8 @@ class MemoryIndex final : public Index {
                                                 std::size_t limit) const override;
   Result<void> apply(std::span<const IndexChange> changes) override;
   Result<void> put_fence(const Fence& fence) override;
+  Result<void> put_hold(const Hold& hold) override;
+  Result<void> drop_hold(const Mac& id) override;
   Result<void> drop_fence(const Fence& fence) override;
   void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override;
   void when_settled(UniqueFunction<void()> done) override { done(); }
@@ -44,6 +47,7 @@ class MemoryIndex final : public Index {
   Result<std::optional<Marker>> marker() const override;
   Result<std::vector<SegmentCounts>> counts() const override;
   Result<std::vector<Fence>> fences() const override;
+  Result<std::vector<Hold>> holds() const override;
   void start_housekeeping() override {}
   void set_memory(std::uint64_t) override {}
   IndexUsage usage() const override;

@@ -57,9 +57,11 @@ Result<SegmentPointer> OpenSegments::choose(const Append& append) {
 
 /// Another open segment for a record that shall not open one of its own.
 SegmentPointer OpenSegments::stand_in(Slot slot, const Append& append) const {
+  if (slot.second == kHeldBucket) return nullptr;
   if (open_.size() < kMaxOpen && !is_small_talk(append)) return nullptr;
   // Longer-lived neighbours first: among them it is kept too long, never dropped too early.
   for (auto it = open_.lower_bound(slot); it != open_.end(); ++it) {
+    if (it->first.second == kHeldBucket) continue;
     if (it->first.first == slot.first && fits(*it->second, append)) return it->second;
   }
   const auto forever = open_.find({slot.first, kNoExpiryBucket});

@@ -25,7 +25,7 @@ std::uint64_t worth(const SegmentView& segment) {
 std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segments,
                                             std::int64_t now_ms) {
   for (const SegmentView& segment : segments) {
-    if (segment.sealed && segment.highest_deadline_ms != 0 &&
+    if (segment.sealed && segment.held != HeldShare::kAll && segment.highest_deadline_ms != 0 &&
         segment.highest_deadline_ms <= now_ms) {
       return segment.id;
     }
@@ -42,7 +42,8 @@ std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, s
   std::vector<SegmentView> due;
   std::copy_if(segments.begin(), segments.end(), std::back_inserter(due),
                [](const SegmentView& segment) {
-                 return segment.due_ms != 0 && (segment.sealed || segment.open);
+                 return segment.due_ms != 0 && segment.held != HeldShare::kAll &&
+                        (segment.sealed || segment.open);
                });
   std::sort(due.begin(), due.end(), [](const SegmentView& a, const SegmentView& b) {
     return std::pair(a.due_ms, a.id) < std::pair(b.due_ms, b.id);
@@ -58,7 +59,9 @@ std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, s
 std::optional<std::uint64_t> choose_victim(std::span<const SegmentView> segments) {
   std::vector<SegmentView> sealed;
   std::copy_if(segments.begin(), segments.end(), std::back_inserter(sealed),
-               [](const SegmentView& segment) { return segment.sealed; });
+               [](const SegmentView& segment) {
+                 return segment.sealed && segment.held == HeldShare::kUnknown;
+               });
   if (sealed.empty()) return std::nullopt;
   std::sort(sealed.begin(), sealed.end(),
             [](const SegmentView& a, const SegmentView& b) { return a.id < b.id; });

@@ -7,6 +7,13 @@
 
 namespace kachel {
 
+/// Of the puts in a segment, those under a hold.
+enum class HeldShare : std::uint8_t {
+  kUnknown,
+  kMost,  // room can be made elsewhere at less expense
+  kAll,   // nothing in there is to be destroyed, whatever its deadline
+};
+
 struct SegmentView {
   std::uint64_t id = 0;
   bool sealed = false;
@@ -17,6 +24,7 @@ struct SegmentView {
   bool open = false;
   std::int64_t created_ms = 0;
   std::int64_t due_ms = 0;  // when the first of what is dead in it must be gone; 0: nothing has to
+  HeldShare held = HeldShare::kUnknown;
 };
 
 /// A sealed segment in which every entry's time has passed.

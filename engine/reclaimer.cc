@@ -17,6 +17,9 @@ constexpr std::uint64_t kKeptShare = 4;  // a quarter
 constexpr std::size_t kWindowBytes = 512 * 1024;
 constexpr std::uint64_t kMaxKeptValueBytes = kMiB;
 constexpr std::int64_t kLastMomentMs = 1'000;  // looks are half a second apart
+// Of a segment's bytes, under holds: so many, and giving it up makes too little room.
+constexpr std::uint64_t kMostNumerator = 3;
+constexpr std::uint64_t kMostDenominator = 4;
 
 }  // namespace
 
@@ -27,9 +30,11 @@ struct Reclaimer::Job {
   std::size_t next = 0;
   std::int64_t began_ns = 0;
   bool appended = false;
-  bool gone = false;     // all but its file
-  bool dropped = false;  // a copy of what lives on has found no room
-  bool failed = false;   // not all of it could be looked at: it must stay
+  bool gone = false;               // all but its file
+  bool dropped = false;            // a copy of what lives on has found no room
+  bool failed = false;             // not all of it could be looked at: it must stay
+  bool held_dropped = false;       // a copy for a hold has found no room: it must stay
+  std::uint64_t holds_placed = 0;  // when it began
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
   std::vector<std::byte> window;  // of the file: records are visited in order of offset
@@ -70,7 +75,8 @@ void Reclaimer::look() {
   for (const SegmentPointer& segment : core_.segments.all()) {
     views.push_back({segment->id, segment->state == SegmentState::kSealed, segment->bytes,
                      segment->live_bytes, segment->reads, segment->highest_deadline_ms,
-                     segment->state == SegmentState::kOpen, segment->created_ms, segment->due_ms});
+                     segment->state == SegmentState::kOpen, segment->created_ms, segment->due_ms,
+                     held_share_of(core_, *segment)});
   }
   const std::int64_t now_ms = core_.clock.now_ms();
   if (const auto expired = choose_expired(views, now_ms)) return begin(*expired, Reason::kExpired);
@@ -94,6 +100,7 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
   job->reason = reason;
   job->began_ns = core_.env.clock.monotonic_ns();
   if (!job->segment) return;
+  job->holds_placed = core_.holds.placed();
   job->segment->state = SegmentState::kReclaiming;
   job_ = job;
   core_.env.pool.run([this, job] {
@@ -105,6 +112,10 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
 }
 
 void Reclaimer::step(const std::shared_ptr<Job>& job) {
+  if (job->next == 0 && !job->failed && assess_holds(*job)) {
+    job->segment->state = SegmentState::kSealed;
+    return finish(Next::kNow);
+  }
   for (std::size_t i = 0; i < kRecordsPerStep && job->next < job->summaries.size(); ++i) {
     visit(*job, job->summaries[job->next++]);
   }
@@ -122,9 +133,13 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
 /// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
 /// again later. What was appended for its sake does no harm.
 void Reclaimer::give_up(Job& job) {
+  core_.erasure_work.reclaim_fails = true;
+  leave(job);
+}
+
+void Reclaimer::leave(Job& job) {
   // Not before the index knows the copies that were made: until then an erase has to.
   log_.when_applied([segment = job.segment] { segment->state = SegmentState::kSealed; });
-  core_.erasure_work.reclaim_fails = true;
   finish(Next::kTick);
 }
 
@@ -136,7 +151,7 @@ void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
     const bool waits =
         job->dropped && job->reason == Reason::kDue &&
         core_.clock.now_ms() + core_.index_debt.margin_ms() + kLastMomentMs < job->segment->due_ms;
-    if (done && !waits) return drop_when_marked(job);
+    if (done && !waits && !job->held_dropped) return drop_when_marked(job);
     give_up(*job);
   });
 }
@@ -148,8 +163,10 @@ void Reclaimer::drop_when_marked(const std::shared_ptr<Job>& job) {
   mark.ack = AckLevel::kDurable;
   mark.loop = &core_.env.log_loop;
   mark.handler = [this, job](Result<Appended> done) {
-    if (done) return drop(job);
-    give_up(*job);
+    if (!done) return give_up(*job);
+    // A hold that was placed meanwhile may be of what was passed over.
+    if (job->holds_placed != core_.holds.placed()) return leave(*job);
+    drop(job);
   };
   core_.queue.append(std::move(mark));
 }
@@ -166,6 +183,10 @@ void Reclaimer::visit(Job& job, const format::RecordSummary& summary) {
       return visit_fence(job, summary);
     case format::RecordType::kScopeFence:
       return visit_scope_fence(job, summary);
+    case format::RecordType::kHold:
+      return visit_hold(job, summary);
+    case format::RecordType::kRelease:
+      return visit_release(job, summary);
     case format::RecordType::kVoid:  // its sequences are below what any later start replays
     case format::RecordType::kMark:
       return;
@@ -173,7 +194,9 @@ void Reclaimer::visit(Job& job, const format::RecordSummary& summary) {
 }
 
 void Reclaimer::visit_put(Job& job, const format::RecordSummary& summary) {
+  if ((summary.flags & format::kFlagHeld) != 0) return keep_held(job, summary);
   if (keep(job, summary)) return;
+  keep_held(job, summary);
   // An older copy may lie in a segment that stays: without this it would come back to life
   // when the index is rebuilt. It kills what is older than the put, and nothing else.
   const std::uint64_t kills = is_last_copy(job, summary) ? summary.sequence : summary.version;
@@ -203,13 +226,14 @@ bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
   const std::lock_guard gate(core_.fences.gate());
   const HotItem* item = shard.hot.peek(summary.mac);
   const bool is_hot = item != nullptr && item->entry->version == summary.version;
-  if (job.reason == Reason::kSpace) {
+  const bool is_kept = is_held(summary);
+  if (job.reason == Reason::kSpace && !is_kept) {
     if (is_hot && keep_hot(job, summary, shard, *item)) return true;
     if (is_hot) shard.hot.erase(summary.mac);
     return false;
   }
   // An expiry that was put off may not have come to the books yet.
-  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries ||
+  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries || is_kept ||
                         shard.pending.contains(summary.mac);
   Row row;
   if (!lives_on || !is_current(job, shard, summary, row)) return false;
@@ -324,6 +348,58 @@ void Reclaimer::visit_scope_fence(Job& job, const format::RecordSummary& summary
   if (fence && fence->version == summary.version) append(job, fence_record(*fence));
 }
 
+void Reclaimer::visit_hold(Job& job, const format::RecordSummary& summary) {
+  const std::lock_guard gate(core_.fences.gate());  // a release comes after this copy, or before
+  const auto hold = core_.holds.find(summary.mac);
+  if (hold) append(job, hold_record(*hold, core_.clock.now_ms()));
+}
+
+/// While a record of its hold may be left.
+void Reclaimer::visit_release(Job& job, const format::RecordSummary& summary) {
+  if (!core_.segments.may_hold_older(1, summary.version, job.segment->id)) return;
+  append(job,
+         release_record(summary.space.tenant, summary.mac, summary.version, core_.clock.now_ms()));
+}
+
+// ---- holds ---------------------------------------------------------------------------------
+
+bool Reclaimer::is_held(const format::RecordSummary& summary) const {
+  return core_.holds.is_held(summary.space.tenant, summary.tags);
+}
+
+/// Whether, for the holds there are, it is not worth while to give the segment up.
+bool Reclaimer::assess_holds(Job& job) {
+  Segment& segment = *job.segment;
+  const std::uint64_t generation = core_.holds.generation();
+  if (segment.held_generation.exchange(generation) != generation) segment.held_copies.clear();
+  segment.held = HeldShare::kUnknown;
+  if (core_.holds.size() == 0) return false;
+  std::uint64_t held_bytes = 0;
+  std::uint64_t free_bytes = 0;
+  for (const format::RecordSummary& summary : job.summaries) {
+    if (summary.type != format::RecordType::kPut) continue;
+    (is_held(summary) ? held_bytes : free_bytes) += summary.size;
+  }
+  if (held_bytes == 0) return false;
+  if (free_bytes == 0) {
+    segment.held = HeldShare::kAll;
+  } else if (held_bytes * kMostDenominator > segment.bytes * kMostNumerator) {
+    segment.held = HeldShare::kMost;
+  }
+  return segment.held == HeldShare::kAll ||
+         (segment.held == HeldShare::kMost && job.reason == Reason::kSpace);
+}
+
+/// Dead, or no longer to be served from here: only its bytes are kept.
+void Reclaimer::keep_held(Job& job, const format::RecordSummary& summary) {
+  const std::lock_guard gate(core_.fences.gate());  // as for visit_hold()
+  if (!is_held(summary) || job.segment->held_copies.contains(summary.offset)) return;
+  auto record = read_record(job, summary);
+  if (record) return append_held_copy(job, summary, *record);
+  bump(core_.counters.damaged_reads);
+  job.failed |= record.error().code == ErrorCode::kIo;
+}
+
 /// A tombstone for what the record given superseded or killed: whatever is below `version`.
 void Reclaimer::append_again(Job& job, const format::RecordSummary& summary,
                              std::uint64_t version) {
@@ -366,12 +442,37 @@ void Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
   copy.bucket = bucket_until(expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
   copy.ack = AckLevel::kWritten;
   copy.loop = &core_.env.log_loop;
-  copy.handler = [job = job_](Result<Appended> done) {
+  copy.handler = [job = job_, held = is_held(summary)](Result<Appended> done) {
+    job->held_dropped |= held && (!done || *done == Appended::kDropped);
     job->dropped |= done && *done == Appended::kDropped;
   };
   job.kept_bytes += copy.record.size();
   append(job, std::move(copy));
   bump(core_.counters.reinserted_entries);
+}
+
+/// It keeps all that the record says; where it lies, it has no deadline.
+void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
+                                 const format::DecodedRecord& record) {
+  format::RecordMeta meta = record.meta;
+  meta.flags = format::kFlagMoved | format::kFlagHeld;
+  Append copy;
+  copy.record = format::encode_record(meta, record.payload);
+  copy.summary = summary;
+  copy.summary.flags = meta.flags;
+  copy.summary.expires_at_ms = 0;
+  copy.summary.erase_by_ms = 0;
+  copy.summary.covers = 0;
+  copy.survivor = true;
+  copy.bucket = kHeldBucket;
+  copy.ack = AckLevel::kWritten;
+  copy.loop = &core_.env.log_loop;
+  copy.handler = [job = job_, offset = summary.offset](Result<Appended> done) {
+    const bool is_written = done && *done == Appended::kDone;
+    job->held_dropped |= !is_written;
+    if (is_written) job->segment->held_copies.insert(offset);
+  };
+  append(job, std::move(copy));
 }
 
 void Reclaimer::drop(const std::shared_ptr<Job>& job) {

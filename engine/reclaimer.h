@@ -2,7 +2,7 @@
 // be gone by a deadline, the earliest first; then the least valuable while space is short. Of the
 // second all that lives is written anew, of the others what is hot; what else must outlive them
 // (tombstones that still cover something, fences, expiries put off) is appended again before
-// it goes.
+// it goes. So is what a hold covers, dead or alive: what is dead apart from all else.
 //
 // One segment at a time, in bounded steps, so that appends go on in between. The file is
 // removed only after a checkpoint and a mark: everything it left behind is durable, the durable
@@ -44,6 +44,11 @@ class Reclaimer {
   void visit_expiry(Job& job, const format::RecordSummary& summary);
   void visit_fence(Job& job, const format::RecordSummary& summary);
   void visit_scope_fence(Job& job, const format::RecordSummary& summary);
+  void visit_hold(Job& job, const format::RecordSummary& summary);
+  void visit_release(Job& job, const format::RecordSummary& summary);
+  bool is_held(const format::RecordSummary& summary) const;
+  bool assess_holds(Job& job);
+  void keep_held(Job& job, const format::RecordSummary& summary);
   bool keep(Job& job, const format::RecordSummary& summary);
   bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
   bool keep_cold(Job& job, const format::RecordSummary& summary, const Row& row);
@@ -54,12 +59,15 @@ class Reclaimer {
   void append(Job& job, Append append);
   void append_copy(Job& job, const format::RecordSummary& summary,
                    const format::DecodedRecord& record, std::int64_t expires_at_ms);
+  void append_held_copy(Job& job, const format::RecordSummary& summary,
+                        const format::DecodedRecord& record);
   void drop_when_durable(const std::shared_ptr<Job>& job);
   void drop_when_marked(const std::shared_ptr<Job>& job);
   void drop(const std::shared_ptr<Job>& job);
   void remove_leftovers();
   void on_removed(const std::vector<std::uint64_t>& ids, bool ok);
   void give_up(Job& job);
+  void leave(Job& job);
   void finish(Next next);
 
   Core& core_;

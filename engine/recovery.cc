@@ -63,7 +63,8 @@ Result<void> Recovery::scan_unsealed() {
           loaded.scanned_end = offset + record.size;
           core_.clock.raise(record.meta.created_ms);
           loaded.highest_sequence = std::max(loaded.highest_sequence, record.meta.sequence);
-          if (record.meta.type == format::RecordType::kPut) ++loaded.puts;
+          const bool is_held = (record.meta.flags & format::kFlagHeld) != 0;
+          if (record.meta.type == format::RecordType::kPut && !is_held) ++loaded.puts;
           format::RecordSummary summary =
               format::summarize(record.meta, offset, record.size, core_.mac_key);
           if (record.meta.sequence > applied_through_ || !loaded.scanned.empty()) {
@@ -150,6 +151,13 @@ Result<void> Recovery::restore_books(const Marker& marker) {
   }
   for (const Fence& fence : *fences)
     core_.fences.raise(fence);
+  auto holds = core_.index->holds();
+  if (!holds) return holds.error();
+  for (const Hold& hold : *holds) {
+    if (hold.version >= identity_.sequence_limit()) return Error{ErrorCode::kCorrupt, "a hold"};
+  }
+  for (const Hold& hold : *holds)
+    core_.holds.place(hold);
   applied_through_ = marker.applied_through;
   bool knows_its_debt = false;
   for (const SegmentCounts& count : *counts) {

@@ -254,6 +254,18 @@ class RocksDbIndex final : public Index {
     return write(batch);
   }
 
+  Result<void> put_hold(const Hold& hold) override {
+    rocksdb::WriteBatch batch;
+    batch.Put(encode_hold_key(hold.id), encode_hold(hold));
+    return write(batch);
+  }
+
+  Result<void> drop_hold(const Mac& id) override {
+    rocksdb::WriteBatch batch;
+    batch.Delete(encode_hold_key(id));
+    return write(batch);
+  }
+
   void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
     if (auto written = write_marker(marker, counts); !written) return done(std::move(written));
     listener_->expect(std::move(done), db_->GetLatestSequenceNumber());
@@ -334,16 +346,11 @@ class RocksDbIndex final : public Index {
   }
 
   Result<std::vector<Fence>> fences() const override {
-    std::vector<Fence> all;
-    const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
-    for (it->Seek(encode_fence_key({})); it->Valid(); it->Next()) {
-      if (!is_fence_key(view(it->key()))) break;
-      const auto fence = decode_fence(view(it->key()), view(it->value()));
-      if (!fence) return Error{ErrorCode::kCorrupt, "index: a fence is damaged"};
-      all.push_back(*fence);
-    }
-    if (!it->status().ok()) return to_error(it->status(), "read fences");
-    return all;
+    return all_of<Fence>(encode_fence_key({}), is_fence_key, decode_fence, "fence");
+  }
+
+  Result<std::vector<Hold>> holds() const override {
+    return all_of<Hold>(encode_hold_key({}), is_hold_key, decode_hold, "hold");
   }
 
   void start_housekeeping() override {
@@ -428,6 +435,24 @@ class RocksDbIndex final : public Index {
     rocksdb::Status status = rocksdb::DB::Open(db, options.path, &raw);
     db_.reset(raw);
     return status;
+  }
+
+  /// What lies from `first` on under keys of its kind.
+  template <typename Item>
+  Result<std::vector<Item>> all_of(const std::string& first, bool (*is_key)(std::string_view),
+                                   std::optional<Item> (*decode)(std::string_view,
+                                                                 std::string_view),
+                                   const std::string& what) const {
+    std::vector<Item> all;
+    const auto it = std::unique_ptr<rocksdb::Iterator>(db_->NewIterator({}));
+    for (it->Seek(first); it->Valid(); it->Next()) {
+      if (!is_key(view(it->key()))) break;
+      auto item = decode(view(it->key()), view(it->value()));
+      if (!item) return Error{ErrorCode::kCorrupt, "index: a " + what + " is damaged"};
+      all.push_back(std::move(*item));
+    }
+    if (!it->status().ok()) return to_error(it->status(), "read each " + what);
+    return all;
   }
 
   /// A flush or a compaction tells of its failure first and makes it RocksDB's state then: resumed

@@ -149,6 +149,45 @@ std::optional<Fence> decode_fence(std::string_view key, std::string_view value) 
   return fence;
 }
 
+std::string encode_hold_key(const Mac& id) {
+  std::string out(1, kHoldPrefix);
+  out.append(reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size());
+  return out;
+}
+
+std::string encode_hold(const Hold& hold) {
+  std::string out;
+  put_varint(out, hold.space.tenant);
+  put_varint(out, hold.space.database);
+  put_varint(out, hold.version);
+  if (is_scope(hold.space)) {
+    out.append(reinterpret_cast<const char*>(hold.scope.bytes.data()), hold.scope.bytes.size());
+  }
+  return out;
+}
+
+bool is_hold_key(std::string_view key) {
+  return !key.empty() && key[0] == kHoldPrefix;
+}
+
+std::optional<Hold> decode_hold(std::string_view key, std::string_view value) {
+  Hold hold;
+  if (key.size() != 1 + hold.id.bytes.size() || !is_hold_key(key)) return std::nullopt;
+  std::memcpy(hold.id.bytes.data(), key.data() + 1, hold.id.bytes.size());
+  Reader reader = reader_of(value);
+  hold.space = get_namespace(reader);
+  hold.version = reader.varint();
+  if (hold.space.database != kSubjectScope && hold.space.database != format::kAllDatabases) {
+    return std::nullopt;
+  }
+  if (is_scope(hold.space)) {
+    const auto scope = reader.bytes(hold.scope.bytes.size());
+    if (!scope.empty()) std::memcpy(hold.scope.bytes.data(), scope.data(), scope.size());
+  }
+  if (!reader.finished()) return std::nullopt;
+  return hold;
+}
+
 std::string marker_key() {
   return {kMetaPrefix, 'm'};
 }

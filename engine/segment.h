@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "engine/format/footer.h"
 #include "engine/index.h"
 #include "engine/lifetime_bucket.h"
+#include "engine/reclaim_policy.h"
 #include "io/file.h"
 
 namespace kachel {
@@ -73,7 +75,16 @@ class Segment {
     }
     if (trailer.lowest_erase_by_ms != 0) note_due(trailer.lowest_erase_by_ms);
   }
+  /// What was due all the while, and held, is due anew.
+  void postpone_due(std::int64_t ms) {
+    if (due_ms != 0) due_ms = std::max(due_ms.load(), ms);
+  }
   void note_due(std::int64_t ms) { due_ms = earlier(due_ms, std::max<std::int64_t>(ms, 1)); }
+
+  /// What reclaim has found to be under a hold in here; of another generation of the holds it is
+  /// no longer known.
+  std::atomic<HeldShare> held{HeldShare::kUnknown};
+  std::atomic<std::uint64_t> held_generation{0};
 
   // Log thread only.
   format::FooterBuilder footer;  // until sealed
@@ -83,6 +94,8 @@ class Segment {
   std::uint64_t last_placed = 0;  // sequence
   std::uint64_t synced_end = 0;
   std::uint64_t applied_end = format::kSegmentHeaderBytes;
+  /// Offsets of what has a copy for the holds already: reclaim was given up after it.
+  boost::unordered_flat_set<std::uint64_t> held_copies;
   std::uint64_t highest_sequence = 0;
   std::int64_t highest_deadline_ms = 0;  // 0: some entry has none
   bool has_records = false;

@@ -16,6 +16,7 @@ struct BucketStats {
   std::uint64_t open_segments = 0;
   std::uint64_t sealed_segments = 0;
   std::uint64_t bytes = 0;
+  bool held = false;  // of what is dead and under a hold
 };
 
 struct StartStats {
@@ -67,6 +68,9 @@ struct Stats {
   std::uint64_t erasure_debt_bytes = 0;       // dead in those segments
   std::int64_t erasure_next_deadline_ms = 0;  // on the store's clock; 0: nothing is due
   std::uint64_t erasures_pending = 0;         // erases with a receipt, not yet reclaimed
+  std::uint64_t erasures_blocked = 0;         // of those, waiting for a hold's release
+  std::uint64_t holds = 0;                    // in force
+  std::uint64_t held_bytes = 0;               // of dead records kept apart for holds
   std::uint64_t erasures_at_risk = 0;         // deadlines that will not be met as things go
   std::uint64_t erasures_at_risk_bytes = 0;
   std::uint64_t erasures_overdue = 0;  // deadlines that have passed

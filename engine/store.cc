@@ -204,7 +204,9 @@ void add_buckets(const SegmentTable& segments, Stats& stats) {
   for (const SegmentPointer& segment : segments.all()) {
     BucketStats& bucket = buckets[segment->bucket];
     bucket.bucket = segment->bucket;
-    bucket.no_expiry = segment->bucket == kNoExpiryBucket;
+    bucket.no_expiry = segment->bucket == kNoExpiryBucket || segment->bucket == kHeldBucket;
+    bucket.held = segment->bucket == kHeldBucket;
+    if (bucket.held) stats.held_bytes += segment->bytes;
     if (!bucket.no_expiry) {
       bucket.lifetime_min_s = static_cast<std::uint64_t>(lifetime_min_s(segment->bucket));
     }
@@ -218,7 +220,7 @@ void add_buckets(const SegmentTable& segments, Stats& stats) {
 
 void add_debt(const Core& core, const ErasureOutlook& outlook, Stats& stats) {
   for (const SegmentPointer& segment : core.segments.all()) {
-    if (segment->due_ms == 0) continue;
+    if (segment->due_ms == 0 || held_share_of(core, *segment) == HeldShare::kAll) continue;
     ++stats.erasure_debt_segments;
     const std::uint64_t bytes = segment->bytes;
     stats.erasure_debt_bytes += bytes - std::min<std::uint64_t>(bytes, segment->live_bytes);
@@ -276,7 +278,11 @@ Stats StoreImpl::stats() const {
   add_counters(core_.counters, stats);
   add_buckets(core_.segments, stats);
   add_debt(core_, watch_->outlook(), stats);
-  stats.erasures_pending = eraser_->pending().size();
+  for (const Erasure& erasure : eraser_->pending()) {
+    ++stats.erasures_pending;
+    if (erasure.held_copies > 0) ++stats.erasures_blocked;
+  }
+  stats.holds = core_.holds.size();
   stats.audit_entries = trail_->size();
   if (const auto failure = trail_->failure()) stats.audit_error = failure->message;
   for (const Shard& shard : core_.shards) {

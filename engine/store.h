@@ -23,6 +23,7 @@
 #include "engine/entry.h"
 #include "engine/erasure.h"
 #include "engine/erasure_outlook.h"
+#include "engine/hold.h"
 #include "engine/index.h"
 #include "engine/options.h"
 #include "engine/stats.h"
@@ -137,6 +138,8 @@ using DoneHandler = UniqueFunction<void(Result<void>)>;
 
 using ReceiptHandler = UniqueFunction<void(Result<ReceiptId>)>;
 using ReceiptTextHandler = UniqueFunction<void(Result<std::optional<std::string>>)>;
+using HoldHandler = UniqueFunction<void(Result<HoldId>)>;
+using HoldsHandler = UniqueFunction<void(Result<std::vector<HoldInfo>>)>;
 using ScopeCountHandler = UniqueFunction<void(Result<ScopeCount>)>;
 
 /// One loop's door to the store.
@@ -184,6 +187,18 @@ class Worker {
   virtual void count_erase(const EraseRequest& request, ScopeCountHandler handler) = 0;
   /// The receipt as JSON, with its proofs (docs/erasure.md); nothing when it is not known.
   virtual void receipt(const ReceiptId& id, ReceiptTextHandler handler) = 0;
+
+  /// Keeps the bytes of all that is about a subject, or of all that a tenant has, now or until the
+  /// hold is released: no erase, deadline or want of room destroys them, while reads refuse what
+  /// was erased as ever. Durable, and recorded in the audit log, before the handler runs with the
+  /// hold's id. Errors: as of request_erase().
+  virtual void place_hold(HoldRequest request, HoldHandler handler) = 0;
+  /// What the hold kept from being destroyed is destroyed, by the deadline it would have if it had
+  /// died now. kNotFound when the tenant has no such hold in force. `reason` may be empty.
+  virtual void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
+                            DoneHandler handler) = 0;
+  /// The tenant's holds in force.
+  virtual void list_holds(std::uint32_t tenant, HoldsHandler handler) = 0;
 
   /// True while writes should not be taken from clients (the write buffers are past their
   /// soft bound); `resume` runs once they have drained.

@@ -38,6 +38,10 @@ class StoreWorker final : public Worker {
   bool request_erase(EraseRequest request, ReceiptHandler handler) override;
   void count_erase(const EraseRequest& request, ScopeCountHandler handler) override;
   void receipt(const ReceiptId& id, ReceiptTextHandler handler) override;
+  void place_hold(HoldRequest request, HoldHandler handler) override;
+  void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
+                    DoneHandler handler) override;
+  void list_holds(std::uint32_t tenant, HoldsHandler handler) override;
   bool throttled() const override;
   void when_unthrottled(UniqueFunction<void()> resume) override;
 

@@ -41,9 +41,10 @@ struct Registry {
   }
 
   Registry() {
-    for (const auto& table : {string_commands(), key_commands(), keyspace_commands(),
-                              connection_commands(), server_commands(), command_commands(),
-                              kachel_commands(), erasure_commands(), lease_commands()}) {
+    for (const auto& table :
+         {string_commands(), key_commands(), keyspace_commands(), connection_commands(),
+          server_commands(), command_commands(), kachel_commands(), erasure_commands(),
+          hold_commands(), lease_commands()}) {
       add(table);
     }
     for (const auto& [name, spec] : by_name) {

@@ -53,6 +53,7 @@ std::span<const CommandSpec> server_commands();
 std::span<const CommandSpec> command_commands();
 std::span<const CommandSpec> kachel_commands();
 std::span<const CommandSpec> erasure_commands();
+std::span<const CommandSpec> hold_commands();
 std::span<const CommandSpec> lease_commands();
 
 /// By name, in any case; nullptr when there is none. A subcommand as "parent|name".

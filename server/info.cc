@@ -220,13 +220,16 @@ void segments(std::string& out, const InfoSource& from) {
   section.field("erasure_debt_bytes", from.stats.erasure_debt_bytes);
   section.field("erasure_next_deadline_ms", from.stats.erasure_next_deadline_ms);
   section.field("erasures_pending", from.stats.erasures_pending);
+  section.field("erasures_blocked_by_hold", from.stats.erasures_blocked);
+  section.field("holds", from.stats.holds);
+  section.field("held_bytes", from.stats.held_bytes);
   section.field("audit_entries", from.stats.audit_entries);
   section.field("audit_status", from.stats.audit_error.empty() ? "ok" : from.stats.audit_error);
   section.field("reinserted_entries", from.stats.reinserted_entries);
   for (const BucketStats& bucket : from.stats.buckets) {
     const std::string lifetime =
         bucket.no_expiry ? "none" : fmt::format("{}", bucket.lifetime_min_s);
-    section.field(fmt::format("bucket{}", bucket.bucket),
+    section.field(bucket.held ? std::string("bucket_held") : fmt::format("bucket{}", bucket.bucket),
                   fmt::format("lifetime_min_s={},open={},sealed={},bytes={}", lifetime,
                               bucket.open_segments, bucket.sealed_segments, bucket.bytes));
   }

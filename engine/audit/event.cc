@@ -125,6 +125,30 @@ Result<Event> parse_reclaim(Reader reader) {
   return Event(std::move(event));
 }
 
+Result<Event> parse_hold(Reader reader) {
+  HoldEvent event;
+  event.id = reader.text("id");
+  event.time_ms = reader.number<std::int64_t>("time_ms");
+  event.tenant = reader.number<std::uint32_t>("tenant");
+  event.scope = reader.text("scope");
+  if (reader.has("target")) event.target = reader.text("target");
+  event.sequence = reader.number<std::uint64_t>("sequence");
+  if (reader.has("reason")) event.reason = reader.text("reason");
+  event.recovered = reader.has("recovered");
+  if (!reader.missing().empty()) return malformed("of a hold has no " + reader.missing());
+  return Event(std::move(event));
+}
+
+Result<Event> parse_release(Reader reader) {
+  ReleaseEvent event;
+  event.id = reader.text("id");
+  event.time_ms = reader.number<std::int64_t>("time_ms");
+  event.tenant = reader.number<std::uint32_t>("tenant");
+  if (reader.has("reason")) event.reason = reader.text("reason");
+  if (!reader.missing().empty()) return malformed("of a release has no " + reader.missing());
+  return Event(std::move(event));
+}
+
 bool is_word_byte(char byte) {
   const auto value = static_cast<unsigned char>(byte);
   return value >= 0x80 || (value >= '0' && value <= '9') || (value >= 'a' && value <= 'z') ||
@@ -194,6 +218,26 @@ std::string leaf_of(const ReclaimEvent& event) {
   return json::serialize(leaf);
 }
 
+std::string leaf_of(const HoldEvent& event) {
+  json::object leaf = begin_leaf("hold", event.time_ms);
+  leaf["id"] = event.id;
+  leaf["tenant"] = event.tenant;
+  leaf["scope"] = event.scope;
+  if (!event.target.empty()) leaf["target"] = event.target;
+  leaf["sequence"] = event.sequence;
+  if (!event.reason.empty()) leaf["reason"] = event.reason;
+  if (event.recovered) leaf["recovered"] = true;
+  return json::serialize(leaf);
+}
+
+std::string leaf_of(const ReleaseEvent& event) {
+  json::object leaf = begin_leaf("release", event.time_ms);
+  leaf["id"] = event.id;
+  leaf["tenant"] = event.tenant;
+  if (!event.reason.empty()) leaf["reason"] = event.reason;
+  return json::serialize(leaf);
+}
+
 std::string leaf_of(const PolicyEvent& event) {
   json::object leaf = begin_leaf("policy", event.time_ms);
   json::object tenants;
@@ -214,6 +258,8 @@ Result<Event> parse_leaf(std::string_view leaf) {
   if (!reader.missing().empty()) return malformed("has no " + reader.missing());
   if (version == kVersion && type == "erase") return parse_erase(Reader(object));
   if (version == kVersion && type == "reclaimed") return parse_reclaim(Reader(object));
+  if (version == kVersion && type == "hold") return parse_hold(Reader(object));
+  if (version == kVersion && type == "release") return parse_release(Reader(object));
   if (version == kVersion && type == "policy") return parse_policy(object);
   return Event(OtherEvent{type});
 }
@@ -264,8 +310,8 @@ Result<void> check_reason(std::string_view reason, const std::vector<std::string
   for (const std::string& name : names) {
     if (!has_word(reason, name)) continue;
     return refuse(
-        "the reason repeats what is to be erased, and the audit log would keep it for ever: use a "
-        "case number instead");
+        "the reason repeats what it is about, and the audit log would keep it for ever: use a case "
+        "number instead");
   }
   return {};
 }

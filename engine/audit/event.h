@@ -53,6 +53,25 @@ struct ReclaimEvent {
   std::vector<std::uint64_t> segments;       // that held them, in order; all are gone
 };
 
+/// Nothing of this is destroyed until it is released.
+struct HoldEvent {
+  std::string id;  // a UUID
+  std::int64_t time_ms = 0;
+  std::uint32_t tenant = 0;
+  std::string scope;           // kSubjectScopeName or kTenantScope
+  std::string target;          // of a subject: its keyed hash, 32 hexadecimal digits
+  std::uint64_t sequence = 0;  // what was put before is held, as is what comes later
+  std::string reason;
+  bool recovered = false;  // a crash came between the hold and its leaf
+};
+
+struct ReleaseEvent {
+  std::string id;  // of the hold
+  std::int64_t time_ms = 0;
+  std::uint32_t tenant = 0;
+  std::string reason;  // may be empty
+};
+
 /// From here on other policies are in force.
 struct PolicyEvent {
   std::int64_t time_ms = 0;
@@ -64,10 +83,13 @@ struct OtherEvent {
   std::string type;
 };
 
-using Event = std::variant<EraseEvent, ReclaimEvent, PolicyEvent, OtherEvent>;
+using Event =
+    std::variant<EraseEvent, ReclaimEvent, HoldEvent, ReleaseEvent, PolicyEvent, OtherEvent>;
 
 std::string leaf_of(const EraseEvent& event);
 std::string leaf_of(const ReclaimEvent& event);
+std::string leaf_of(const HoldEvent& event);
+std::string leaf_of(const ReleaseEvent& event);
 std::string leaf_of(const PolicyEvent& event);
 /// kCorrupt when it is no event, or one that lacks what its kind has.
 Result<Event> parse_leaf(std::string_view leaf);

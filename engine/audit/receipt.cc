@@ -31,7 +31,9 @@ json::object progress_of(const ErasureProgress& progress) {
           {"copies", progress.copies},
           {"copy_bytes", progress.copy_bytes},
           {"segments", progress.segments},
-          {"segments_left", progress.segments_left}};
+          {"segments_left", progress.segments_left},
+          {"held_copies", progress.held_copies},
+          {"held_bytes", progress.held_bytes}};
 }
 
 }  // namespace

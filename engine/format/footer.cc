@@ -9,6 +9,12 @@ namespace {
 
 constexpr std::uint8_t kTableFlagTagged = 0x80;  // the entry ends in scope tags
 
+constexpr std::size_t kScopeHalves = 2;  // of a scope's MAC, as tags
+
+constexpr bool has_tags(RecordType type) {
+  return type == RecordType::kPut || type == RecordType::kHold;
+}
+
 // Where the entry before ended, which the next one is coded against.
 struct Before {
   std::uint64_t end = kSegmentHeaderBytes;
@@ -35,7 +41,7 @@ void read_tags(Reader& reader, ScopeTags& tags) {
 
 void write_entry(VectorSink& sink, const RecordSummary& record, Before& before) {
   sink.u8(static_cast<std::uint8_t>(record.type));
-  const bool tagged = record.type == RecordType::kPut && !record.tags.empty();
+  const bool tagged = has_tags(record.type) && !record.tags.empty();
   sink.u8(record.flags | (tagged ? kTableFlagTagged : 0));
   sink.varint((record.offset - before.end) / kRecordAlignment);
   sink.varint(record.size / kRecordAlignment);
@@ -49,8 +55,8 @@ void write_entry(VectorSink& sink, const RecordSummary& record, Before& before) 
   if (has_mac(record.type)) sink.bytes(record.mac.bytes);
   if (record.type == RecordType::kPut) {
     sink.varint(static_cast<std::uint64_t>(record.erase_by_ms));
-    write_tags(sink, record.tags);
   }
+  if (has_tags(record.type)) write_tags(sink, record.tags);
   before = {record.offset + record.size, record.sequence};
 }
 
@@ -100,8 +106,12 @@ RecordSummary read_entry(Reader& reader, const Before& before, const SegmentHead
     if (!mac.empty()) record.mac.bytes = load<decltype(record.mac.bytes)>(mac.data());
   }
   if (record.type == RecordType::kPut) record.erase_by_ms = reader.time_ms();
-  if (tagged && record.type != RecordType::kPut) reader.fail();
+  if (tagged && !has_tags(record.type)) reader.fail();
   if (tagged) read_tags(reader, record.tags);
+  if (record.type == RecordType::kHold &&
+      record.tags.size() != (has_scope(record.type, record.space) ? kScopeHalves : 0)) {
+    reader.fail();
+  }
   return record;
 }
 
@@ -130,8 +140,11 @@ RecordSummary summarize(const RecordMeta& meta, std::uint64_t offset, std::size_
   } else if (has_mac(meta.type)) {
     summary.mac = meta.mac;
   }
-  summary.expires_at_ms = stored_deadline(meta.expires_at_ms);
-  summary.erase_by_ms = stored_deadline(meta.erase_by_ms);
+  if (has_scope(meta.type, meta.space)) summary.tags = {meta.scope.low(), meta.scope.high()};
+  if ((meta.flags & kFlagHeld) == 0) {
+    summary.expires_at_ms = stored_deadline(meta.expires_at_ms);
+    summary.erase_by_ms = stored_deadline(meta.erase_by_ms);
+  }
   summary.raw_bytes = meta.raw_bytes;
   summary.covers = meta.covers;
   summary.created_ms = meta.created_ms;

@@ -42,10 +42,10 @@ struct RecordSummary {
   std::uint64_t sequence = 0;
   std::uint64_t version = 0;
   Namespace space;
-  Mac mac;         // kPut, kErase, kExpiry: of the key; kScopeFence: of the scope
-  ScopeTags tags;  // kPut
-  std::int64_t expires_at_ms = 0;
-  std::int64_t erase_by_ms = 0;  // kPut
+  Mac mac;         // kPut, kErase, kExpiry: of the key; kScopeFence: of the scope; else the id
+  ScopeTags tags;  // kPut; kHold: both halves of the scope's MAC, or none
+  std::int64_t expires_at_ms = 0;  // of what is only held 0, as the next: holds have no end
+  std::int64_t erase_by_ms = 0;    // kPut
   std::uint64_t raw_bytes = 0;
   std::uint64_t covers = 0;
   std::int64_t created_ms = 0;  // not in the table; 0: not known

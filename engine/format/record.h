@@ -36,9 +36,12 @@ enum class RecordType : std::uint8_t {
   kVoid = 5,
   kMark = 6,
   kScopeFence = 7,
+  kHold = 8,
+  kRelease = 9,
 };
 enum class Codec : std::uint8_t { kRaw = 0, kZstd = 1 };
 inline constexpr std::uint8_t kFlagMoved = 1;
+inline constexpr std::uint8_t kFlagHeld = 4;       // of a put: no entry, but bytes under a hold
 inline constexpr std::uint8_t kFlagVersioned = 2;  // set by the encoder, not by callers
 
 using StoreId = std::array<std::byte, 16>;
@@ -71,7 +74,8 @@ struct RecordMeta {
   std::string_view model;
   std::vector<std::string_view> subjects;
   std::string_view key;  // kPut
-  Mac mac;               // kErase, kExpiry: of the key; kScopeFence: of the scope
+  Mac mac;    // kErase, kExpiry: of the key; kScopeFence: of the scope; kHold, kRelease: the id
+  Mac scope;  // kHold: of the subject, if it is one's
   std::uint64_t first_void = 0;
   std::uint64_t last_void = 0;
   std::uint64_t durable_through = 0;

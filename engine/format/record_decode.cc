@@ -10,6 +10,11 @@ Error corrupt(const char* what) {
   return {ErrorCode::kCorrupt, std::string("damaged record: ") + what};
 }
 
+void read_mac(Reader& reader, Mac& mac) {
+  const auto bytes = reader.bytes(mac.bytes.size());
+  if (!bytes.empty()) mac.bytes = load<decltype(mac.bytes)>(bytes.data());
+}
+
 std::string_view read_text(Reader& reader, std::uint64_t limit) {
   return reader.text(reader.varint_up_to(limit));
 }
@@ -45,9 +50,9 @@ void read_meta(Reader& reader, RecordMeta& meta) {
   if (type == RecordType::kPut) {
     meta.key = read_text(reader, kMaxMetaBytes);
   } else if (has_mac(type)) {
-    const auto mac = reader.bytes(meta.mac.bytes.size());
-    if (!mac.empty()) meta.mac.bytes = load<decltype(meta.mac.bytes)>(mac.data());
+    read_mac(reader, meta.mac);
   }
+  if (has_scope(type, meta.space)) read_mac(reader, meta.scope);
   if (type == RecordType::kVoid) {
     meta.first_void = reader.varint();
     meta.last_void = reader.varint();

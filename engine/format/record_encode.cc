@@ -54,6 +54,7 @@ void write_meta(Sink& sink, const RecordMeta& meta) {
   } else if (has_mac(type)) {
     sink.bytes(meta.mac.bytes);
   }
+  if (has_scope(type, meta.space)) sink.bytes(meta.scope.bytes);
   if (type == RecordType::kVoid) {
     sink.varint(meta.first_void);
     sink.varint(meta.last_void);
@@ -66,7 +67,7 @@ void write_meta(Sink& sink, const RecordMeta& meta) {
 
 void write_fixed(std::byte* to, const RecordMeta& meta, std::size_t meta_bytes,
                  std::size_t payload_bytes) {
-  const auto flags = static_cast<std::uint8_t>((meta.flags & kFlagMoved) |
+  const auto flags = static_cast<std::uint8_t>((meta.flags & (kFlagMoved | kFlagHeld)) |
                                                (meta.version != 0 ? kFlagVersioned : 0));
   std::memset(to, 0, kRecordFixedBytes);
   store(to, kRecordMagic);

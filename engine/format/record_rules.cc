@@ -24,6 +24,10 @@ const char* record_fault(const RecordMeta& meta, std::size_t payload_bytes) {
   if (has_namespace(meta.type) && !is_database(meta.type, meta.space.database)) {
     return "no such database";
   }
+  if ((meta.flags & kFlagHeld) != 0 &&
+      (meta.type != RecordType::kPut || (meta.flags & kFlagMoved) == 0)) {
+    return "only a moved put is held";
+  }
   switch (meta.type) {
     case RecordType::kPut:
       return put_fault(meta, payload_bytes);

@@ -23,16 +23,17 @@ inline constexpr std::size_t kHeaderChecksumOffset = 32;
 static_assert(kHeaderChecksumOffset + sizeof(std::uint64_t) == kRecordFixedBytes);
 static_assert(kRecordFixedBytes % kRecordAlignment == 0);
 
-inline constexpr std::uint8_t kKnownFlags = kFlagMoved | kFlagVersioned;
+inline constexpr std::uint8_t kKnownFlags = kFlagMoved | kFlagVersioned | kFlagHeld;
 
 constexpr bool is_record_type(std::uint8_t type) {
   return type >= static_cast<std::uint8_t>(RecordType::kPut) &&
-         type <= static_cast<std::uint8_t>(RecordType::kScopeFence);
+         type <= static_cast<std::uint8_t>(RecordType::kRelease);
 }
-/// Is about one key or one scope: a put has its key's text, the others only a MAC.
+/// Is about one key, scope or hold: a put has its key's text, the others only a MAC or an id.
 constexpr bool has_mac(RecordType type) {
   return type == RecordType::kPut || type == RecordType::kErase || type == RecordType::kExpiry ||
-         type == RecordType::kScopeFence;
+         type == RecordType::kScopeFence || type == RecordType::kHold ||
+         type == RecordType::kRelease;
 }
 constexpr bool has_namespace(RecordType type) {
   return has_mac(type) || type == RecordType::kFence;
@@ -41,7 +42,14 @@ constexpr bool is_database(RecordType type, std::uint64_t database) {
   if (type == RecordType::kScopeFence) {
     return database == kSubjectScope || database == kModelScope;
   }
+  if (type == RecordType::kHold) return database == kSubjectScope || database == kAllDatabases;
+  if (type == RecordType::kRelease) return database == kAllDatabases;
   return database < kDatabases || (type == RecordType::kFence && database == kAllDatabases);
+}
+
+/// Names the subject it is about.
+constexpr bool has_scope(RecordType type, Namespace space) {
+  return type == RecordType::kHold && space.database == kSubjectScope;
 }
 
 constexpr std::int64_t stored_time(std::int64_t ms) {

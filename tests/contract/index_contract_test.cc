@@ -194,6 +194,24 @@ TEST_P(IndexContract, KeepsFencesOfScopesUntilTheyAreDropped) {
   EXPECT_EQ(index->fences().value(), (std::vector<Fence>{model, other}));
 }
 
+TEST_P(IndexContract, KeepsHoldsUntilTheyAreDropped) {
+  const Hold subject{{{std::byte{1}}}, {1, kSubjectScope}, {{std::byte{9}}}, 5};
+  const Hold tenant{{{std::byte{2}}}, {7, 255}, {}, kMax64};
+  ASSERT_TRUE(index->put_hold(tenant));
+  ASSERT_TRUE(index->put_hold(subject));
+  EXPECT_EQ(index->holds().value(), (std::vector<Hold>{subject, tenant}));
+  EXPECT_TRUE(index->fences().value().empty());
+  ASSERT_TRUE(flush(7));
+  ASSERT_TRUE(index->drop_hold(subject.id));
+  EXPECT_EQ(index->holds().value(), (std::vector<Hold>{tenant}));
+  restart();
+  EXPECT_EQ(index->holds().value(), (std::vector<Hold>{subject, tenant}));
+  ASSERT_TRUE(index->drop_hold(subject.id));
+  ASSERT_TRUE(flush(8));
+  restart();
+  EXPECT_EQ(index->holds().value(), (std::vector<Hold>{tenant}));
+}
+
 TEST_P(IndexContract, AFenceIsTheLastOnePut) {
   ASSERT_TRUE(index->put_fence(fence({1, 2}, 5)));
   ASSERT_TRUE(index->put_fence(fence({1, 2}, 8)));

@@ -33,6 +33,11 @@ void Digest::add(const MemoryIndexImage& index) {
     add(std::as_bytes(std::span(&key.mac, 1)));
     add_row(*this, row);
   }
+  add(index.holds.size());
+  for (const auto& [id, hold] : index.holds) {
+    add(id.low());
+    add(hold.version);
+  }
   add(index.fences.size());
   for (const auto& [key, fence] : index.fences) {
     add_space(*this, fence.space);

@@ -21,6 +21,8 @@ class ForwardingIndex : public Index {
     return index_->apply(changes);
   }
   Result<void> put_fence(const Fence& fence) override { return index_->put_fence(fence); }
+  Result<void> put_hold(const Hold& hold) override { return index_->put_hold(hold); }
+  Result<void> drop_hold(const Mac& id) override { return index_->drop_hold(id); }
   Result<void> drop_fence(const Fence& fence) override { return index_->drop_fence(fence); }
   void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
     index_->flush(marker, counts, std::move(done));
@@ -36,6 +38,7 @@ class ForwardingIndex : public Index {
   Result<std::optional<Marker>> marker() const override { return index_->marker(); }
   Result<std::vector<SegmentCounts>> counts() const override { return index_->counts(); }
   Result<std::vector<Fence>> fences() const override { return index_->fences(); }
+  Result<std::vector<Hold>> holds() const override { return index_->holds(); }
   void start_housekeeping() override { index_->start_housekeeping(); }
   void set_memory(std::uint64_t bytes) override { index_->set_memory(bytes); }
   IndexUsage usage() const override { return index_->usage(); }

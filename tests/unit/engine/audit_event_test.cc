@@ -54,6 +54,23 @@ TEST(AuditEvent, APolicyIsReadAsItWasWritten) {
   EXPECT_FALSE(parse_leaf(R"({"type":"policy","version":1,"time_ms":1,"tenants":{"a":1}})"));
 }
 
+TEST(AuditEvent, AHoldAndItsReleaseAreReadAsTheyWereWritten) {
+  const HoldEvent hold{"id", 7, 3, "subject", "00ff", 17, "case 7", true};
+  const auto parsed = parse_leaf(leaf_of(hold));
+  ASSERT_TRUE(parsed) << parsed.error().message;
+  const auto& read = std::get<HoldEvent>(*parsed);
+  EXPECT_EQ(leaf_of(read), leaf_of(hold));
+  EXPECT_EQ(read.target, "00ff");
+  EXPECT_EQ(read.sequence, 17u);
+  EXPECT_TRUE(read.recovered);
+  const ReleaseEvent release{"id", 8, 3, "closed"};
+  const auto again = parse_leaf(leaf_of(release));
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(leaf_of(std::get<ReleaseEvent>(*again)), leaf_of(release));
+  EXPECT_FALSE(parse_leaf(R"({"type":"hold","version":1,"time_ms":1,"id":"x","tenant":0})"));
+  EXPECT_FALSE(parse_leaf(R"({"type":"release","version":1,"time_ms":1,"id":"x"})"));
+}
+
 TEST(AuditEvent, ALeafWithMoreSegmentsThanFitSaysHowMany) {
   ReclaimEvent event{"id", 5, 1, 2, 9, 10, 11, 12, 13, 14, {}};
   for (std::uint64_t i = 0; i < 50'000; ++i)

@@ -78,21 +78,6 @@ class EraseReceipt : public testing::Test {
     }
     return false;
   }
-  /// Whether the text is in any file of the store.
-  bool is_on_disk(const std::string& text, const std::string& directory = "") {
-    const auto names = world.storage.list(directory);
-    if (!names) return false;
-    for (const std::string& name : *names) {
-      const std::string path = directory.empty() ? name : directory + "/" + name;
-      if (is_on_disk(text, path)) return true;
-      const auto file = world.storage.open(path, io::OpenMode::kRead);
-      if (!file) continue;
-      std::string bytes((*file)->size().value(), '\0');
-      (void)(*file)->read_at(0, std::as_writable_bytes(std::span(bytes.data(), bytes.size())));
-      if (bytes.find(text) != std::string::npos) return true;
-    }
-    return false;
-  }
   audit::AuditFindings check_log() {
     const auto text = receipt(erase(of_subject("somebody else")));
     const auto origin = audit::parse_receipt(text.value())->log;
@@ -125,7 +110,7 @@ TEST_F(EraseReceipt, SaysWhatWasErasedAndWhenItIsGone) {
   EXPECT_FALSE(found.reclaim->segments.empty());
   EXPECT_EQ(found.reclaim->fenced_ms, found.erase.time_ms);
   EXPECT_LE(found.reclaim->time_ms, found.reclaim->deadline_ms);
-  EXPECT_FALSE(is_on_disk("canary-alice"));
+  EXPECT_FALSE(world.is_on_disk("canary-alice"));
   EXPECT_EQ(world.get("other"), "stays");
   EXPECT_TRUE(check_log().is_clean());
 }
@@ -159,7 +144,7 @@ TEST_F(EraseReceipt, OfKeysTakesThemAndTheirOlderCopies) {
   world.kill();
   ASSERT_TRUE(comes_to(id, "reclaimed"));
   EXPECT_EQ(verified(id).reclaim->copies, 3u);
-  EXPECT_FALSE(is_on_disk("canary"));
+  EXPECT_FALSE(world.is_on_disk("canary"));
   EXPECT_EQ(world.get("other"), "stays");
   world.put("k1", "again");
   world.kill();
@@ -180,7 +165,7 @@ TEST_F(EraseReceipt, OfATenantTakesAllDatabasesAndNoOtherTenant) {
   world.put("b", "new");
   world.kill();
   ASSERT_TRUE(comes_to(id, "reclaimed"));
-  EXPECT_FALSE(is_on_disk("canary"));
+  EXPECT_FALSE(world.is_on_disk("canary"));
   EXPECT_EQ(world.get("b"), "new");
   world.space = {1, 0};
   EXPECT_EQ(world.get("c"), "stays");

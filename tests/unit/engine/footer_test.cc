@@ -33,7 +33,7 @@ Sealed seal(std::uint64_t seed, std::size_t count) {
   Sealed sealed;
   for (std::size_t i = 0; i < count; ++i) {
     OwnedRecord record;
-    fill_record(record, kAllTypes[below(random, 6)], random);
+    fill_record(record, kAllTypes[below(random, std::size(kAllTypes))], random);
     record.meta.sequence = sealed.header.first_sequence + below(random, 1000);
     record.meta.version = below(random, 2) == 0 ? 0 : 1 + below(random, record.meta.sequence);
     const std::size_t size = encode_record(record.meta, record.payload).size();

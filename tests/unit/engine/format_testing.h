@@ -12,6 +12,7 @@
 #include "engine/format/checksum.h"
 #include "engine/format/footer.h"
 #include "engine/format/record.h"
+#include "engine/format/record_rules.h"
 #include "io/file.h"
 
 namespace kachel::format {
@@ -135,7 +136,7 @@ inline void fill_record(OwnedRecord& record, RecordType type, Random& random,
                   static_cast<std::uint8_t>(below(random, kDatabases))};
   }
   if (type == RecordType::kPut) record.key = some_text(random, 60);
-  if (type == RecordType::kErase || type == RecordType::kExpiry) {
+  if (type != RecordType::kPut && has_mac(type)) {
     for (std::byte& byte : meta.mac.bytes)
       byte = static_cast<std::byte>(random());
   }
@@ -145,6 +146,21 @@ inline void fill_record(OwnedRecord& record, RecordType type, Random& random,
   if (type == RecordType::kPut) fill_put(record, random, max_payload_bytes);
   if (type == RecordType::kErase) meta.covers = some_number(random);
   if (type == RecordType::kFence && below(random, 2) == 0) meta.space.database = kAllDatabases;
+  if (type == RecordType::kScopeFence) {
+    meta.space.database = below(random, 2) == 0 ? kSubjectScope : kModelScope;
+  }
+  if (type == RecordType::kRelease) meta.space.database = kAllDatabases;
+  if (type == RecordType::kHold) {
+    const bool is_subject = below(random, 2) == 0;
+    meta.space.database = is_subject ? kSubjectScope : kAllDatabases;
+    if (is_subject) {
+      for (std::byte& byte : meta.scope.bytes)
+        byte = static_cast<std::byte>(random());
+    }
+  }
+  if (type == RecordType::kPut && meta.flags == kFlagMoved && below(random, 3) == 0) {
+    meta.flags |= kFlagHeld;
+  }
   if (type == RecordType::kVoid) {
     meta.last_void = std::max<std::uint64_t>(1, some_number(random, 62));
     meta.first_void = 1 + below(random, meta.last_void);
@@ -156,9 +172,10 @@ inline void fill_record(OwnedRecord& record, RecordType type, Random& random,
   record.link();
 }
 
-inline constexpr RecordType kAllTypes[] = {RecordType::kPut,    RecordType::kErase,
-                                           RecordType::kExpiry, RecordType::kFence,
-                                           RecordType::kVoid,   RecordType::kMark};
+inline constexpr RecordType kAllTypes[] = {
+    RecordType::kPut,        RecordType::kErase, RecordType::kExpiry,
+    RecordType::kFence,      RecordType::kVoid,  RecordType::kMark,
+    RecordType::kScopeFence, RecordType::kHold,  RecordType::kRelease};
 
 /// Bytes in memory behind the interface of a file. Reads only.
 class MemoryFile : public io::File {

@@ -150,6 +150,14 @@ class LimitedIndex final : public Index {
     return inner_->put_fence(fence);
   }
   Result<void> drop_fence(const Fence& fence) override { return inner_->drop_fence(fence); }
+  Result<void> put_hold(const Hold& hold) override {
+    if (disk_->refuses) return no_space();
+    return inner_->put_hold(hold);
+  }
+  Result<void> drop_hold(const Mac& id) override {
+    if (disk_->refuses) return no_space();
+    return inner_->drop_hold(id);
+  }
   void flush(const Marker& marker, std::span<const SegmentCounts> counts, Done done) override {
     disk_->refuses = disk_->refuses || disk_->full;
     if (disk_->refuses) return done(no_space());
@@ -175,6 +183,7 @@ class LimitedIndex final : public Index {
   Result<std::optional<Marker>> marker() const override { return inner_->marker(); }
   Result<std::vector<SegmentCounts>> counts() const override { return inner_->counts(); }
   Result<std::vector<Fence>> fences() const override { return inner_->fences(); }
+  Result<std::vector<Hold>> holds() const override { return inner_->holds(); }
   void start_housekeeping() override {}
   void set_memory(std::uint64_t) override {}
   IndexUsage usage() const override { return inner_->usage(); }

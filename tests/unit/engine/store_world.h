@@ -159,6 +159,29 @@ class StoreWorld {
     EXPECT_TRUE(id) << id.error().message;
     return id ? *id : ReceiptId{};
   }
+  Result<HoldId> try_hold(std::optional<std::string> subject, std::string reason = "case 1") {
+    std::optional<Result<HoldId>> id;
+    worker->place_hold({space.tenant, std::move(subject), std::move(reason)},
+                       [&](auto done) { id = std::move(done); });
+    settle([&] { return id.has_value(); });
+    return id.value_or(Error{ErrorCode::kIo, "not answered"});
+  }
+  HoldId hold(std::optional<std::string> subject, std::string reason = "case 1") {
+    const auto id = try_hold(std::move(subject), std::move(reason));
+    EXPECT_TRUE(id) << id.error().message;
+    return id ? *id : HoldId{};
+  }
+  Result<void> release(const HoldId& id, std::string reason = "") {
+    std::optional<Result<void>> result;
+    worker->release_hold(space.tenant, id, std::move(reason),
+                         [&](Result<void> done) { result = std::move(done); });
+    settle([&] { return result.has_value(); });
+    return result.value_or(Result<void>(Error{ErrorCode::kIo, "not answered"}));
+  }
+  std::vector<HoldInfo> holds() {
+    return wait<std::vector<HoldInfo>>(
+        [&](auto done) { worker->list_holds(space.tenant, std::move(done)); });
+  }
   ExpiryOutcome expire(std::string_view key, ExpiryChange change) {
     return wait<ExpiryOutcome>(
         [&](auto done) { worker->change_expiry(space, key, change, std::move(done)); });
@@ -183,6 +206,22 @@ class StoreWorld {
       cursor = got.cursor;
     } while (cursor != 0);
     return keys;
+  }
+
+  /// Whether the text is in any file of the store.
+  bool is_on_disk(const std::string& text, const std::string& directory = "") {
+    const auto names = storage.list(directory);
+    if (!names) return false;
+    for (const std::string& name : *names) {
+      const std::string path = directory.empty() ? name : directory + "/" + name;
+      if (is_on_disk(text, path)) return true;
+      const auto file = storage.open(path, io::OpenMode::kRead);
+      if (!file) continue;
+      std::string bytes((*file)->size().value(), '\0');
+      (void)(*file)->read_at(0, std::as_writable_bytes(std::span(bytes.data(), bytes.size())));
+      if (bytes.find(text) != std::string::npos) return true;
+    }
+    return false;
   }
 
   template <typename Condition>

@@ -332,8 +332,9 @@ TEST_F(CommandsTest, CommandTable) {
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
   EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*5\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.erase\r\n"
-            "$14\r\nkachel.receipt\r\n$12\r\nkachel.lease\r\n");
+            "*8\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.erase\r\n"
+            "$14\r\nkachel.receipt\r\n$11\r\nkachel.hold\r\n$14\r\nkachel.release\r\n"
+            "$12\r\nkachel.holds\r\n$12\r\nkachel.lease\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),
             "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "PING"}), "-ERR The command has no key arguments\r\n");
@@ -503,6 +504,37 @@ TEST_F(CommandsTest, EraseSaysHowItIsWritten) {
             "-ERR REQUEST takes a UUID, such as 6ba7b810-9dad-41d1-80b4-00c04fd430c8\r\n");
   EXPECT_EQ(say({"KACHEL.RECEIPT", "x"}),
             "-ERR a receipt's id is the UUID that KACHEL.ERASE answered\r\n");
+  EXPECT_TRUE(store.calls.empty());
+}
+
+TEST_F(CommandsTest, HoldsArePlacedListedAndReleased) {
+  const std::string id = FakeStore::kFirstReceipt;
+  EXPECT_EQ(say({"KACHEL.HOLD", "SUBJECT", "alice", "REASON", "case 7"}), bulk(id));
+  EXPECT_EQ(say({"kachel.hold", "tenant", "reason", "case 8"}), bulk(id));
+  EXPECT_EQ(say({"KACHEL.RELEASE", id}), "+OK\r\n");
+  EXPECT_EQ(say({"KACHEL.RELEASE", id, "REASON", "case 7 is closed"}), "+OK\r\n");
+  EXPECT_EQ(store.calls, (std::vector<std::string>{
+                             "hold alice of 0 because case 7", "hold all of 0 because case 8",
+                             "release " + id + " of 0 because ",
+                             "release " + id + " of 0 because case 7 is closed"}));
+  say({"HELLO", "3"});
+  EXPECT_EQ(say({"KACHEL.HOLDS"}), "*1\r\n%5\r\n" + bulk("id") + bulk(id) + bulk("scope") +
+                                       bulk("subject") + bulk("target") + bulk("00ff") +
+                                       bulk("reason") + bulk("case 7") + bulk("placed_ms") +
+                                       ":17\r\n");
+}
+
+TEST_F(CommandsTest, HoldSaysHowItIsWritten) {
+  const std::string syntax =
+      "-ERR syntax error: write KACHEL.HOLD SUBJECT id REASON text, or KACHEL.HOLD TENANT REASON "
+      "text\r\n";
+  EXPECT_EQ(say({"KACHEL.HOLD", "KEY", "a", "REASON", "x"}), syntax);
+  EXPECT_EQ(say({"KACHEL.HOLD", "SUBJECT", "REASON", "x"}), syntax);
+  EXPECT_EQ(say({"KACHEL.HOLD", "TENANT", "REASON", "x", "y"}), syntax);
+  EXPECT_EQ(say({"KACHEL.RELEASE", "x"}),
+            "-ERR a hold's id is the UUID that KACHEL.HOLD answered\r\n");
+  EXPECT_EQ(say({"KACHEL.RELEASE", FakeStore::kFirstReceipt, "x"}),
+            "-ERR syntax error: write KACHEL.RELEASE hold-id [REASON text]\r\n");
   EXPECT_TRUE(store.calls.empty());
 }
 

@@ -166,6 +166,24 @@ class FakeStore final : public Store, public Worker {
     if (id != *parse_receipt_id(kFirstReceipt)) return handler(std::optional<std::string>());
     handler(std::optional<std::string>("{\"receipt\":1}"));
   }
+  void place_hold(HoldRequest request, HoldHandler handler) override {
+    calls.push_back("hold " + request.subject.value_or("all") + " of " +
+                    std::to_string(request.tenant) + " because " + request.reason);
+    if (failure) return handler(*failure);
+    handler(*parse_receipt_id(kFirstReceipt));
+  }
+  void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
+                    DoneHandler handler) override {
+    calls.push_back("release " + kachel::text_of(id) + " of " + std::to_string(tenant) +
+                    " because " + reason);
+    if (failure) return handler(*failure);
+    handler({});
+  }
+  void list_holds(std::uint32_t, HoldsHandler handler) override {
+    if (failure) return handler(*failure);
+    handler(
+        std::vector<HoldInfo>{{*parse_receipt_id(kFirstReceipt), "subject", "00ff", 17, "case 7"}});
+  }
   static std::string text_of(const EraseRequest& request) {
     constexpr const char* kKinds[] = {"keys", "subject", "model", "tenant"};
     std::string text = kKinds[static_cast<std::size_t>(request.kind)];

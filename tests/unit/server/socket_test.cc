@@ -62,6 +62,16 @@ class Door final : public Worker {
   void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
     store_.receipt(id, std::move(handler));
   }
+  void place_hold(HoldRequest request, HoldHandler handler) override {
+    store_.place_hold(std::move(request), std::move(handler));
+  }
+  void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
+                    DoneHandler handler) override {
+    store_.release_hold(tenant, id, std::move(reason), std::move(handler));
+  }
+  void list_holds(std::uint32_t tenant, HoldsHandler handler) override {
+    store_.list_holds(tenant, std::move(handler));
+  }
   bool erase_all(Namespace space, DoneHandler handler) override {
     return store_.erase_all(space, std::move(handler));
   }
