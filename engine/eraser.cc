@@ -309,7 +309,9 @@ void Eraser::begin_sweep() {
 void Eraser::list_segments(const std::shared_ptr<Sweep>& sweep) {
   const std::uint64_t last = sweep->tasks.rbegin()->first;
   for (const SegmentPointer& segment : core_.segments.all()) {
-    if (segment->first_sequence <= last) sweep->segments.push_back(segment);
+    // Copies for holds have been made later than what they are of.
+    const bool is_held = segment->bucket == kHeldBucket;
+    if (segment->first_sequence <= last || is_held) sweep->segments.push_back(segment);
   }
   // What is dropped and may still be there is not looked into, only waited for.
   for (const auto& [id, first_sequence] : core_.segments.removed()) {

@@ -106,7 +106,8 @@ void SegmentTable::remove(std::uint64_t id) {
   const std::unique_lock lock(mutex_);
   const auto found = segments_.find(id);
   if (found == segments_.end()) return;
-  removed_[id] = found->second->first_sequence;
+  // What is in there for a hold may be older than the segment.
+  removed_[id] = found->second->bucket == kHeldBucket ? 0 : found->second->first_sequence;
   segments_.erase(found);
 }
 

@@ -58,6 +58,39 @@ class Erasure(harness.TestCase):
     def present(self, connection, who):
         return sum(connection.call("EXISTS", f"{who}-key-{i}") for i in range(200))
 
+    def test_a_hold_keeps_what_is_erased_until_it_is_released(self):
+        server = self.start()
+        with server.connect() as connection:
+            self.fill(connection)
+            hold = connection.call("KACHEL.HOLD", "SUBJECT", CANARY, "REASON", "case 17").decode()
+            name = connection.call("KACHEL.ERASE", "SUBJECT", CANARY).decode()
+            connection.call("KACHEL.ERASE", "SUBJECT", "somebody")
+            self.assertEqual(self.present(connection, CANARY), 0)
+        server.kill()
+        server.start()
+
+        def is_alone():
+            return not self.is_on_disk(server, "somebody-key")
+        self.eventually(is_alone, "the neighbours are reclaimed")
+        self.assertTrue(self.is_on_disk(server, f"{CANARY}-key-0"))
+        self.eventually(lambda: self.receipt(server, name)["state"] == "blocked_by_hold",
+                        "the receipt says what it waits for")
+        self.assertGreater(self.receipt(server, name)["progress"]["held_copies"], 0)
+        self.assertEqual(server.counter("holds"), 1)
+        self.assertEqual(server.counter("erasures_blocked_by_hold"), 1)
+        with server.connect() as connection:
+            self.assertEqual(self.present(connection, CANARY), 0)
+            listed = connection.call("KACHEL.HOLDS")
+            self.assertEqual(len(listed), 1)
+            self.assertIn(hold.encode(), listed[0])
+            self.assertIn(b"case 17", listed[0])
+            self.assertEqual(connection.call("KACHEL.RELEASE", hold), "OK")
+            self.assertEqual(connection.call("KACHEL.HOLDS"), [])
+        self.await_reclaimed(server, name)
+        self.assertFalse(self.is_on_disk(server, CANARY))
+        self.assertEqual(server.counter("overdue_segments"), 0)
+        self.assertEqual(server.stop(), 0, server.log_text())
+
     def test_a_subject_is_gone_at_once_and_to_the_last_byte(self):
         server = self.start()
         with server.connect() as connection:

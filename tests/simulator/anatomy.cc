@@ -34,8 +34,8 @@ Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
 }
 
 std::string describe_record(const Piece& record, const MacKey& mac_key, std::size_t keys) {
-  static constexpr std::string_view kTypes[] = {"?",     "put",  "erase", "expiry",
-                                                "fence", "void", "mark",  "scope fence"};
+  static constexpr std::string_view kTypes[] = {"?",    "put",  "erase",       "expiry", "fence",
+                                                "void", "mark", "scope fence", "hold",   "release"};
   std::string text = "    " + std::to_string(record.sequence) + " at " +
                      std::to_string(record.offset) + ": " +
                      std::string(kTypes[static_cast<std::size_t>(record.type)]);

@@ -17,6 +17,7 @@ namespace {
 constexpr std::chrono::seconds kEraseWithin{60};
 constexpr std::size_t kMostInFlight = 12;
 constexpr std::size_t kMostHeld = 8;  // leases
+constexpr std::size_t kMostHolds = 3;
 // The superblock's clock lags behind by a minute at most.
 constexpr std::int64_t kClockLagMs = 61'000;
 // A jump of the clock is noticed by then.
@@ -56,6 +57,11 @@ class History {
   void expire();
   void erase_all();
   void erase_subject(std::size_t subject);
+  void hold_or_release();
+  void place_hold();
+  void release_hold(const HoldId& id);
+  void check_holds();
+  void take_up_holds();
   void check_erasures();
   void check_reclaimed(std::uint64_t fence, std::size_t subject);
   void get();
@@ -111,6 +117,7 @@ class History {
     std::uint64_t life = 0;
   };
   std::map<ReceiptId, Followed> followed_;
+  std::vector<HoldId> holds_;  // in force
   std::vector<HeldLease> held_;
   bool clock_jumped_ = false;
   bool was_damaged_ = false;
@@ -178,7 +185,8 @@ void History::act() {
   if (choice < 564) return erase_subject(1 + choices_.choose(Oracle::kSubjects));
   if (choice < 725) return get();
   if (choice < 760) return lease();
-  if (choice < 950) return pass_time();
+  if (choice < 943) return pass_time();
+  if (choice < 950) return hold_or_release();
   if (choice < 960) return jump_clock();
   if (choice < 970) return stop_in_order();
   crash();
@@ -339,6 +347,53 @@ void History::erase_subject(std::size_t subject) {
   await(settled, *answered);
 }
 
+void History::hold_or_release() {
+  if (holds_.empty() || (holds_.size() < kMostHolds && choices_.one_in(2))) return place_hold();
+  release_hold(holds_[choices_.choose(holds_.size())]);
+}
+
+void History::place_hold() {
+  const std::string subject = Oracle::subject_name(1 + choices_.choose(Oracle::kSubjects));
+  trace("hold " + subject);
+  world_.worker->place_hold({world_.space.tenant, subject, "a case"},
+                            [this, subject, life = life_](Result<HoldId> id) {
+                              if (life != life_ || !id) return;
+                              trace("held " + subject);
+                              holds_.push_back(*id);
+                              if (was_damaged_ || oracle_.weak) return;
+                              Kept kept(subject);
+                              kept.note(world_);
+                              oracle_.holds.emplace(*id, std::move(kept));
+                            });
+  world_.run();
+}
+
+void History::release_hold(const HoldId& id) {
+  trace("release a hold");
+  std::erase(holds_, id);
+  oracle_.holds.erase(id);
+  world_.worker->release_hold(world_.space.tenant, id, "", [](const Result<void>&) {});
+  world_.run();
+}
+
+/// What is durable by now is kept from here on, too.
+void History::check_holds() {
+  if (was_damaged_ || oracle_.weak) oracle_.holds.clear();
+  for (auto& [id, kept] : oracle_.holds) {
+    kept.check(world_);
+    kept.note(world_);
+  }
+}
+
+/// Those that the start has found: one whose placing or release nobody was told of may be.
+void History::take_up_holds() {
+  holds_.clear();
+  const auto holds = world_.holds();
+  if (!holds) return;
+  for (const HoldInfo& hold : *holds)
+    holds_.push_back(hold.id);
+}
+
 /// What is called reclaimed is on no device any more, in a segment or in the index; and it is by
 /// the deadline.
 void History::check_erasures() {
@@ -346,7 +401,8 @@ void History::check_erasures() {
     const auto erasure = world_.store->erasure(it->first);
     const bool gone = erasure && erasure->state == ErasureState::kReclaimed;
     if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(erasure->fence, it->second.subject);
-    const bool overdue = erasure && !gone && now_ms() > erasure->deadline_ms;
+    const bool overdue =
+        erasure && !gone && erasure->held_copies == 0 && now_ms() > erasure->deadline_ms;
     if (overdue && it->second.life == life_ && !profile_.may_be_late() && !clock_jumped_) {
       fail_if("an erasure is overdue by " + std::to_string(now_ms() - erasure->deadline_ms) +
               " ms, with " + std::to_string(erasure->segments_left) + " segments left");
@@ -364,7 +420,8 @@ void History::check_reclaimed(std::uint64_t fence, std::size_t subject) {
     for (const Piece& record : segment.records) {
       if (record.version > fence) continue;
       if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;
-      fail_if(segment.path + " has a record of an erased subject that is called reclaimed");
+      fail_if(segment.path + " has a record of version " + std::to_string(record.version) +
+              " of a subject whose erase by " + std::to_string(fence) + " is called reclaimed");
     }
   }
   const auto is_of = [&](const Row& row) {
@@ -478,6 +535,7 @@ void History::pass_time() {
   world_.advance(ms);
   if (ms >= kClockKeptMs) kept_ms_ = before_ms;
   check_erasures();
+  check_holds();
 }
 
 void History::jump_clock() {
@@ -550,6 +608,7 @@ void History::go_on(Crash crash, std::int64_t time_ms) {
   result_.faults.add(check.faults);
   oracle_.note_time(now_ms());
   oracle_.restart(seen);
+  take_up_holds();
   over_ |= damage.loses_erases;  // from here on the model would know too little
   trace("is there: " + std::to_string(world_.store->count(world_.space)) + " entries");
   start();

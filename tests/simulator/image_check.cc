@@ -120,6 +120,21 @@ void check_receipt(World& world, const Oracle& oracle) {
   }
 }
 
+/// Those that were acknowledged are in force, and what they keep is there.
+void check_holds(World& world, const Oracle& oracle) {
+  if (oracle.holds.empty()) return;
+  for (const auto& [id, kept] : oracle.holds)
+    kept.check(world);
+  const auto in_force = world.holds();
+  if (!in_force) return;  // the audit log can't be read
+  for (const auto& [id, kept] : oracle.holds) {
+    const auto is_it = [&](const HoldInfo& hold) { return hold.id == id; };
+    if (std::none_of(in_force->begin(), in_force->end(), is_it)) {
+      throw Violation("a hold of " + kept.subject() + " is not in force any more");
+    }
+  }
+}
+
 Sightings open_and_check(World& world, ImageCheck& check) {
   if (auto opened = open_world(world, check); !opened) {
     throw Violation("the store does not open: " + opened.error().message);
@@ -137,6 +152,7 @@ Sightings open_and_check(World& world, ImageCheck& check) {
                     std::to_string(start.damaged_segments) + " segments");
   }
   check_receipt(world, check.oracle);
+  check_holds(world, check.oracle);
   if (!check.oracle.evicts && world.choices.one_in(8)) check_lasting(world, seen);
   return seen;
 }

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/options.h"
 #include "tests/simulator/digest.h"
+#include "tests/simulator/kept.h"
 #include "tests/simulator/world.h"
 
 namespace kachel::sim {
@@ -121,6 +123,8 @@ class Oracle {
   void note_time(std::int64_t now_ms) { latest_ms_ = std::max(latest_ms_, now_ms); }
   /// Of the last erase that was acknowledged with one: it must be known from then on.
   std::optional<ReceiptId> last_receipt;
+  /// Holds that were acknowledged, and whose release nobody has asked for.
+  std::map<HoldId, Kept> holds;
   /// What may un-expire: nothing that expired before this time of the store's clock.
   std::int64_t expired_for_good_ms = 0;
 

@@ -191,6 +191,13 @@ Result<std::optional<std::string>> World::receipt(const ReceiptId& id) {
   return std::move(*answer);
 }
 
+Result<std::vector<HoldInfo>> World::holds() {
+  std::optional<Result<std::vector<HoldInfo>>> answer;
+  worker->list_holds(space.tenant, [&](auto holds) { answer.emplace(std::move(holds)); });
+  settle([&] { return answer.has_value(); });
+  return std::move(*answer);
+}
+
 std::vector<std::string> World::scan() {
   std::vector<std::string> keys;
   std::uint64_t cursor = 0;

@@ -91,6 +91,7 @@ class World {
   /// Waits for the answer, letting time pass if need be. Throws Violation when none comes.
   Result<std::optional<Sighting>> get(std::string_view key);
   Result<std::optional<std::string>> receipt(const ReceiptId& id);
+  Result<std::vector<HoldInfo>> holds();
   std::vector<std::string> scan();
   template <typename Condition>
   void settle(Condition done) {

@@ -96,9 +96,11 @@ TEST_F(Holding, KeepsWhatIsReplacedDeletedAndExpired) {
 
 TEST_F(Holding, OutlivesKillsPowerCutsAndTheIndex) {
   put_about("a", "the value of canary-alice", "alice");
-  world.hold("alice", "case 17");
-  const HoldId other = world.hold("bob", "case 18");
+  put_about("b", "the value of canary-bob", "bob");
   const ReceiptId erased = world.erase_for_good(StoreWorld::erase_of("alice"));
+  world.hold("alice", "case 17");
+  const HoldId other = world.hold("carol", "case 18");
+  world.erase("b");  // so that the segment goes, and what is held is older than where it lies
   ASSERT_TRUE(world.release(other));
   for (int round = 0; round < 3; ++round) {
     if (round == 1) world.power_cut();
@@ -112,6 +114,7 @@ TEST_F(Holding, OutlivesKillsPowerCutsAndTheIndex) {
     let_deadlines_pass();
     EXPECT_FALSE(world.get("a"));
     EXPECT_TRUE(world.is_on_disk("canary-alice")) << round;
+    EXPECT_FALSE(world.is_on_disk("canary-bob"));
     EXPECT_EQ(state(erased), "blocked_by_hold");
     const std::vector<HoldInfo> holds = world.holds();
     ASSERT_EQ(holds.size(), 1u) << round;
