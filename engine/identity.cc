@@ -100,7 +100,7 @@ Result<void> Identity::create(const io::Clock& clock, io::Random& random) {
       !removed && removed.error().code != ErrorCode::kNotFound) {
     return removed;
   }
-  auto key_file = storage_.open(kKeyPath, io::OpenMode::kCreate);
+  auto key_file = storage_.open(kKeyPath, io::OpenMode::kCreateKey);
   if (!key_file) return key_file.error();
   std::vector<std::byte> bytes = format::encode_key_file(key_);
   if (auto written = write_all(**key_file, 0, bytes); !written) return written;

@@ -144,7 +144,7 @@ std::uint64_t FaultyStorage::injected() const {
 }
 
 Result<std::unique_ptr<File>> FaultyStorage::open(std::string_view path, OpenMode mode) {
-  const FaultOp op = mode == OpenMode::kCreate ? FaultOp::kCreate : FaultOp::kOpen;
+  const FaultOp op = creates(mode) ? FaultOp::kCreate : FaultOp::kOpen;
   if (auto checked = plan_->check(op, path); !checked) return checked.error();
   auto file = base_.open(path, mode);
   if (!file) return file.error();

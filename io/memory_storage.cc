@@ -232,7 +232,7 @@ Result<std::unique_ptr<File>> MemoryStorage::open(std::string_view path, OpenMod
   if (!where) return where.error();
   const auto found = where->parent->entries().find(where->name);
   const bool there = found != where->parent->entries().end();
-  if (mode == OpenMode::kCreate) {
+  if (creates(mode)) {
     if (there) return os_error(EEXIST, "creating " + std::string(path));
     auto data = std::make_shared<MemoryFileData>(state_->used_bytes);
     where->parent->add(where->name, MemoryNode{data, nullptr});

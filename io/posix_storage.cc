@@ -105,10 +105,11 @@ Result<std::unique_ptr<File>> PosixStorage::open(std::string_view path, OpenMode
   if (auto checked = check(path, mode != OpenMode::kRead); !checked) return checked.error();
   const std::string name(path);
   int flags = O_CLOEXEC | (mode == OpenMode::kRead ? O_RDONLY : O_RDWR);
-  if (mode == OpenMode::kCreate) flags |= O_CREAT | O_EXCL;
-  Descriptor buffered(::openat(root_fd_.get(), name.c_str(), flags, 0640));
+  if (creates(mode)) flags |= O_CREAT | O_EXCL;
+  const mode_t permissions = mode == OpenMode::kCreateKey ? 0600 : 0640;
+  Descriptor buffered(::openat(root_fd_.get(), name.c_str(), flags, permissions));
   if (buffered.get() < 0) {
-    return failed(mode == OpenMode::kCreate ? "creating" : "opening", path);
+    return failed(creates(mode) ? "creating" : "opening", path);
   }
   struct stat status {};
   if (::fstat(buffered.get(), &status) != 0) return failed("opening", path);

@@ -21,7 +21,12 @@ enum class OpenMode : std::uint8_t {
   kRead,       // existing, read-only
   kReadWrite,  // existing, read and write
   kCreate,     // must not exist: kAlreadyExists otherwise
+  kCreateKey,  // as kCreate, and nobody but its owner may read it
 };
+
+constexpr bool creates(OpenMode mode) {
+  return mode == OpenMode::kCreate || mode == OpenMode::kCreateKey;
+}
 
 /// Held while open; released on destruction or when the process dies.
 class DirectoryLock {

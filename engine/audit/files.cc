@@ -45,10 +45,11 @@ Result<void> write_text(io::File& file, std::uint64_t offset, std::string_view t
   return file.write_at(offset, std::span(&part, 1));
 }
 
-Result<void> write_beside(io::Storage& storage, const std::string& path, std::string_view text) {
+Result<void> write_beside(io::Storage& storage, const std::string& path, std::string_view text,
+                          io::OpenMode create) {
   const std::string name = beside(path);
   if (auto removed = remove_if_there(storage, name); !removed) return removed;
-  auto file = storage.open(name, io::OpenMode::kCreate);
+  auto file = storage.open(name, create);
   if (!file) return file.error();
   auto written = write_and_sync(**file, text);
   if (!written && written.error().code == ErrorCode::kNoSpace) {
@@ -63,8 +64,9 @@ Result<void> put_in_place(io::Storage& storage, const std::string& path) {
   return storage.sync_directory(parent_of(path));
 }
 
-Result<void> replace_file(io::Storage& storage, const std::string& path, std::string_view text) {
-  if (auto written = write_beside(storage, path, text); !written) return written;
+Result<void> replace_file(io::Storage& storage, const std::string& path, std::string_view text,
+                          io::OpenMode create) {
+  if (auto written = write_beside(storage, path, text, create); !written) return written;
   return put_in_place(storage, path);
 }
 

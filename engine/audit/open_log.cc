@@ -86,7 +86,8 @@ Result<Signer> AuditLog::load_or_make_key(io::Storage& storage, const std::strin
   if (!text && text.error().code == ErrorCode::kNotFound && !is_made) {
     auto signer = Signer::generate(origin, random);
     if (!signer) return signer;
-    auto written = replace_file(storage, std::string(kSigningKeyPath), signer->text() + "\n");
+    auto written = replace_file(storage, std::string(kSigningKeyPath), signer->text() + "\n",
+                                io::OpenMode::kCreateKey);
     if (!written) return written.error();
     return signer;
   }

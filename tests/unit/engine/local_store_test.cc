@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <thread>
 
+#include "engine/audit/audit_log.h"
 #include "engine/identity.h"
 #include "engine/kachel.h"
 #include "index_bytes.h"
@@ -55,6 +56,20 @@ TEST_F(LocalStoreTest, KeepsEntriesAcrossAClose) {
   EXPECT_EQ(value_of(*store, "k8"), some_text(8, 1000));
   EXPECT_TRUE(store->store().stats().start.clean);
   EXPECT_EQ(store->store().stats().start.replayed_records, 0u);
+}
+
+/// Who has them could find keys in the index, or write another audit log.
+TEST_F(LocalStoreTest, KeysAreTheirOwnersAlone) {
+  const auto storage = io::open_posix_storage(directory_, {}).value();
+  io::SystemClock clock;
+  io::SystemRandom random;
+  ASSERT_TRUE(Identity::open(*storage, clock, random, true));
+  ASSERT_TRUE(audit::AuditLog::open(*storage, "kachel/test", random));
+  for (const char* path : {"key", "audit/signing.key"}) {
+    EXPECT_EQ(std::filesystem::status(directory_ / path).permissions(),
+              std::filesystem::perms::owner_read | std::filesystem::perms::owner_write)
+        << path;
+  }
 }
 
 /// The log's loop outlives the store: nothing of the store may be left with it.

@@ -61,6 +61,23 @@ TEST_F(PosixStorageTest, ReadOnlyStorageAltersNothing) {
   EXPECT_EQ(read_bytes(*storage->open("a", OpenMode::kRead).value(), 0, 20), pattern(10));
 }
 
+TEST_F(PosixStorageTest, AKeyIsItsOwnersAlone) {
+  const auto storage = open();
+  const mode_t before = ::umask(0);
+  EXPECT_TRUE(storage->open("key", OpenMode::kCreateKey));
+  EXPECT_TRUE(storage->open("file", OpenMode::kCreate));
+  ::umask(before);
+  const auto permissions = [&](const char* name) {
+    struct stat status {};
+    EXPECT_EQ(::stat((directory_.path() / name).c_str(), &status), 0);
+    return status.st_mode & 07777;
+  };
+  EXPECT_EQ(permissions("key"), 0600u);
+  EXPECT_EQ(permissions("file"), 0640u);
+  EXPECT_EQ(storage->open("key", OpenMode::kCreateKey).error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(open(true)->open("b", OpenMode::kCreateKey).error().code, ErrorCode::kPermission);
+}
+
 TEST_F(PosixStorageTest, LockOfAnotherProcessNamesIt) {
   int ready[2];
   int done[2];
