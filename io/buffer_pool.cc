@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "io/check.h"
+#include "io/zeroizing.h"
 
 namespace kachel::io {
 
@@ -28,6 +29,7 @@ PooledBuffer& PooledBuffer::operator=(PooledBuffer&& other) noexcept {
     pool_ = std::exchange(other.pool_, nullptr);
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
+    asked_ = std::exchange(other.asked_, 0);
     index_ = std::exchange(other.index_, -1);
   }
   return *this;
@@ -35,9 +37,9 @@ PooledBuffer& PooledBuffer::operator=(PooledBuffer&& other) noexcept {
 
 void PooledBuffer::release() {
   if (data_ == nullptr) return;
-  pool_->release(std::exchange(data_, nullptr));
+  pool_->release(std::exchange(data_, nullptr), asked_);
   pool_ = nullptr;
-  size_ = 0;
+  size_ = asked_ = 0;
   index_ = -1;
 }
 
@@ -58,17 +60,18 @@ PooledBuffer BufferPool::acquire(std::size_t bytes) {
     const std::size_t index = free_.back();
     free_.pop_back();
     ++outstanding_;
-    return {this, block_.get() + index * buffer_bytes_, buffer_bytes_,
+    return {this, block_.get() + index * buffer_bytes_, buffer_bytes_, bytes,
             registered_ ? static_cast<int>(index) : -1};
   }
   const std::size_t rounded = round_up_to_block(bytes);
   std::byte* memory = allocate_blocks(rounded);
   ++outstanding_;
-  return {this, memory, rounded, -1};
+  return {this, memory, rounded, bytes, -1};
 }
 
-void BufferPool::release(std::byte* data) {
+void BufferPool::release(std::byte* data, std::size_t used) {
   --outstanding_;
+  zeroize(data, used);
   const std::byte* begin = block_.get();
   if (begin != nullptr && data >= begin && data < begin + buffers_ * buffer_bytes_) {
     free_.push_back(static_cast<std::size_t>(data - begin) / buffer_bytes_);

@@ -35,7 +35,7 @@ class BufferPool {
 
  private:
   friend class PooledBuffer;
-  void release(std::byte* data);
+  void release(std::byte* data, std::size_t used);
 
   struct Free {
     void operator()(std::byte* memory) const { std::free(memory); }

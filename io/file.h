@@ -82,13 +82,14 @@ struct IoCounters {
   std::uint64_t errors = 0;
 };
 
-/// A block-aligned buffer that goes back to its pool when destroyed (on the pool's thread).
+/// A block-aligned buffer that goes back to its pool when destroyed (on the pool's thread). As
+/// many bytes as were asked for are zeroed then: a read fills no more.
 class BufferPool;
 class PooledBuffer {
  public:
   PooledBuffer() = default;
-  PooledBuffer(BufferPool* pool, std::byte* data, std::size_t size, int index)
-      : pool_(pool), data_(data), size_(size), index_(index) {}
+  PooledBuffer(BufferPool* pool, std::byte* data, std::size_t size, std::size_t asked, int index)
+      : pool_(pool), data_(data), size_(size), asked_(asked), index_(index) {}
   PooledBuffer(PooledBuffer&& other) noexcept { *this = std::move(other); }
   PooledBuffer& operator=(PooledBuffer&& other) noexcept;
   PooledBuffer(const PooledBuffer&) = delete;
@@ -106,6 +107,7 @@ class PooledBuffer {
   BufferPool* pool_ = nullptr;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  std::size_t asked_ = 0;
   int index_ = -1;
 };
 
