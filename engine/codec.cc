@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <cstring>
+#include <malloc.h>
 #include <memory>
 #include <new>
 #include <string>
+#define ZSTD_STATIC_LINKING_ONLY  // for ZSTD_customMem
 #include <zstd.h>
 
 namespace kachel {
@@ -15,6 +17,17 @@ constexpr std::size_t kMinCompressBytes = 64;
 // memory for ever.
 constexpr std::size_t kMaxKeptScratchBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxKeptContextBytes = std::size_t{8} << 20;
+
+// Contexts keep parts of the values they have worked on.
+void* allocate(void*, std::size_t bytes) {
+  return ::operator new(bytes, std::nothrow);
+}
+void release(void*, void* memory) {
+  if (memory == nullptr) return;
+  zeroize(memory, ::malloc_usable_size(memory));
+  ::operator delete(memory);
+}
+constexpr ZSTD_customMem kZeroizingMemory{allocate, release, nullptr};
 
 template <auto Free>
 struct Freer {
@@ -48,14 +61,14 @@ Compressor& compressor() {
 }
 
 ZSTD_CCtx* compress_context(Compressor& own) {
-  if (!own.context) own.context.reset(ZSTD_createCCtx());
+  if (!own.context) own.context.reset(ZSTD_createCCtx_advanced(kZeroizingMemory));
   if (!own.context) throw std::bad_alloc();
   return own.context.get();
 }
 
 ZSTD_DCtx* decompress_context() {
   thread_local std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> context;
-  if (!context) context.reset(ZSTD_createDCtx());
+  if (!context) context.reset(ZSTD_createDCtx_advanced(kZeroizingMemory));
   if (!context) throw std::bad_alloc();
   return context.get();
 }
@@ -84,15 +97,18 @@ Result<void> decompress_zstd(std::span<const std::byte> stored, std::span<std::b
 Compressed compress(std::span<const std::byte> value, int level) {
   Compressor& own = compressor();
   if (own.scratch_bytes > kMaxKeptScratchBytes) own.release_scratch();
-  if (value.size() < kMinCompressBytes) return {format::Codec::kRaw, value};
+  if (value.size() < kMinCompressBytes) return Compressed(value);
   // With room for one byte less than the value, zstd gives up when nothing is gained.
   const std::size_t room = value.size() - 1;
   own.fit_scratch(room);
   const std::size_t size = ZSTD_compressCCtx(compress_context(own), own.scratch.get(), room,
                                              value.data(), value.size(), level);
   if (ZSTD_sizeof_CCtx(own.context.get()) > kMaxKeptContextBytes) own.context.reset();
-  if (ZSTD_isError(size)) return {format::Codec::kRaw, value};
-  return {format::Codec::kZstd, {own.scratch.get(), size}};
+  if (ZSTD_isError(size)) {
+    zeroize(own.scratch.get(), room);  // as far as it came
+    return Compressed(value);
+  }
+  return {{own.scratch.get(), room}, size};
 }
 
 void release_compress_scratch() {

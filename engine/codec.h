@@ -8,18 +8,32 @@
 
 #include "engine/format/record.h"
 #include "io/error.h"
+#include "io/zeroizing.h"
 
 namespace kachel {
 
-struct Compressed {
-  format::Codec codec = format::Codec::kRaw;
-  /// The stored form: into a thread-local scratch buffer, valid until the thread's next
-  /// compress(), or the value itself when compressing would not make it smaller.
-  std::span<const std::byte> bytes;
+class Compressed {
+ public:
+  explicit Compressed(std::span<const std::byte> value) : bytes(value) {}
+  /// `frame`: the first bytes of `scratch`.
+  Compressed(std::span<std::byte> scratch, std::size_t frame)
+      : codec(format::Codec::kZstd), bytes(scratch.first(frame)), scratch_(scratch) {}
+  ~Compressed() { zeroize(scratch_.data(), scratch_.size()); }
+  Compressed(const Compressed&) = delete;
+  Compressed& operator=(const Compressed&) = delete;
+
+  const format::Codec codec = format::Codec::kRaw;
+  /// The stored form: in a thread-local scratch buffer, which is zeroed by the destructor, or the
+  /// value itself when compressing would not make it smaller.
+  const std::span<const std::byte> bytes;
+
+ private:
+  const std::span<std::byte> scratch_;  // as far as it was used
 };
-/// Values below 64 bytes and those that do not shrink are stored raw.
+/// Values below 64 bytes and those that do not shrink are stored raw. One Compressed at a time on
+/// a thread.
 Compressed compress(std::span<const std::byte> value, int level);
-/// Ends the validity of this thread's last compress(). Scratch above 1 MiB is given back by
+/// With no Compressed left on this thread. Scratch above 1 MiB is given back by
 /// the next compress() anyway; this is for a thread that may not call it again soon.
 void release_compress_scratch();
 

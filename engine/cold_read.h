@@ -7,7 +7,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -48,7 +47,7 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   io::Loop& loop_;
   const Namespace space_;
   const Mac mac_;
-  const std::string key_;
+  const ZeroizingString key_;
   std::atomic<bool> located_{false};
   bool stale_ = false;
   std::vector<std::pair<io::Loop*, GetHandler>> waiters_;

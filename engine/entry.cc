@@ -5,13 +5,15 @@
 #include <new>
 
 #include "engine/malloc_bytes.h"
+#include "io/zeroizing.h"
 
 namespace kachel {
 namespace {
 
 // Bytes a string keeps outside itself.
-std::size_t heap_bytes(const std::string& text) {
-  static const std::size_t inline_capacity = std::string().capacity();
+template <typename Text>
+std::size_t heap_bytes(const Text& text) {
+  static const std::size_t inline_capacity = Text().capacity();
   return text.capacity() <= inline_capacity ? 0 : malloc_bytes(text.capacity() + 1);
 }
 
@@ -29,10 +31,7 @@ Entry::Pointer Entry::make(std::string_view value) {
 }
 
 void Entry::destroy(Entry* entry) noexcept {
-  // What is freed may lie in memory for long: what has been erased shall not.
-  ::explicit_bzero(entry->bytes(), entry->value_bytes_);
-  for (std::string& subject : entry->metadata.subjects)
-    ::explicit_bzero(subject.data(), subject.size());
+  zeroize(entry->bytes(), entry->value_bytes_);
   entry->~Entry();
   ::operator delete(entry);
 }
@@ -40,9 +39,9 @@ void Entry::destroy(Entry* entry) noexcept {
 std::size_t Entry::footprint_bytes() const {
   std::size_t bytes = malloc_bytes(sizeof(Entry) + value_bytes_) + heap_bytes(metadata.model);
   if (metadata.subjects.capacity() > 0) {
-    bytes += malloc_bytes(metadata.subjects.capacity() * sizeof(std::string));
+    bytes += malloc_bytes(metadata.subjects.capacity() * sizeof(ZeroizingString));
   }
-  for (const std::string& subject : metadata.subjects)
+  for (const ZeroizingString& subject : metadata.subjects)
     bytes += heap_bytes(subject);
   return bytes;
 }

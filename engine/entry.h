@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "io/zeroizing.h"
+
 namespace kachel {
 
 inline constexpr unsigned kMaxSubjects = 16;
@@ -38,9 +40,9 @@ inline constexpr std::size_t kMaxScopeTags = kMaxSubjects + 1;
 /// What a put says about its value, and reads give back.
 struct Metadata {
   Kind kind = Kind::kBlob;
-  std::string model;                  // empty: not known; <= kMaxModelBytes
-  std::vector<std::string> subjects;  // <= kMaxSubjects, each <= kMaxSubjectBytes
-  std::int64_t erase_by_ms = 0;       // 0: none
+  std::string model;                      // empty: not known; <= kMaxModelBytes
+  std::vector<ZeroizingString> subjects;  // <= kMaxSubjects, each <= kMaxSubjectBytes
+  std::int64_t erase_by_ms = 0;           // 0: none
   std::uint64_t tokens_in = 0;
   std::uint64_t tokens_out = 0;
   std::uint64_t cost_micro_usd = 0;

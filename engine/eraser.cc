@@ -60,7 +60,7 @@ EraseTarget target_of(const Core& core, const EraseRequest& request) {
   switch (request.kind) {
     case EraseKind::kKeys:
       target.fence.space = request.space;
-      for (const std::string& name : request.names)
+      for (const ZeroizingString& name : request.names)
         target.keys.push_back({request.space, key_mac(core.mac_key, request.space, name)});
       std::sort(target.keys.begin(), target.keys.end());
       break;

@@ -22,10 +22,10 @@ enum class EraseKind : std::uint8_t {
 
 struct EraseRequest {
   EraseKind kind = EraseKind::kSubject;
-  Namespace space;                 // the database is that of kKeys
-  std::vector<std::string> names;  // 1 to kMaxKeysErased keys; one subject or model; none
-  std::string reason;              // one line for the audit log, or empty; must not repeat a name
-  std::optional<ReceiptId> id;     // the same again is the same erase
+  Namespace space;                     // the database is that of kKeys
+  std::vector<ZeroizingString> names;  // 1 to kMaxKeysErased keys; one subject or model; none
+  std::string reason;           // one line for the audit log, or empty; must not repeat a name
+  std::optional<ReceiptId> id;  // the same again is the same erase
 };
 
 enum class ErasureState : std::uint8_t {

@@ -7,6 +7,7 @@
 
 #include "engine/mac.h"
 #include "engine/receipt_id.h"
+#include "io/zeroizing.h"
 
 namespace kachel {
 
@@ -17,8 +18,8 @@ Mac mac_of(const HoldId& id);
 
 struct HoldRequest {
   std::uint32_t tenant = 0;
-  std::optional<std::string> subject;  // nothing: all that the tenant has
-  std::string reason;                  // one line for the audit log; must not repeat the subject
+  std::optional<ZeroizingString> subject;  // nothing: all that the tenant has
+  std::string reason;  // one line for the audit log; must not repeat the subject
 };
 
 /// A hold in force, as the audit log has it.

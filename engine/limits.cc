@@ -71,7 +71,7 @@ Result<void> check_put(const Options& options, std::string_view key, std::string
   if (metadata.subjects.size() > kMaxSubjects) {
     return too_large("an entry has at most " + std::to_string(kMaxSubjects) + " subjects");
   }
-  for (const std::string& subject : metadata.subjects) {
+  for (const ZeroizingString& subject : metadata.subjects) {
     if (subject.empty() || subject.size() > kMaxSubjectBytes) {
       return too_large("a subject is 1 to " + std::to_string(kMaxSubjectBytes) + " bytes long");
     }

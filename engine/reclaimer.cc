@@ -37,7 +37,7 @@ struct Reclaimer::Job {
   std::uint64_t holds_placed = 0;  // when it began
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
-  std::vector<std::byte> window;  // of the file: records are visited in order of offset
+  ZeroizingBytes window;  // of the file: records are visited in order of offset
 };
 
 void Reclaimer::start() {

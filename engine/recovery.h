@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -91,7 +92,8 @@ class Recovery {
   Result<void> sync_recent(std::uint64_t cut);
   Result<void> rewrite_recent(const Loaded& loaded, std::uint64_t durable, std::uint64_t cut);
   Result<void> rewrite_footer(const Segment& segment);
-  Result<void> rewrite(io::File& file, std::uint64_t offset, std::vector<std::byte> bytes) const;
+  Result<void> rewrite(io::File& file, std::uint64_t offset,
+                       std::span<const std::byte> bytes) const;
   Result<void> sync(io::File& file) const;
   Result<void> flush_index();
   Result<void> seal_unsealed(std::uint64_t cut);

@@ -223,7 +223,7 @@ Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durabl
   if (!loaded.header_damaged) {
     // Durable records do not vouch for it: it may be one that a start had to make anew.
     auto header = format::encode_segment_header(segment.header(core_.store_id));
-    if (auto written = rewrite(*segment.file, 0, std::move(header)); !written) return written;
+    if (auto written = rewrite(*segment.file, 0, header); !written) return written;
   }
   if (loaded.sealed) return rewrite_footer(segment);  // its records were durable before it was
   for (const format::RecordSummary& record : loaded.scanned) {
@@ -233,7 +233,7 @@ Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durabl
     auto whole = format::decode_record(*bytes, {core_.store_id, segment.id, record.offset});
     // Out of the page cache since the scan.
     if (!whole) return Error{ErrorCode::kIo, segment_path(segment.id) + " reads differently"};
-    auto written = rewrite(*segment.file, record.offset, std::move(*bytes));
+    auto written = rewrite(*segment.file, record.offset, *bytes);
     if (!written) return written;
   }
   return {};
@@ -245,12 +245,12 @@ Result<void> Recovery::rewrite_footer(const Segment& segment) {
   if (!trailer) return trailer.error();
   auto bytes = read_exactly(*segment.file, trailer->table_offset, end - trailer->table_offset);
   if (!bytes) return bytes.error();
-  return rewrite(*segment.file, trailer->table_offset, std::move(*bytes));
+  return rewrite(*segment.file, trailer->table_offset, *bytes);
 }
 
 Result<void> Recovery::rewrite(io::File& file, std::uint64_t offset,
-                               std::vector<std::byte> bytes) const {
-  iovec part{bytes.data(), bytes.size()};
+                               std::span<const std::byte> bytes) const {
+  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   return file.write_at(offset, std::span(&part, 1));
 }
 

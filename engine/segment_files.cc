@@ -45,9 +45,9 @@ Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& sto
 
 }  // namespace
 
-Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t offset,
-                                            std::size_t length) {
-  std::vector<std::byte> bytes(length);
+Result<ZeroizingBytes> read_exactly(const io::File& file, std::uint64_t offset,
+                                    std::size_t length) {
+  ZeroizingBytes bytes(length);
   auto got = file.read_at(offset, bytes);
   if (!got) return got.error();
   if (*got == length) return bytes;

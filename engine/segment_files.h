@@ -9,12 +9,12 @@
 #include "engine/core.h"
 #include "engine/format/footer.h"
 #include "engine/format/scanner.h"
+#include "io/zeroizing.h"
 
 namespace kachel {
 
 /// kCorrupt when the file ends before.
-Result<std::vector<std::byte>> read_exactly(const io::File& file, std::uint64_t offset,
-                                            std::size_t length);
+Result<ZeroizingBytes> read_exactly(const io::File& file, std::uint64_t offset, std::size_t length);
 
 /// All records of a sealed segment, from its table; by scanning when that is missing or
 /// damaged. In order of offset. What void records and the last mark say is read from them.

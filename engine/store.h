@@ -131,7 +131,7 @@ using ExpiryHandler = UniqueFunction<void(Result<ExpiryOutcome>)>;
 
 struct ScanPage {
   std::uint64_t cursor = 0;  // 0: done
-  std::vector<std::string> keys;
+  std::vector<ZeroizingString> keys;
 };
 using ScanHandler = UniqueFunction<void(Result<ScanPage>)>;
 using DoneHandler = UniqueFunction<void(Result<void>)>;

@@ -24,12 +24,12 @@ bool StoreWorker::lease(Namespace space, std::string_view text, std::chrono::mil
   }
   const auto wait = std::make_shared<LeaseWait>(core_, loop_, lease_waits_, space,
                                                 key_of(space, text).mac, ms, std::move(handler));
-  find_or_lease(wait, std::string(text), 0);
+  find_or_lease(wait, ZeroizingString(text), 0);
   return wait->answered();
 }
 
 /// `unreadable`: the version that was there and could not be read, if that has happened.
-void StoreWorker::find_or_lease(const LeaseWait::Pointer& wait, const std::string& text,
+void StoreWorker::find_or_lease(const LeaseWait::Pointer& wait, const ZeroizingString& text,
                                 std::uint64_t unreadable) {
   get(wait->space, text,
       [this, presence = presence(), wait, text, unreadable](Result<std::optional<Found>> found) {
@@ -40,7 +40,7 @@ void StoreWorker::find_or_lease(const LeaseWait::Pointer& wait, const std::strin
       });
 }
 
-void StoreWorker::lease_missing(const LeaseWait::Pointer& wait, const std::string& text,
+void StoreWorker::lease_missing(const LeaseWait::Pointer& wait, const ZeroizingString& text,
                                 std::uint64_t unreadable) {
   decide({wait->space, wait->mac},
          [this, wait, text, unreadable](Shard& shard, const Current& current) -> io::Task {

@@ -31,11 +31,11 @@ bool is_of(const Core& core, const format::RecordMeta& meta, const RowKey& key, 
          meta.version == row.version && key_mac(core.mac_key, key.space, meta.key) == key.mac;
 }
 
-std::optional<std::string> read_key(const Core& core, const RowKey& key, const Row& row) {
+std::optional<ZeroizingString> read_key(const Core& core, const RowKey& key, const Row& row) {
   const SegmentPointer segment = core.segments.find(row.segment_id);
   if (!segment) return std::nullopt;
   const format::Place place{core.store_id, row.segment_id, row.offset};
-  std::vector<std::byte> bytes(std::min<std::size_t>(kFirstReadBytes, row.size));
+  ZeroizingBytes bytes(std::min<std::size_t>(kFirstReadBytes, row.size));
   for (int round = 0; round < 2; ++round) {
     auto got = segment->file->read_at(row.offset, bytes);
     if (!got || *got < format::kRecordFixedBytes) return std::nullopt;
@@ -44,7 +44,7 @@ std::optional<std::string> read_key(const Core& core, const RowKey& key, const R
     if (extent->meta_end <= *got) {
       auto record = format::decode_record_meta(std::span(bytes).first(*got), place);
       if (!record || !is_of(core, record->meta, key, row)) return std::nullopt;
-      return std::string(record->meta.key);
+      return ZeroizingString(record->meta.key);
     }
     bytes.resize(extent->meta_end);
   }

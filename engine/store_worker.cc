@@ -132,7 +132,7 @@ bool StoreWorker::glimpse(Namespace space, std::string_view text, GlimpseHandler
 
 struct StoreWorker::PutOperation {
   Key key;
-  std::string text;  // the key's
+  ZeroizingString text;  // the key's
   Entry::Pointer entry;
   PutOptions options;
   PutHandler handler;

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
 #include "engine/core.h"
 #include "engine/eraser.h"
@@ -70,9 +69,9 @@ class StoreWorker final : public Worker {
   io::Task commit(Shard& shard, const std::shared_ptr<PutOperation>& operation);
   io::Task drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation);
   void end_lease(Shard& shard, const Mac& mac, LeaseEnd why);
-  void find_or_lease(const LeaseWait::Pointer& wait, const std::string& text,
+  void find_or_lease(const LeaseWait::Pointer& wait, const ZeroizingString& text,
                      std::uint64_t unreadable);
-  void lease_missing(const LeaseWait::Pointer& wait, const std::string& text,
+  void lease_missing(const LeaseWait::Pointer& wait, const ZeroizingString& text,
                      std::uint64_t unreadable);
   bool is_surely_absent(Shard& shard, const Key& key) const;
   bool may_come_back(const Current& current) const;

@@ -13,7 +13,7 @@ Error invalid(std::string message) {
 }
 
 Result<void> check(const HoldRequest& request) {
-  std::vector<std::string> names;
+  std::vector<ZeroizingString> names;
   if (request.subject) {
     if (request.subject->empty() || request.subject->size() > kMaxSubjectBytes) {
       return invalid("a subject is 1 to " + std::to_string(kMaxSubjectBytes) + " bytes long");

@@ -202,7 +202,7 @@ void write_metadata(ReplyWriter reply, const Found& found) {
   reply.bulk(entry.metadata.model);
   reply.bulk("subjects");
   reply.array(entry.metadata.subjects.size());
-  for (const std::string& subject : entry.metadata.subjects)
+  for (const ZeroizingString& subject : entry.metadata.subjects)
     reply.bulk(subject);
   number("created_ms", static_cast<std::uint64_t>(entry.created_ms));
   number("expires_at_ms", static_cast<std::uint64_t>(found.expires_at_ms));

@@ -144,7 +144,7 @@ void expire_sooner_if_some(Session& session, std::string_view key, ExpiryChange 
   Worker& worker = session.worker();
   const Namespace space = session.space();
   worker.glimpse(space, key,
-                 [&worker, space, change, text = std::string(key),
+                 [&worker, space, change, text = ZeroizingString(key),
                   reply = std::move(reply)](Result<std::optional<Glimpse>> seen) mutable {
                    if (!seen || !*seen || (*seen)->expires_at_ms == 0) {
                      if (seen) {

@@ -18,7 +18,7 @@ using namespace command_flag;
 struct ScanArguments {
   std::uint64_t cursor = 0;
   std::size_t count = 10;
-  std::string pattern;
+  ZeroizingString pattern;
   bool matches_strings = true;  // TYPE given, and not ours: nothing matches
 };
 
@@ -67,14 +67,14 @@ bool parse_scan(Session& session, Arguments arguments, ScanArguments& scan) {
 }
 
 void write_page(ReplyWriter reply, ScanPage page, const ScanArguments& scan) {
-  const auto unwanted = [&](const std::string& key) {
+  const auto unwanted = [&](const ZeroizingString& key) {
     return !scan.matches_strings || (!scan.pattern.empty() && !glob_matches(scan.pattern, key));
   };
   std::erase_if(page.keys, unwanted);
   reply.array(2);
   reply.bulk(std::to_string(page.cursor));
   reply.array(page.keys.size());
-  for (const std::string& key : page.keys)
+  for (const ZeroizingString& key : page.keys)
     reply.bulk(key);
 }
 

@@ -40,7 +40,7 @@ void kachel_lease(Session& session, Arguments arguments) {
   const bool settled = session.worker().lease(
       session.space(), arguments[1], std::chrono::milliseconds(*ms),
       [reply = std::move(reply), space = session.space(),
-       key = std::string(arguments[1])](Result<LeaseAnswer> answer) mutable {
+       key = ZeroizingString(arguments[1])](Result<LeaseAnswer> answer) mutable {
         if (answer && answer->token != 0 && reply.session().has_left()) {
           // Or the others would wait for nobody.
           reply.session().worker().give_up_lease(space, key, std::exchange(answer->token, 0));

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "io/zeroizing.h"
+
 namespace kachel::server {
 namespace {
 
@@ -84,6 +86,7 @@ void Connection::read() {
     session_->end_of_input();
   } else if (in_place.empty()) {
     session_->receive({room.data(), bytes});
+    zeroize(room.data(), bytes);  // the session has kept what it needs
   } else {
     session_->receive_in_place(bytes);
   }

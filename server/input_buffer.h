@@ -1,5 +1,5 @@
 // Bytes of one client that have arrived and not been dealt with: contiguous, grows by what
-// arrives (at most doubled), keeps no memory while empty.
+// arrives (at most doubled), keeps no memory while empty, and zeroes what has been dealt with.
 #pragma once
 
 #include <algorithm>
@@ -9,16 +9,24 @@
 #include <span>
 #include <string_view>
 
+#include "io/zeroizing.h"
+
 namespace kachel::server {
 
 class InputBuffer {
  public:
+  InputBuffer() = default;
+  ~InputBuffer() { release(); }
+  InputBuffer(const InputBuffer&) = delete;
+  InputBuffer& operator=(const InputBuffer&) = delete;
+
   bool empty() const { return begin_ == end_; }
   std::size_t size() const { return end_ - begin_; }
   std::size_t capacity() const { return capacity_; }
   std::string_view view() const { return {data_.get() + begin_, size()}; }
 
   void consume(std::size_t bytes) {
+    zeroize(data_.get() + begin_, bytes);
     begin_ += bytes;
     if (empty()) release();
   }
@@ -42,6 +50,7 @@ class InputBuffer {
   }
 
   void release() {
+    if (!empty()) zeroize(data_.get() + begin_, size());
     data_.reset();
     begin_ = end_ = capacity_ = 0;
   }
@@ -55,7 +64,10 @@ class InputBuffer {
     if (wanted > size()) target = std::min(target, wanted + kFirstBytes);
     target = std::max(target, size() + kMinSpaceBytes);
     std::unique_ptr<char[]> fresh(new char[target]);  // not zeroed
-    if (!empty()) std::memcpy(fresh.get(), data_.get() + begin_, size());
+    if (!empty()) {
+      std::memcpy(fresh.get(), data_.get() + begin_, size());
+      zeroize(data_.get() + begin_, size());
+    }
     end_ = size();
     begin_ = 0;
     data_ = std::move(fresh);

@@ -56,7 +56,7 @@ class FanOut : public boost::intrusive_ref_counter<FanOut, boost::thread_unsafe_
   PendingReply reply_;
   Namespace space_;
   Arguments arguments_;
-  std::vector<std::string> owned_;
+  std::vector<ZeroizingString> owned_;
   std::vector<std::string_view> owned_views_;
   std::string error_;
   std::size_t elements_ = 0;
@@ -98,7 +98,7 @@ class ReadModifyWrite
   Worker& worker() const { return reply_.session().worker(); }
   Session& session() const { return reply_.session(); }
   Namespace space() const { return space_; }
-  const std::string& key() const { return key_; }
+  std::string_view key() const { return key_; }
   boost::intrusive_ptr<ReadModifyWrite> self() { return this; }
 
  private:
@@ -107,7 +107,7 @@ class ReadModifyWrite
 
   PendingReply reply_;
   Namespace space_;
-  std::string key_;
+  ZeroizingString key_;
   unsigned attempts_ = 0;
 };
 

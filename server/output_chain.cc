@@ -5,19 +5,19 @@
 
 namespace kachel::server {
 
-std::string ChunkPool::take() {
+ZeroizingString ChunkPool::take() {
   if (chunks_.empty()) return {};
-  std::string chunk = std::move(chunks_.back());
+  ZeroizingString chunk = std::move(chunks_.back());
   chunks_.pop_back();
   return chunk;
 }
 
-void ChunkPool::give(std::string&& chunk) {
+void ChunkPool::give(ZeroizingString&& chunk) {
   if (chunks_.size() >= kMaxChunks || chunk.capacity() < kMinChunkBytes ||
       chunk.capacity() > kMaxChunkBytes) {
     return;
   }
-  chunk.clear();
+  chunk.zeroize_text();
   chunks_.push_back(std::move(chunk));
 }
 

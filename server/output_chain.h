@@ -21,14 +21,15 @@ inline constexpr std::size_t kReferencedValueBytes = 16 * 1024;
 /// holds none and a busy one does not grow a new one each turn.
 class ChunkPool {
  public:
-  std::string take();
-  void give(std::string&& chunk);
+  ZeroizingString take();
+  /// Zeroed: who uses it next may not fill it.
+  void give(ZeroizingString&& chunk);
 
  private:
   static constexpr std::size_t kMaxChunks = 32;
   static constexpr std::size_t kMinChunkBytes = 1024;
   static constexpr std::size_t kMaxChunkBytes = 256 * 1024;
-  std::vector<std::string> chunks_;
+  std::vector<ZeroizingString> chunks_;
 };
 
 class OutputChain {
@@ -58,7 +59,7 @@ class OutputChain {
 
  private:
   struct Piece {
-    std::string text;
+    ZeroizingString text;
     Entry::Pointer entry;  // its value follows the text; may be null
     std::size_t size() const { return text.size() + (entry ? entry->value().size() : 0); }
   };
@@ -70,7 +71,7 @@ class OutputChain {
   std::vector<Piece> pieces_;  // before tail_
   std::size_t first_ = 0;      // pieces_ before it have been written
   std::size_t written_ = 0;    // bytes written of the front: pieces_[first_], or tail_
-  std::string tail_;
+  ZeroizingString tail_;
   std::size_t bytes_ = 0;  // not yet written
 };
 

@@ -42,7 +42,7 @@ char escaped(char c) {
 
 /// Appends the unquoted form of the argument at `at` to `out` and moves `at` behind it.
 /// False when its quotes are unbalanced or something but a space follows them.
-bool take_argument(std::string_view line, std::size_t& at, std::string& out) {
+bool take_argument(std::string_view line, std::size_t& at, ZeroizingString& out) {
   char quote = 0;
   while (at < line.size()) {
     const char c = line[at];

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "io/zeroizing.h"
+
 namespace kachel::server {
 
 struct ParserLimits {
@@ -73,7 +75,7 @@ class RequestParser {
   std::size_t bulk_bytes_ = 0;
   std::vector<Range> ranges_;  // into the input, or into inline_text_
   std::vector<std::string_view> views_;
-  std::string inline_text_;  // unquoted arguments
+  ZeroizingString inline_text_;  // unquoted arguments
   std::string error_;
 };
 

@@ -42,12 +42,14 @@ void ReplyWriter::simple(std::string_view text) {
 }
 
 void ReplyWriter::error(std::string_view text) {
-  std::string line = "-";
-  line.append(text);
-  std::replace_if(
-      line.begin(), line.end(), [](char c) { return c == '\r' || c == '\n'; }, ' ');
-  line.append(kLineEnd);
-  out_->append(line);
+  out_->append('-');
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find_first_of(kLineEnd), text.size());
+    out_->append(text.substr(0, end));
+    if (end < text.size()) out_->append(' ');
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  out_->append(kLineEnd);
 }
 
 void ReplyWriter::error(const Error& error) {

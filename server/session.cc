@@ -189,12 +189,13 @@ void Session::reject_unknown(Arguments arguments) {
   if (const CommandSpec* const parent = find_command(arguments[0])) {
     return reject_subcommand(parent->name, arguments[1]);
   }
-  std::string rest;
+  ZeroizingString rest;
   for (std::size_t i = 1; i < arguments.size() && rest.size() < kMaxQuotedBytes; ++i) {
-    rest += fmt::format("'{}' ", quoted(arguments[i], kMaxQuotedBytes - rest.size()));
+    rest.append("'").append(quoted(arguments[i], kMaxQuotedBytes - rest.size())).append("' ");
   }
-  reply().error(fmt::format("ERR unknown command '{}', with args beginning with: {}",
-                            quoted(arguments[0]), rest));
+  ZeroizingString line = "ERR unknown command '";
+  line.append(quoted(arguments[0])).append("', with args beginning with: ").append(rest);
+  reply().error(line);
 }
 
 void Session::reject_subcommand(std::string_view parent, std::string_view name) {

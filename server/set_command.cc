@@ -69,7 +69,7 @@ class SetAfterRead final : public ReadModifyWrite {
     finish_with([&](ReplyWriter reply) { write_outcome(reply, request_.reply, outcome); });
   }
 
-  std::string value_;
+  ZeroizingString value_;
   SetRequest request_;
 };
 

@@ -297,7 +297,7 @@ std::optional<std::vector<std::uint64_t>> parse_ranges(std::string_view text) {
   return all;
 }
 
-Result<void> check_reason(std::string_view reason, const std::vector<std::string>& names) {
+Result<void> check_reason(std::string_view reason, const std::vector<ZeroizingString>& names) {
   const auto refuse = [](std::string why) -> Result<void> {
     return Error{ErrorCode::kInvalidArgument, std::move(why)};
   };
@@ -307,7 +307,7 @@ Result<void> check_reason(std::string_view reason, const std::vector<std::string
   if (!is_note_text(reason) || reason.find('\n') != std::string_view::npos) {
     return refuse("a reason is one line of UTF-8 text");
   }
-  for (const std::string& name : names) {
+  for (const ZeroizingString& name : names) {
     if (!has_word(reason, name)) continue;
     return refuse(
         "the reason repeats what it is about, and the audit log would keep it for ever: use a case "

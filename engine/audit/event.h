@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/zeroizing.h"
 
 namespace kachel::audit {
 
@@ -100,6 +101,6 @@ std::optional<std::vector<std::uint64_t>> parse_ranges(std::string_view text);
 
 /// Why it can't be a reason: kInvalidArgument. It must not repeat any of `names`, which the
 /// log would then keep for ever.
-Result<void> check_reason(std::string_view reason, const std::vector<std::string>& names);
+Result<void> check_reason(std::string_view reason, const std::vector<ZeroizingString>& names);
 
 }  // namespace kachel::audit

@@ -13,6 +13,7 @@
 #include "engine/entry.h"
 #include "engine/mac.h"
 #include "io/error.h"
+#include "io/zeroizing.h"
 
 namespace kachel::format {
 
@@ -94,7 +95,7 @@ class EncodedRecord {
 
  private:
   friend EncodedRecord encode_record(const RecordMeta& meta, std::span<const std::byte> payload);
-  std::unique_ptr<std::byte[]> bytes_;
+  ZeroizingArray bytes_;
   std::size_t size_ = 0;
 };
 

@@ -92,7 +92,7 @@ EncodedRecord encode_record(const RecordMeta& meta, std::span<const std::byte> p
   const std::size_t end = kRecordFixedBytes + measure.size() + payload.size();
   EncodedRecord record;
   record.size_ = align_up(end, kRecordAlignment);
-  record.bytes_ = std::make_unique_for_overwrite<std::byte[]>(record.size_);
+  record.bytes_ = make_zeroizing_array(record.size_);
   write_fixed(record.data(), meta, measure.size(), payload.size());
   PointerSink sink(record.data() + kRecordFixedBytes);
   write_meta(sink, meta);

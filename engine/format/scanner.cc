@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/format/bytes.h"
+#include "io/zeroizing.h"
 
 namespace kachel::format {
 namespace {
@@ -57,7 +58,7 @@ class Window {
 
   const io::File& file_;
   std::uint64_t end_;
-  std::vector<std::byte> buffer_;
+  ZeroizingBytes buffer_;
   std::uint64_t begin_ = 0;  // offset in the file of buffer_[0]
   std::size_t filled_ = 0;
 };

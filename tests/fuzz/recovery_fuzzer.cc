@@ -54,8 +54,8 @@ void check_scan(FuzzWorld& world, const StoreImage& image) {
   for (std::size_t pages = 0; pages < 64; ++pages) {
     const auto page = world.scan({}, cursor);
     KACHEL_CHECK(page.has_value(), "a scan fails");
-    for (const std::string& key : page->keys)
-      KACHEL_CHECK(image.put.contains({{}, key}), "a key that was never put");
+    for (const ZeroizingString& key : page->keys)
+      KACHEL_CHECK(image.put.contains({{}, std::string(key)}), "a key that was never put");
     cursor = page->cursor;
     if (cursor == 0) return;
   }

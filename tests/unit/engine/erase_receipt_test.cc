@@ -32,7 +32,7 @@ class EraseReceipt : public testing::Test {
   static EraseRequest of_keys(std::vector<std::string> keys) {
     EraseRequest request;
     request.kind = EraseKind::kKeys;
-    request.names = std::move(keys);
+    request.names.assign(keys.begin(), keys.end());
     return request;
   }
   static EraseRequest of_tenant() {

@@ -17,7 +17,7 @@ Options small_options(std::chrono::milliseconds erase_within = minutes(10)) {
   return options;
 }
 
-PutOptions about(std::vector<std::string> subjects, std::string model = "") {
+PutOptions about(std::vector<ZeroizingString> subjects, std::string model = "") {
   PutOptions options;
   options.metadata.subjects = std::move(subjects);
   options.metadata.model = std::move(model);

@@ -17,7 +17,7 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-PutOptions about(std::vector<std::string> subjects, std::string model = "") {
+PutOptions about(std::vector<ZeroizingString> subjects, std::string model = "") {
   PutOptions options;
   options.metadata.subjects = std::move(subjects);
   options.metadata.model = std::move(model);

@@ -159,14 +159,14 @@ class StoreWorld {
     EXPECT_TRUE(id) << id.error().message;
     return id ? *id : ReceiptId{};
   }
-  Result<HoldId> try_hold(std::optional<std::string> subject, std::string reason = "case 1") {
+  Result<HoldId> try_hold(std::optional<ZeroizingString> subject, std::string reason = "case 1") {
     std::optional<Result<HoldId>> id;
     worker->place_hold({space.tenant, std::move(subject), std::move(reason)},
                        [&](auto done) { id = std::move(done); });
     settle([&] { return id.has_value(); });
     return id.value_or(Error{ErrorCode::kIo, "not answered"});
   }
-  HoldId hold(std::optional<std::string> subject, std::string reason = "case 1") {
+  HoldId hold(std::optional<ZeroizingString> subject, std::string reason = "case 1") {
     const auto id = try_hold(std::move(subject), std::move(reason));
     EXPECT_TRUE(id) << id.error().message;
     return id ? *id : HoldId{};

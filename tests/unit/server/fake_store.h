@@ -167,7 +167,7 @@ class FakeStore final : public Store, public Worker {
     handler(std::optional<std::string>("{\"receipt\":1}"));
   }
   void place_hold(HoldRequest request, HoldHandler handler) override {
-    calls.push_back("hold " + request.subject.value_or("all") + " of " +
+    calls.push_back("hold " + std::string(request.subject.value_or("all")) + " of " +
                     std::to_string(request.tenant) + " because " + request.reason);
     if (failure) return handler(*failure);
     handler(*parse_receipt_id(kFirstReceipt));
@@ -188,7 +188,7 @@ class FakeStore final : public Store, public Worker {
     constexpr const char* kKinds[] = {"keys", "subject", "model", "tenant"};
     std::string text = kKinds[static_cast<std::size_t>(request.kind)];
     text += " of " + std::to_string(request.space.tenant);
-    for (const std::string& name : request.names)
+    for (const ZeroizingString& name : request.names)
       text += " " + name;
     if (!request.reason.empty()) text += " because " + request.reason;
     if (request.id) text += " as " + kachel::text_of(*request.id);
