@@ -491,8 +491,9 @@ void Eraser::collect() {
       if (!task.is_recorded || task.state.held_copies > 0) continue;
       std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
       if (!task.segments.empty()) continue;
-      if (task.end == Task::End::kRecorded) recorded.push_back(version);
-      if (task.end == Task::End::kOpen && has_left_the_index(task)) gone.push_back(version);
+      // Of one that was recorded before, an index of that time may have come back.
+      if (task.end == Task::End::kRecording || !has_left_the_index(task)) continue;
+      (task.end == Task::End::kRecorded ? recorded : gone).push_back(version);
     }
   }
   for (const std::uint64_t version : gone)
