@@ -218,6 +218,13 @@ bool Recovery::same_boot() const {
   return boot_id_bytes(identity_.boot_id()) == boot_id_bytes(core_.env.boot_id);
 }
 
+/// By when what holds have kept must be gone was in the index. What is still held stays.
+void Recovery::note_held() {
+  for (const Loaded& loaded : loaded_) {
+    if (loaded.segment->bucket == kHeldBucket) loaded.segment->note_due(deadline_now());
+  }
+}
+
 /// The highest sequence through which everything is known to have been durable.
 std::uint64_t Recovery::known_durable() const {
   std::uint64_t durable = applied_through_;
@@ -333,6 +340,7 @@ Result<void> Recovery::replay() {
   if (auto raised = raise_fences(sources, cut); !raised) return raised;
   const std::uint64_t highest = highest_found();
   if (auto replayed = replay_sources(sources, cut); !replayed) return replayed;
+  if (rebuilt_) note_held();
   if (auto sealed = seal_unsealed(cut); !sealed) return sealed;
 
   // After a crash the numbers go on at the limit: segments that held higher ones than any

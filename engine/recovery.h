@@ -75,6 +75,7 @@ class Recovery {
   bool give_up_spare();
   Result<void> restore_books(const Marker& marker);
   std::int64_t deadline_now() const;
+  void note_held();
   void note_lost_footer(const Marker& marker, const Segment& segment, const SegmentCounts& counts);
   bool same_boot() const;
   std::uint64_t known_written() const;

@@ -1,5 +1,6 @@
 """Metadata over restarts, and the tenant's policy: from the file, through every command, SIGHUP."""
 
+import os
 import signal
 import time
 
@@ -17,8 +18,10 @@ class PolicyTest(harness.TestCase):
         return self.server("--config", self.config, *args)
 
     def write(self, text):
-        with open(self.config, "w") as file:
+        """As a whole: a reload that was asked for before may be reading it."""
+        with open(self.config + ".new", "w") as file:
             file.write(text)
+        os.replace(self.config + ".new", self.config)
 
     def within(self, value, most, least=None):
         """What is left of a time that was `most` a moment ago."""

@@ -134,6 +134,29 @@ TEST_F(Holding, OutlivesKillsPowerCutsAndTheIndex) {
   EXPECT_EQ(state(erased), "reclaimed");
 }
 
+TEST_F(Holding, ReleasedLongAgoGoesThoughTheIndexIsLost) {
+  put_about("a", "the value of canary-alice", "alice");
+  put_about("b", "1", "bob");
+  const HoldId hold = world.hold("alice");
+  world.erase("a");
+  world.erase("b");
+  let_deadlines_pass();  // it is in a segment of its own now
+  // The release itself is soon written anew: what comes to a start is not the first record of it.
+  world.put("k", "1");
+  world.put("k", "2");
+  for (int i = 0; i < 30; ++i)
+    world.advance(1000);
+  ASSERT_TRUE(world.release(hold));
+  for (int i = 0; i < 27; ++i)
+    world.advance(1000);
+  ASSERT_TRUE(world.is_on_disk("canary-alice"));
+  world.drop();
+  world.lose_index();
+  world.open();
+  let_deadlines_pass();
+  EXPECT_FALSE(world.is_on_disk("canary-alice"));
+}
+
 TEST_F(Holding, BeatsEviction) {
   world.space = {1, 0};
   for (std::uint64_t i = 0; i < 100; ++i)

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "server/daemon.h"
 
@@ -129,7 +130,8 @@ TEST(ConfigFile, NamesFileLineKeyAndRemedy) {
 }
 
 TEST(ConfigFile, MayBeEmpty) {
-  const std::string file = ::testing::TempDir() + "kachel-empty-config-test.toml";
+  const std::string file =
+      ::testing::TempDir() + "kachel-empty-" + std::to_string(::getpid()) + ".toml";
   std::ofstream(file, std::ios::trunc).flush();
   EXPECT_EQ(error_of({"--data", "d", "--config", file}), "");
   std::remove(file.c_str());

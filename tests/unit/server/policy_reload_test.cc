@@ -3,13 +3,16 @@
 #include <cstdio>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace kachel::server {
 namespace {
 
 class PolicyReloadTest : public ::testing::Test {
  protected:
-  PolicyReloadTest() : file_(::testing::TempDir() + "kachel-policy-reload-test.toml") {}
+  // Of this process alone: ctest runs the others beside it.
+  PolicyReloadTest()
+      : file_(::testing::TempDir() + "kachel-reload-" + std::to_string(::getpid()) + ".toml") {}
   ~PolicyReloadTest() override { std::remove(file_.c_str()); }
 
   void write(std::string_view text) { std::ofstream(file_, std::ios::trunc) << text; }
