@@ -96,7 +96,7 @@ void kachel_holds(Session& session, Arguments) {
 
 constexpr CommandSpec kCommands[] = {
     {"kachel.hold",
-     -4,
+     -2,
      kWrite | kAfterAll,
      {0, 0, 0},
      kachel_hold,

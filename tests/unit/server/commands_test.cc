@@ -530,6 +530,9 @@ TEST_F(CommandsTest, HoldSaysHowItIsWritten) {
       "text\r\n";
   EXPECT_EQ(say({"KACHEL.HOLD", "KEY", "a", "REASON", "x"}), syntax);
   EXPECT_EQ(say({"KACHEL.HOLD", "SUBJECT", "REASON", "x"}), syntax);
+  EXPECT_EQ(say({"KACHEL.HOLD", "SUBJECT"}), syntax);
+  EXPECT_EQ(say({"KACHEL.HOLD", "SUBJECT", "alice"}), syntax);
+  EXPECT_EQ(say({"KACHEL.HOLD", "TENANT"}), syntax);
   EXPECT_EQ(say({"KACHEL.HOLD", "TENANT", "REASON", "x", "y"}), syntax);
   EXPECT_EQ(say({"KACHEL.RELEASE", "x"}),
             "-ERR a hold's id is the UUID that KACHEL.HOLD answered\r\n");
