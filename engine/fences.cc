@@ -24,12 +24,13 @@ std::uint64_t FenceTable::raise(const Fence& fence) {
   return version;
 }
 
-bool FenceTable::look(Namespace space, std::uint64_t version) const {
+bool FenceTable::look(Namespace space, std::uint64_t version, std::uint64_t through) const {
   const std::shared_lock lock(mutex_);
   for (const Namespace scope : {space, Namespace{space.tenant, format::kAllDatabases}}) {
     const auto found = namespaces_.find(scope);
     // The fence's own version is that of its record: no entry has the same.
-    if (found != namespaces_.end() && version <= found->second) return true;
+    if (found == namespaces_.end() || found->second > through) continue;
+    if (version <= found->second) return true;
   }
   return false;
 }

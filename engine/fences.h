@@ -26,6 +26,10 @@ class FenceTable {
   bool is_namespace_fenced(Namespace space, std::uint64_t version) const {
     return any_namespace_.load(std::memory_order_acquire) && look(space, version);
   }
+  /// By one whose own version is no higher than `through`.
+  bool is_namespace_fenced(Namespace space, std::uint64_t version, std::uint64_t through) const {
+    return any_namespace_.load(std::memory_order_acquire) && look(space, version, through);
+  }
   /// By a fence of one of its scopes.
   bool is_scope_fenced(const ScopeTags& tags, std::uint64_t version) const {
     return !tags.empty() && any_scope_.load(std::memory_order_acquire) && look(tags, version);
@@ -52,7 +56,7 @@ class FenceTable {
   std::mutex& gate() { return gate_; }
 
  private:
-  bool look(Namespace space, std::uint64_t version) const;
+  bool look(Namespace space, std::uint64_t version, std::uint64_t through = UINT64_MAX) const;
   bool look(const ScopeTags& tags, std::uint64_t version) const;
   bool look_at_let_go(const ScopeTags& tags, std::uint64_t version) const;
   void remember(const Fence& fence, std::int64_t now_ns);

@@ -29,8 +29,9 @@ class DeadRows final : public RowFilter {
   explicit DeadRows(const Core& core) : core_(core) {}
   bool is_dead(const RowKey& key, const Row& row) const override {
     // What a scope's fence covers is still in the books, until the eraser has taken it out.
-    // While its segment is leaving the row tells erases what may be back after a crash.
-    return core_.fences.is_namespace_fenced(key.space, row.version) ||
+    // While its segment is leaving the row tells erases what may be back after a crash. A fence
+    // that is not durable may yet be lost, and the row must be there then.
+    return core_.fences.is_namespace_fenced(key.space, row.version, core_.durable_through) ||
            !core_.segments.may_exist(row.segment_id);
   }
 

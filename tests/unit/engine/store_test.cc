@@ -654,5 +654,34 @@ TEST(Store, RefusesWhatIsBeyondItsLimits) {
   EXPECT_EQ(code("k", "v", crowded), ErrorCode::kTooLarge);
 }
 
+TEST(Store, ARowIsNotDeadForTheIndexBeforeTheEraseIsDurable) {
+  StoreWorld world;
+  const RowFilter* filter = nullptr;
+  Index* index = nullptr;
+  world.index_factory = [&](const IndexRequest& request) {
+    filter = request.filter;
+    auto opened = world.index->begin()(request);
+    if (opened) index = opened->get();
+    return opened;
+  };
+  world.kill();
+  world.put("k", "v");
+  world.advance(2000);
+  const auto rows = index->list(world.space, {}, 10).value();
+  ASSERT_EQ(rows.size(), 1u);
+  const auto is_dead = [&] {
+    return filter->is_dead({world.space, rows[0].first}, rows[0].second);
+  };
+  EXPECT_FALSE(is_dead());
+  bool erased = false;
+  world.worker->erase_all(world.space,
+                          [&](const Result<void>& done) { erased = done.has_value(); });
+  ASSERT_FALSE(erased);
+  EXPECT_FALSE(is_dead()) << "a power cut now would leave neither the row nor the erase";
+  world.settle([&] { return erased; });
+  ASSERT_TRUE(erased);
+  EXPECT_TRUE(is_dead());
+}
+
 }  // namespace
 }  // namespace kachel
