@@ -7,7 +7,7 @@ namespace kachel {
 
 namespace {
 
-/// Of what says something of others, and is not for one worker to wait for.
+/// Of what is not about one key: it has no payload.
 Append small_record(const format::RecordMeta& meta) {
   Append append;
   append.record = format::encode_record(meta, {});

@@ -39,8 +39,9 @@ Error unrecorded(const Error& error, const char* what) {
 
 }  // namespace
 
-/// In force before it has its place in the log, so that no reclaim that is under way misses it. One
-/// that can't be made durable stays in force until the next start: the store can't write by then.
+/// It has its place in the log and is in force under one lock, the gate, and a reclaim that is
+/// under way by then looks again before it destroys anything. One that can't be made durable stays
+/// in force until the next start: the store can't write by then.
 void StoreWorker::place_hold(HoldRequest request, HoldHandler handler) {
   if (auto valid = check(request); !valid) return handler(valid.error());
   if (core_.holds.size() >= kMaxHolds) {

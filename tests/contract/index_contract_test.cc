@@ -233,11 +233,12 @@ TEST_P(IndexContract, UsageCountsWhatIsNotFlushed) {
   EXPECT_LT(index->usage().unflushed_bytes, filled / 2);
 }
 
+struct FirstSegmentIsGone final : RowFilter {
+  bool is_dead(const RowKey&, const Row& row) const override { return row.segment_id == 1; }
+};
+
 /// Housekeeping drops what the filter calls dead, or not, and nothing else.
 TEST_P(IndexContract, HousekeepingKeepsTheLiving) {
-  struct FirstSegmentIsGone final : RowFilter {
-    bool is_dead(const RowKey&, const Row& row) const override { return row.segment_id == 1; }
-  };
   static const FirstSegmentIsGone kFilter;
   filter = &kFilter;
   restart();
@@ -267,9 +268,6 @@ TEST_P(IndexContract, HousekeepingKeepsTheLiving) {
 
 /// What a compaction leaves of the dead: nothing, in no file.
 TEST_P(IndexContract, ACompactionLeavesTheLivingAndNothingElse) {
-  struct FirstSegmentIsGone final : RowFilter {
-    bool is_dead(const RowKey&, const Row& row) const override { return row.segment_id == 1; }
-  };
   static const FirstSegmentIsGone kFilter;
   filter = &kFilter;
   restart();

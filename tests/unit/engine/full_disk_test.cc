@@ -4,13 +4,6 @@
 namespace kachel {
 namespace {
 
-std::string noise(std::uint64_t seed, std::size_t bytes) {
-  io::SeededRandom random(seed);
-  std::string value(bytes, ' ');
-  random.fill(std::as_writable_bytes(std::span(value)));
-  return value;
-}
-
 /// A file of somebody else that takes all the space there is.
 class ForeignFile {
  public:

@@ -10,13 +10,6 @@ namespace {
 
 using std::chrono::seconds;
 
-std::string noise(std::uint64_t seed, std::size_t bytes) {
-  io::SeededRandom random(seed);
-  std::string value(bytes, ' ');
-  random.fill(std::as_writable_bytes(std::span(value)));
-  return value;
-}
-
 class Holding : public testing::Test {
  protected:
   Holding() : world(quick_options()) {}

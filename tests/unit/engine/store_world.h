@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,6 +19,14 @@
 #include "io/random.h"
 
 namespace kachel {
+
+/// Does not compress.
+inline std::string noise(std::uint64_t seed, std::size_t bytes) {
+  io::SeededRandom random(seed);
+  std::string value(bytes, ' ');
+  random.fill(std::as_writable_bytes(std::span(value)));
+  return value;
+}
 
 /// Which index a world has, and where that is kept while nothing runs.
 class IndexHome {
