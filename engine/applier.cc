@@ -16,6 +16,12 @@ void note_dead_row(Core& core, std::int64_t died_ms) {
   core.index_debt.note(deadline_after(died_ms, core.erase_within_ms));
 }
 
+/// What is dead by then may be in dictionaries as well.
+void note_dead_sample(Core& core, const Mac& mac, std::uint64_t version, std::int64_t died_ms) {
+  core.dictionaries.note_death(mac, version, deadline_after(died_ms, core.erase_within_ms),
+                               core.segments);
+}
+
 /// The copy is dead: its segment's books, unless they never had it.
 void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
   const auto segment = core.segments.find(old.segment_id);
@@ -100,7 +106,7 @@ class Applier::Batch {
       if (!*old) return {};
       summary.covers = older_copies(**old);
       retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
-      note_dead_row(core_, written_ms(record.summary, *record.segment));
+      note_dead(key, **old, record);
       set(key, std::nullopt);
       return {};
     }
@@ -119,7 +125,7 @@ class Applier::Batch {
       retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
       // A copy that reclaim has made says the same as the row before.
       const bool is_copy = (*old)->version == summary.version;
-      if (!is_copy) note_dead_row(core_, written_ms(record.summary, *record.segment));
+      if (!is_copy) note_dead(key, **old, record);
     }
     summary.covers = row.covers;
     set(key, row);
@@ -135,7 +141,7 @@ class Applier::Batch {
     if (!old) return old.error();
     if (!*old || (*old)->version >= record.summary.version) return {};
     retire(core_, key.space, **old, written_ms(record.summary, *record.segment));
-    note_dead_row(core_, written_ms(record.summary, *record.segment));
+    note_dead(key, **old, record);
     set(key, std::nullopt);
     return {};
   }
@@ -152,6 +158,7 @@ class Applier::Batch {
       segment->has_later_expiries |= later;
       if (!later && record.summary.expires_at_ms != 0) {
         segment->note_due(deadline_after(record.summary.expires_at_ms, core_.erase_within_ms));
+        note_dead_sample(core_, key.mac, row.version, record.summary.expires_at_ms);
       }
     }
     row.expires_at_ms = record.summary.expires_at_ms;
@@ -170,6 +177,7 @@ class Applier::Batch {
     fences_.push_back({.space = scope, .version = version});
     if (!again) take_out_of_books(core_, scope);
     if (!again) note_dead_row(core_, written_ms(record.summary, *record.segment));
+    note_fenced({.space = scope, .version = record.summary.version}, record);
     return {};
   }
 
@@ -179,6 +187,7 @@ class Applier::Batch {
     const Fence fence{summary.space, summary.mac, summary.version,
                       written_ms(record.summary, *record.segment)};
     core_.fences.raise(fence);
+    note_fenced(fence, record);
     if (const auto now = core_.fences.scope_fence(fence.mac)) fences_.push_back(*now);
     return {};
   }
@@ -207,6 +216,19 @@ class Applier::Batch {
       }
     }
     return {};
+  }
+
+  /// The value of this row is, by the record given.
+  void note_dead(const RowKey& key, const Row& old, const LogRecord& record) {
+    const std::int64_t died_ms = written_ms(record.summary, *record.segment);
+    note_dead_row(core_, died_ms);
+    note_dead_sample(core_, key.mac, old.version, died_ms);
+  }
+
+  void note_fenced(const Fence& fence, const LogRecord& record) {
+    const std::int64_t died_ms = written_ms(record.summary, *record.segment);
+    core_.dictionaries.note_fence(fence, deadline_after(died_ms, core_.erase_within_ms),
+                                  core_.segments);
   }
 
   std::uint64_t older_copies(const Row& old) const {
@@ -271,8 +293,10 @@ Result<std::vector<Row>> Applier::take_out_fenced(std::vector<RowKey> keys) {
     rows.push_back(row);
   }
   if (auto applied = core_.index->apply(changes); !applied) return applied.error();
-  for (std::size_t i = 0; i < rows.size(); ++i)
+  for (std::size_t i = 0; i < rows.size(); ++i) {
     retire(core_, changes[i].key.space, rows[i], core_.clock.now_ms());
+    note_dead_sample(core_, changes[i].key.mac, rows[i].version, core_.clock.now_ms());
+  }
   if (!rows.empty()) note_dead_row(core_, core_.clock.now_ms());
   return rows;
 }

@@ -2,12 +2,10 @@
 
 #include <bit>
 #include <cstring>
-#include <malloc.h>
 #include <memory>
-#include <new>
 #include <string>
-#define ZSTD_STATIC_LINKING_ONLY  // for ZSTD_customMem
-#include <zstd.h>
+
+#include "engine/zstd_memory.h"
 
 namespace kachel {
 namespace {
@@ -17,17 +15,6 @@ constexpr std::size_t kMinCompressBytes = 64;
 // memory for ever.
 constexpr std::size_t kMaxKeptScratchBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxKeptContextBytes = std::size_t{8} << 20;
-
-// Contexts keep parts of the values they have worked on.
-void* allocate(void*, std::size_t bytes) {
-  return ::operator new(bytes, std::nothrow);
-}
-void release(void*, void* memory) {
-  if (memory == nullptr) return;
-  zeroize(memory, ::malloc_usable_size(memory));
-  ::operator delete(memory);
-}
-constexpr ZSTD_customMem kZeroizingMemory{allocate, release, nullptr};
 
 template <auto Free>
 struct Freer {
@@ -77,7 +64,8 @@ Error corrupt(const std::string& what) {
   return {ErrorCode::kCorrupt, "damaged value: " + what};
 }
 
-Result<void> decompress_zstd(std::span<const std::byte> stored, std::span<std::byte> out) {
+Result<void> decompress_zstd(std::span<const std::byte> stored, std::span<std::byte> out,
+                             const ZSTD_DDict* dictionary) {
   // Both from the frame's header and block headers, without decompressing or allocating.
   if (out.empty() || ZSTD_getFrameContentSize(stored.data(), stored.size()) != out.size()) {
     return corrupt("the frame is not of the size the record states");
@@ -85,30 +73,51 @@ Result<void> decompress_zstd(std::span<const std::byte> stored, std::span<std::b
   if (ZSTD_findFrameCompressedSize(stored.data(), stored.size()) != stored.size()) {
     return corrupt("the frame does not end where the record does");
   }
-  const std::size_t size = ZSTD_decompressDCtx(decompress_context(), out.data(), out.size(),
-                                               stored.data(), stored.size());
+  const std::size_t size = ZSTD_decompress_usingDDict(decompress_context(), out.data(), out.size(),
+                                                      stored.data(), stored.size(), dictionary);
   if (ZSTD_isError(size)) return corrupt(ZSTD_getErrorName(size));
   if (size != out.size()) return corrupt("the frame ends early");
   return {};
 }
 
-}  // namespace
-
-Compressed compress(std::span<const std::byte> value, int level) {
+/// What zstd says when called with the context, where to and how much room: at most the value's
+/// size less one, so that it gives up when nothing is gained.
+template <typename Call>
+Compressed compress_with(std::span<const std::byte> value, format::Codec codec, Call call) {
   Compressor& own = compressor();
   if (own.scratch_bytes > kMaxKeptScratchBytes) own.release_scratch();
   if (value.size() < kMinCompressBytes) return Compressed(value);
-  // With room for one byte less than the value, zstd gives up when nothing is gained.
   const std::size_t room = value.size() - 1;
   own.fit_scratch(room);
-  const std::size_t size = ZSTD_compressCCtx(compress_context(own), own.scratch.get(), room,
-                                             value.data(), value.size(), level);
+  const std::size_t size = call(compress_context(own), own.scratch.get(), room);
   if (ZSTD_sizeof_CCtx(own.context.get()) > kMaxKeptContextBytes) own.context.reset();
   if (ZSTD_isError(size)) {
     zeroize(own.scratch.get(), room);  // as far as it came
     return Compressed(value);
   }
-  return {{own.scratch.get(), room}, size};
+  return {codec, {own.scratch.get(), room}, size};
+}
+
+}  // namespace
+
+Compressed compress(std::span<const std::byte> value, int level) {
+  return compress_with(
+      value, format::Codec::kZstd, [&](ZSTD_CCtx* context, std::byte* to, std::size_t room) {
+        return ZSTD_compressCCtx(context, to, room, value.data(), value.size(), level);
+      });
+}
+
+Compressed compress(std::span<const std::byte> value, const Dictionary& dictionary, Effort effort) {
+  return compress_with(value, format::Codec::kZstdDictionary,
+                       [&](ZSTD_CCtx* context, std::byte* to, std::size_t room) {
+                         // The frame need not name it: the segment does.
+                         ZSTD_CCtx_setParameter(context, ZSTD_c_dictIDFlag, 0);
+                         ZSTD_CCtx_refCDict(context, dictionary.compressor(effort));
+                         const std::size_t size =
+                             ZSTD_compress2(context, to, room, value.data(), value.size());
+                         ZSTD_CCtx_reset(context, ZSTD_reset_session_and_parameters);
+                         return size;
+                       });
 }
 
 void release_compress_scratch() {
@@ -116,10 +125,13 @@ void release_compress_scratch() {
 }
 
 Result<void> decompress(format::Codec codec, std::span<const std::byte> stored,
-                        std::span<std::byte> out) {
+                        std::span<std::byte> out, const Dictionary* dictionary) {
   switch (codec) {
     case format::Codec::kZstd:
-      return decompress_zstd(stored, out);
+      return decompress_zstd(stored, out, nullptr);
+    case format::Codec::kZstdDictionary:
+      if (dictionary == nullptr) return corrupt("its dictionary is missing");
+      return decompress_zstd(stored, out, dictionary->decompressor());
     case format::Codec::kRaw:
       if (stored.size() != out.size()) return corrupt("it is not of the size the record states");
       if (!out.empty()) std::memcpy(out.data(), stored.data(), out.size());

@@ -1,11 +1,12 @@
-// Compression of values: zstd, one frame a value, without dictionary. Thread-safe: contexts
-// are kept per thread.
+// Compression of values: zstd, one frame a value, with a dictionary or without. Thread-safe:
+// contexts are kept per thread.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <vector>
 
+#include "engine/dictionary.h"
 #include "engine/format/record.h"
 #include "io/error.h"
 #include "io/zeroizing.h"
@@ -16,8 +17,8 @@ class Compressed {
  public:
   explicit Compressed(std::span<const std::byte> value) : bytes(value) {}
   /// `frame`: the first bytes of `scratch`.
-  Compressed(std::span<std::byte> scratch, std::size_t frame)
-      : codec(format::Codec::kZstd), bytes(scratch.first(frame)), scratch_(scratch) {}
+  Compressed(format::Codec how, std::span<std::byte> scratch, std::size_t frame)
+      : codec(how), bytes(scratch.first(frame)), scratch_(scratch) {}
   ~Compressed() { zeroize(scratch_.data(), scratch_.size()); }
   Compressed(const Compressed&) = delete;
   Compressed& operator=(const Compressed&) = delete;
@@ -33,13 +34,14 @@ class Compressed {
 /// Values below 64 bytes and those that do not shrink are stored raw. One Compressed at a time on
 /// a thread.
 Compressed compress(std::span<const std::byte> value, int level);
+Compressed compress(std::span<const std::byte> value, const Dictionary& dictionary, Effort effort);
 /// With no Compressed left on this thread. Scratch above 1 MiB is given back by
 /// the next compress() anyway; this is for a thread that may not call it again soon.
 void release_compress_scratch();
 
-/// `out` is exactly the raw size the record states. kCorrupt when the frame is not whole,
-/// or yields another size.
+/// `out` is exactly the raw size the record states; `dictionary` is the segment's, if it has one.
+/// kCorrupt when the frame is not whole, or yields another size.
 Result<void> decompress(format::Codec codec, std::span<const std::byte> stored,
-                        std::span<std::byte> out);
+                        std::span<std::byte> out, const Dictionary* dictionary = nullptr);
 
 }  // namespace kachel

@@ -89,6 +89,7 @@ void ColdRead::read(const Row& row) {
     static_cast<ColdRead*>(done.context)->on_read();
   };
   self_ = shared_from_this();
+  submitted_ns_ = core_.env.clock.monotonic_ns();
   loop_.io().submit(request_);
 }
 
@@ -100,6 +101,7 @@ void ColdRead::on_read() {
     return;
   }
   segment_->reads.fetch_add(1, std::memory_order_relaxed);
+  core_.read_latency.note((core_.env.clock.monotonic_ns() - submitted_ns_) / 1000);
   if (row_.raw_bytes <= kDecodeOnPoolBytes) {
     decode();
     return;
@@ -132,7 +134,8 @@ Entry::Pointer ColdRead::decode_entry() {
     return nullptr;
   }
   Entry::Pointer entry = Entry::make(meta.raw_bytes);
-  if (!decompress(meta.codec, record->payload, std::as_writable_bytes(entry->mutable_value()))) {
+  if (!decompress(meta.codec, record->payload, std::as_writable_bytes(entry->mutable_value()),
+                  segment_->dictionary.get())) {
     return nullptr;
   }
   entry->metadata.kind = meta.kind;

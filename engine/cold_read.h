@@ -56,6 +56,7 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   SegmentPointer segment_;  // pinned while reading
   io::PooledBuffer buffer_;
   io::IoRequest request_;
+  std::int64_t submitted_ns_ = 0;
   std::shared_ptr<ColdRead> self_;  // keeps this alive while the kernel has the buffer
 };
 

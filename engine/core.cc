@@ -56,12 +56,15 @@ MemoryPlan MemoryPlan::of(std::uint64_t memory_bytes) {
   MemoryPlan plan;
   plan.index_bytes = memory_bytes / 4;
   plan.write_buffer_bytes = std::max<std::uint64_t>(memory_bytes / 8, 8 * kMiB);
-  const std::uint64_t rest = plan.index_bytes + plan.write_buffer_bytes;
+  plan.dictionary_bytes = std::min<std::uint64_t>(memory_bytes / 16, 8 * kMiB);
+  const std::uint64_t rest = plan.index_bytes + plan.write_buffer_bytes + plan.dictionary_bytes;
   plan.hot_bytes = memory_bytes > rest ? memory_bytes - rest : memory_bytes / 4;
   return plan;
 }
 
 HeldShare held_share_of(const Core& core, const Segment& segment) {
+  // Its dictionary must go, whatever is held in there.
+  if (segment.dictionary && segment.dictionary->due_ms() != 0) return HeldShare::kUnknown;
   const bool is_known = segment.held_generation == core.holds.generation();
   return is_known ? segment.held.load() : HeldShare::kUnknown;
 }

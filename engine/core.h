@@ -10,12 +10,14 @@
 #include <vector>
 
 #include "engine/counters.h"
+#include "engine/dictionary_table.h"
 #include "engine/fences.h"
 #include "engine/holds.h"
 #include "engine/index.h"
 #include "engine/index_debt.h"
 #include "engine/log_queue.h"
 #include "engine/options.h"
+#include "engine/reclaim_pace.h"
 #include "engine/segment.h"
 #include "engine/shard.h"
 #include "engine/store.h"
@@ -28,6 +30,7 @@ struct MemoryPlan {
   std::uint64_t hot_bytes = 0;
   std::uint64_t index_bytes = 0;         // block cache and memtables
   std::uint64_t write_buffer_bytes = 0;  // past it puts are dropped; past half, slowed
+  std::uint64_t dictionary_bytes = 0;    // past it none is trained
 
   static MemoryPlan of(std::uint64_t memory_bytes);
 };
@@ -53,12 +56,14 @@ struct Core {
   MacKey mac_key{};
   StoreClock clock;
   SegmentTable segments;
+  DictionaryTable dictionaries;
   FenceTable fences;
   HoldTable holds;
   std::unique_ptr<RowFilter> row_filter;
   std::unique_ptr<Index> index;
   IndexDebt index_debt{clock};
   ErasureWork erasure_work;
+  ReadLatency read_latency;
   LogQueue queue;
   std::array<Shard, kShards> shards;
   Counters counters;

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "engine/entry.h"
 
@@ -24,7 +26,8 @@ struct Counters {
   Counter fills_refused_erased{0}, fills_refused_expired{0}, fills_refused_unknown{0};
   Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
   Counter due_segments{0}, overdue_segments{0}, reclaim_write_bytes{0};
-  Counter raw_bytes{0}, stored_bytes{0};
+  Counter raw_bytes{0}, stored_bytes{0}, reencoded_entries{0};
+  Counter dictionaries_trained{0}, dictionaries_discarded{0};
   Counter device_writes{0}, device_write_bytes{0}, device_syncs{0}, io_errors{0};
   Counter index_lookups{0}, index_pool_lookups{0}, index_flushes{0};
 };
@@ -35,6 +38,23 @@ class LiveCounts {
   void add(Namespace space, std::int64_t by) {
     const std::lock_guard lock(mutex_);
     counts_[space] += by;
+  }
+  /// Those with entries.
+  std::vector<std::uint32_t> tenants() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::uint32_t> tenants;
+    for (const auto& [space, count] : counts_)
+      if (count > 0 && (tenants.empty() || tenants.back() != space.tenant))
+        tenants.push_back(space.tenant);
+    return tenants;
+  }
+  /// The tenant's namespace with the most entries.
+  Namespace largest_of(std::uint32_t tenant) const {
+    const std::lock_guard lock(mutex_);
+    std::pair<std::int64_t, Namespace> largest{0, {tenant, 0}};
+    for (const auto& [space, count] : counts_)
+      if (space.tenant == tenant && count > largest.first) largest = {count, space};
+    return largest.second;
   }
   void clear(Namespace space) {
     const std::lock_guard lock(mutex_);

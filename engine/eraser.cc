@@ -38,6 +38,17 @@ Result<std::vector<format::RecordSummary>> read_table(const Core& core, const Ta
   return records;
 }
 
+/// Whether parts of what is erased may be in the segment's dictionary.
+bool is_in_dictionary(const EraseTarget& target, const Segment& segment) {
+  const Dictionary* dictionary = segment.dictionary.get();
+  if (dictionary == nullptr) return false;
+  const std::uint64_t version = target.fence.version;
+  if (target.kind != EraseKind::kKeys) return may_hold(*dictionary, target.fence);
+  return std::any_of(target.keys.begin(), target.keys.end(), [&](const RowKey& key) {
+    return dictionary->was_trained_on_key(key.mac, version);
+  });
+}
+
 }  // namespace
 
 bool EraseTarget::covers(const RowKey& key, const ScopeTags& tags) const {
@@ -309,9 +320,9 @@ void Eraser::begin_sweep() {
 void Eraser::list_segments(const std::shared_ptr<Sweep>& sweep) {
   const std::uint64_t last = sweep->tasks.rbegin()->first;
   for (const SegmentPointer& segment : core_.segments.all()) {
-    // Copies for holds have been made later than what they are of.
-    const bool is_held = segment->bucket == kHeldBucket;
-    if (segment->first_sequence <= last || is_held) sweep->segments.push_back(segment);
+    // Copies for holds have been made later than what they are of, and dictionaries, too.
+    const bool is_later_copy = segment->bucket == kHeldBucket || segment->dictionary;
+    if (segment->first_sequence <= last || is_later_copy) sweep->segments.push_back(segment);
   }
   // What is dropped and may still be there is not looked into, only waited for.
   for (const auto& [id, first_sequence] : core_.segments.removed()) {
@@ -371,6 +382,8 @@ void Eraser::on_read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& 
     task.all_segments.insert(segment->id);
     task.state.segments = task.all_segments.size();
   };
+  for (auto& [version, task] : sweep->tasks)
+    if (is_in_dictionary(task.target, *segment)) concern(task, false);
   for (const Match& match : found->matches) {
     sweep->for_each(match.key, match.tags, match.version, [&](Task& task) {
       ++task.state.copies;
@@ -467,6 +480,19 @@ void Eraser::look_again(Task& task) {
   task.compaction.reset();
 }
 
+/// A value that was on its way into the log may have brought one into a segment since the sweep.
+void Eraser::look_for_dictionaries(Task& task) {
+  for (const SegmentPointer& segment : core_.segments.all()) {
+    if (!is_in_dictionary(task.target, *segment)) continue;
+    segment->note_due(task.state.deadline_ms);
+    task.segments.insert(segment->id);
+    task.all_segments.insert(segment->id);
+  }
+  // Those that have gone are still known; which of them had one is not.
+  for (const auto& [id, first_sequence] : core_.segments.removed())
+    if (first_sequence == 0) task.segments.insert(id);
+}
+
 /// Whether a compaction has taken its rows out of the index's files. Some of them may be dead only
 /// since the last segment has gone: so one that began after that.
 bool Eraser::has_left_the_index(Task& task) {
@@ -490,6 +516,7 @@ void Eraser::collect() {
       }
       if (!task.is_recorded || task.state.held_copies > 0) continue;
       std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
+      if (task.segments.empty()) look_for_dictionaries(task);
       if (!task.segments.empty()) continue;
       // Of one that was recorded before, an index of that time may have come back.
       if (task.end == Task::End::kRecording || !has_left_the_index(task)) continue;

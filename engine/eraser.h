@@ -111,6 +111,7 @@ class Eraser {
   void end_sweep(const std::shared_ptr<Sweep>& sweep, bool complete);
   void collect();
   void look_again(Task& task);
+  void look_for_dictionaries(Task& task);
   bool has_left_the_index(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);

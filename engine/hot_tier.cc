@@ -204,6 +204,11 @@ std::size_t HotShard::erase_if(const std::function<bool(const HotItem&)>& is_mea
   return state_->erase_if(state_->small, is_it) + state_->erase_if(state_->main, is_it);
 }
 
+void HotShard::visit(const std::function<bool(const Mac&, const HotItem&)>& wants_more) const {
+  for (const auto& [mac, item] : state_->map)
+    if (!wants_more(mac, item->hot)) return;
+}
+
 std::optional<unsigned> HotShard::frequency(const Mac& mac) const {
   const Item* item = state_->lookup(mac);
   if (item == nullptr) return std::nullopt;

@@ -46,6 +46,8 @@ class HotShard {
   std::size_t erase_namespace(Namespace space);
   /// Erases every item of which this is true.
   std::size_t erase_if(const std::function<bool(const HotItem&)>& is_meant);
+  /// Items in no order, until it says false.
+  void visit(const std::function<bool(const Mac&, const HotItem&)>& wants_more) const;
   /// Accesses since insertion, 0..3; nothing when absent.
   std::optional<unsigned> frequency(const Mac& mac) const;
 

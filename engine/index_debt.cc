@@ -10,7 +10,8 @@ void IndexDebt::note(std::int64_t due_ms) {
   if (known_ms != 0 && known_ms <= due_ms) return;
   due_ms_ = due_ms;
   const std::int64_t now_ms = clock_.now_ms();
-  begin_by_ms_ = earlier(begin_by_ms_, due_ms <= now_ms ? due_ms : now_ms + (due_ms - now_ms) / 2);
+  begin_by_ms_ =
+      earlier(begin_by_ms_, due_ms <= now_ms ? due_ms : now_ms + (due_ms - now_ms) / 4 * 3);
 }
 
 std::int64_t IndexDebt::due_ms() const {

@@ -27,9 +27,9 @@ class IndexDebt {
   std::int64_t due_ms() const;
   /// Of what is dead and no compaction covers yet.
   std::int64_t uncovered_due_ms() const { return due_ms_; }
-  /// When the next compaction should begin at the latest: half-way to the deadline from when the
-  /// death became known, so that others come along. 0: nothing is dead that none covers yet. Log
-  /// thread only, as all that follows but for the figures.
+  /// When the next compaction should begin at the latest: three quarters of the way to the deadline
+  /// from when the death became known, so that others come along. 0: nothing is dead that none
+  /// covers yet. Log thread only, as all that follows but for the figures.
   std::int64_t begin_by_ms() const { return begin_by_ms_; }
 
   /// The compaction that takes out everything dead by now.

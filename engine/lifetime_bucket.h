@@ -20,6 +20,11 @@ constexpr std::int64_t earlier(std::int64_t a_ms, std::int64_t b_ms) {
   return a_ms < b_ms ? a_ms : b_ms;
 }
 
+/// What dies at `died_ms`, 0 or later, must be gone by then. Moments from disk may be the last.
+constexpr std::int64_t deadline_after(std::int64_t died_ms, std::int64_t erase_within_ms) {
+  return died_ms > INT64_MAX - erase_within_ms ? INT64_MAX : died_ms + erase_within_ms;
+}
+
 /// `lifetime_ms` <= 0 counts as 0.
 std::uint32_t lifetime_bucket(std::int64_t lifetime_ms);
 /// Of an entry with these two, ms; 0 is never.

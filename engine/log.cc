@@ -155,6 +155,7 @@ void Log::drop_survivor(Append& append) {
 void Log::replace_record(Append& append, format::EncodedRecord record, format::RecordType type) {
   core_.queue.written(append.record.size());
   append.record = std::move(record);
+  append.dictionary.reset();
   core_.queue.staged(append.record.size());
   append.summary.type = type;
   append.summary.flags = 0;

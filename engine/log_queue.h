@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/dictionary.h"
 #include "engine/format/footer.h"
 #include "engine/format/record.h"
 #include "engine/index.h"
@@ -37,6 +38,7 @@ struct Append {
   format::RecordSummary summary;  // place, size and sequence are filled in on the way
   std::uint32_t bucket = 0;
   bool survivor = false;
+  Dictionary::Pointer dictionary;  // that its payload is compressed with
   AckLevel ack = AckLevel::kNone;
   io::Loop* loop = nullptr;  // where the handler runs
   AppendHandler handler;

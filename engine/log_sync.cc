@@ -27,6 +27,7 @@ void Log::tick() {
   schedule_tick();
   retry_parked();
   open_.close_aged(core_.clock.now_ms());
+  open_.close_outdated();
   allocator_.set_index_bytes(core_.index->usage().disk_bytes);
   if (index_full_ || core_.index->is_full()) resume_index();
   if (!index_full_) allocator_.refill();
@@ -150,7 +151,7 @@ void Log::seal_ready() {
            segment.highest_sequence <= core_.durable_through;
   };
   std::erase_if(sealing_, [&](const SegmentPointer& segment) {
-    const bool empty = segment->data_end == format::kSegmentHeaderBytes;
+    const bool empty = segment->data_end == segment->data_begin;
     if (!empty && (segment->applied_end < segment->data_end || !is_durable(*segment))) return false;
     seal(segment);
     return true;
@@ -165,7 +166,7 @@ void Log::seal_ready() {
 }
 
 void Log::seal(const SegmentPointer& segment) {
-  if (segment->data_end == format::kSegmentHeaderBytes) {
+  if (segment->data_end == segment->data_begin) {
     // Its very first write failed: there is nothing in it, perhaps not even a header.
     core_.segments.remove(segment->id);
     (void)core_.env.storage.remove(segment_path(segment->id));  // else set aside at the next start
@@ -330,7 +331,7 @@ Marker Log::make_marker() const {
   Marker marker;
   marker.store_id = core_.store_id;
   marker.applied_through = applier_.applied_through();
-  for (const auto& [slot, segment] : open_.open()) {
+  for (const SegmentPointer& segment : open_.open()) {
     marker.open_segments.emplace_back(segment->id, segment->applied_end);
   }
   for (const SegmentPointer& segment : sealing_) {

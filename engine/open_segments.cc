@@ -13,7 +13,8 @@ bool fits(const Segment& segment, const Append& append) {
   return segment.state == SegmentState::kOpen &&
          segment.first_sequence <= append.summary.sequence &&
          segment.last_placed < append.summary.sequence &&
-         segment.data_end + append.record.size() <= segment.capacity_bytes;
+         segment.data_end + append.record.size() <= segment.capacity_bytes &&
+         (!append.dictionary || segment.dictionary == append.dictionary);
 }
 
 /// Records that only say something of others: they go where there is room.
@@ -38,7 +39,9 @@ Result<SegmentPointer> OpenSegments::place(Append& append) {
 }
 
 Result<SegmentPointer> OpenSegments::choose(const Append& append) {
-  const Slot slot{append.survivor, append.bucket};
+  const Dictionary::Pointer dictionary =
+      append.dictionary ? append.dictionary : dictionary_for(append);
+  const Slot slot{append.survivor, append.bucket, dictionary ? dictionary->id() : 0};
   const std::uint64_t bytes = append.record.size();
   if (const auto found = open_.find(slot); found != open_.end()) {
     if (fits(*found->second, append)) return found->second;
@@ -46,26 +49,39 @@ Result<SegmentPointer> OpenSegments::choose(const Append& append) {
   }
   if (SegmentPointer other = stand_in(slot, append)) return other;
   const bool essential = append.survivor || is_small_talk(append);
-  auto taken =
-      allocator_.take(bytes, essential, append.bucket, append.survivor, append.summary.sequence);
+  auto taken = allocator_.take(bytes, essential, append.bucket, append.survivor,
+                               append.summary.sequence, dictionary);
   if (!taken) return taken;
+  if (dictionary && dictionary->due_ms() != 0) (*taken)->note_due(dictionary->due_ms());
   open_[slot] = *taken;
   core_.segments.add(*taken);
   allocator_.refill();
   return taken;
 }
 
+/// For a record that needs none: with what else is likely to come to the same segment.
+Dictionary::Pointer OpenSegments::dictionary_for(const Append& append) const {
+  if (is_small_talk(append) || append.bucket == kHeldBucket) return nullptr;
+  auto current = core_.dictionaries.current(append.summary.space.tenant);
+  const std::int64_t death_ms = earlier(append.summary.expires_at_ms, append.summary.erase_by_ms);
+  const bool fits = current && current->outlives(death_ms, core_.clock.now_ms());
+  return fits ? current : nullptr;
+}
+
 /// Another open segment for a record that shall not open one of its own.
-SegmentPointer OpenSegments::stand_in(Slot slot, const Append& append) const {
-  if (slot.second == kHeldBucket) return nullptr;
+SegmentPointer OpenSegments::stand_in(const Slot& slot, const Append& append) const {
+  const auto [survivors, bucket, dictionary_id] = slot;
+  if (bucket == kHeldBucket) return nullptr;
   if (open_.size() < kMaxOpen && !is_small_talk(append)) return nullptr;
   // Longer-lived neighbours first: among them it is kept too long, never dropped too early.
-  for (auto it = open_.lower_bound(slot); it != open_.end(); ++it) {
-    if (it->first.second == kHeldBucket) continue;
-    if (it->first.first == slot.first && fits(*it->second, append)) return it->second;
+  for (auto it = open_.lower_bound({survivors, bucket, 0}); it != open_.end(); ++it) {
+    if (it->second->bucket == kHeldBucket) continue;
+    if (it->second->survivors == survivors && fits(*it->second, append)) return it->second;
   }
-  const auto forever = open_.find({slot.first, kNoExpiryBucket});
-  if (forever != open_.end() && fits(*forever->second, append)) return forever->second;
+  for (auto it = open_.lower_bound({survivors, kNoExpiryBucket, 0});
+       it != open_.end() && it->second->bucket == kNoExpiryBucket; ++it) {
+    if (it->second->survivors == survivors && fits(*it->second, append)) return it->second;
+  }
   if (!is_small_talk(append)) return nullptr;
   for (const auto& [other, segment] : open_) {
     if (fits(*segment, append)) return segment;
@@ -80,10 +96,15 @@ OpenSegments::Batch& OpenSegments::batch_of(const SegmentPointer& segment) {
   Batch& batch = batches_.emplace_back();
   batch.segment = segment;
   batch.start = segment->data_end;
-  if (segment->data_end == format::kSegmentHeaderBytes) {
+  if (segment->data_end == segment->data_begin) {
     batch.header = format::encode_segment_header(segment->header(core_.store_id));
     batch.start = 0;
     batch.parts.push_back({batch.header.data(), batch.header.size()});
+    if (segment->dictionary) {
+      batch.dictionary =
+          format::encode_dictionary(segment->dictionary->stored(), core_.store_id, segment->id);
+      batch.parts.push_back({batch.dictionary.data(), batch.dictionary.size()});
+    }
   }
   return batch;
 }
@@ -99,7 +120,7 @@ std::vector<OpenSegments::Outcome> OpenSegments::write() {
       segment.bytes = segment.data_end;
     } else {
       bump(core_.counters.io_errors);
-      segment.data_end = std::max<std::uint64_t>(batch.start, format::kSegmentHeaderBytes);
+      segment.data_end = std::max<std::uint64_t>(batch.start, segment.data_begin);
       // Part of it may be there, and would pass for damage. Where this fails too, it does.
       (void)segment.file->truncate(batch.start);
       segment.synced_end = 0;  // no footer before that is durable: without it, it could come back
@@ -129,6 +150,21 @@ void OpenSegments::close_aged(std::int64_t now_ms) {
   }
   for (const SegmentPointer& segment : aged)
     close(segment->id);
+}
+
+void OpenSegments::close_outdated() {
+  for (const SegmentPointer& segment : open()) {
+    if (!segment->dictionary) continue;
+    const std::uint32_t tenant = segment->dictionary->tenant();
+    if (core_.dictionaries.current(tenant) != segment->dictionary) close(segment->id);
+  }
+}
+
+std::vector<SegmentPointer> OpenSegments::open() const {
+  std::vector<SegmentPointer> open;
+  for (const auto& [slot, segment] : open_)
+    open.push_back(segment);
+  return open;
 }
 
 void OpenSegments::close_all() {

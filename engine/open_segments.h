@@ -6,6 +6,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,8 @@ class OpenSegments {
 
   /// Closes segments that have been open for their bucket's limit.
   void close_aged(std::int64_t now_ms);
+  /// Closes those with a dictionary that no new values are compressed with.
+  void close_outdated();
   /// Closes this one, if it is open.
   void close(std::uint64_t id);
   /// Closes all.
@@ -42,20 +45,24 @@ class OpenSegments {
   /// Segments closed since the last call: they wait for their footers.
   std::vector<SegmentPointer> take_closed() { return std::exchange(closed_, {}); }
 
-  const std::map<std::pair<bool, std::uint32_t>, SegmentPointer>& open() const { return open_; }
+  std::vector<SegmentPointer> open() const;
 
  private:
-  using Slot = std::pair<bool, std::uint32_t>;  // survivors, bucket
+  /// Survivors, bucket, the id of the dictionary.
+  using Slot = std::tuple<bool, std::uint32_t, std::uint64_t>;
   struct Batch {
     SegmentPointer segment;
-    std::vector<std::byte> header;  // not yet written: goes first
+    // Not yet written: they go first.
+    std::vector<std::byte> header;
+    ZeroizingBytes dictionary;
     std::vector<iovec> parts;
     std::uint64_t start = 0;
     std::uint64_t end = 0;
   };
 
   Result<SegmentPointer> choose(const Append& append);
-  SegmentPointer stand_in(Slot slot, const Append& append) const;
+  Dictionary::Pointer dictionary_for(const Append& append) const;
+  SegmentPointer stand_in(const Slot& slot, const Append& append) const;
   Batch& batch_of(const SegmentPointer& segment);
 
   Core& core_;

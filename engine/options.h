@@ -15,6 +15,17 @@ enum class Durability : std::uint8_t {
 
 inline constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
+/// Of compression with dictionaries trained on a tenant's own values.
+struct DictionaryOptions {
+  bool enabled = true;
+  /// At most; no more than a 128th of a segment either, which has it twice.
+  std::uint64_t max_bytes = 64 * 1024;
+  std::size_t min_samples = 400;
+  std::size_t max_samples = 1000;
+  /// From one look for something to train on to the next.
+  std::chrono::milliseconds look_every{1000};
+};
+
 struct Options {
   /// Bounds the hot tier, the index's caches, write buffers and reads in flight together.
   std::uint64_t memory_bytes = 256 * kMiB;
@@ -27,6 +38,10 @@ struct Options {
   std::uint64_t max_value_bytes = 64 * kMiB;
   /// zstd level of values on their way in (1..19).
   int compression_level = 3;
+  DictionaryOptions dictionaries;
+  /// What reclaim reads and writes a second while nothing presses: neither a deadline nor want of
+  /// room.
+  std::uint64_t reclaim_bytes_per_s = 64 * kMiB;
   /// Longest time acknowledged bytes stay unsynced in `relaxed` and `group`.
   std::chrono::milliseconds sync_interval{1000};
   /// Longest time acknowledged bytes stay in the write buffer in `relaxed`.

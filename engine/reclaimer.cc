@@ -1,6 +1,7 @@
 #include "engine/reclaimer.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "engine/codec.h"
@@ -11,7 +12,7 @@
 namespace kachel {
 namespace {
 constexpr std::chrono::milliseconds kTick{500};
-constexpr std::size_t kRecordsPerStep = 256;
+constexpr std::size_t kRecordsPerStretch = 256;
 // Hot entries taken over from a victim, as a share of it: the rest of its bytes is the gain.
 constexpr std::uint64_t kKeptShare = 4;  // a quarter
 constexpr std::size_t kWindowBytes = 512 * 1024;
@@ -20,8 +21,21 @@ constexpr std::int64_t kLastMomentMs = 1'000;  // looks are half a second apart
 // Of a segment's bytes, under holds: so many, and giving it up makes too little room.
 constexpr std::uint64_t kMostNumerator = 3;
 constexpr std::uint64_t kMostDenominator = 4;
+// Of a segment's bytes: with no more than that alive, all of it is moved on rather than evicted.
+constexpr std::uint64_t kPackedShare = 3;  // a third
+// As often as a segment takes typically: with less time left before its deadline, nothing but that
+// counts.
+constexpr std::int64_t kPressingShare = 4;
 
 }  // namespace
+
+/// A put's payload as it is to be written anew.
+struct Reclaimer::Encoding {
+  format::Codec codec = format::Codec::kRaw;
+  Dictionary::Pointer dictionary;
+  ZeroizingBytes own;
+  std::span<const std::byte> payload;  // of `own`, or of the record
+};
 
 struct Reclaimer::Job {
   SegmentPointer segment;
@@ -29,6 +43,8 @@ struct Reclaimer::Job {
   std::vector<format::RecordSummary> summaries;
   std::size_t next = 0;
   std::int64_t began_ns = 0;
+  bool looks_for_survivors = false;  // beyond what is hot, or held
+  bool pressed = false;              // for time
   bool appended = false;
   bool gone = false;               // all but its file
   bool dropped = false;            // a copy of what lives on has found no room
@@ -38,6 +54,7 @@ struct Reclaimer::Job {
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
   ZeroizingBytes window;  // of the file: records are visited in order of offset
+  std::map<std::uint64_t, Encoding> encodings;  // by offset, of the stretch at hand
 };
 
 void Reclaimer::start() {
@@ -101,7 +118,14 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
   job->began_ns = core_.env.clock.monotonic_ns();
   if (!job->segment) return;
   job->holds_placed = core_.holds.placed();
+  const Segment& segment = *job->segment;
+  job->looks_for_survivors = reason == Reason::kDue || segment.has_later_expiries;
+  const std::int64_t needed_ms =
+      kPressingShare * core_.erasure_work.reclaim_ms + core_.index_debt.margin_ms();
+  job->pressed = reason == Reason::kSpace ||
+                 (segment.due_ms != 0 && segment.due_ms - needed_ms < core_.clock.now_ms());
   job->segment->state = SegmentState::kReclaiming;
+  core_.read_latency.set_reclaiming(true);
   job_ = job;
   core_.env.pool.run([this, job] {
     auto summaries = read_summaries(core_.store_id, core_.mac_key, *job->segment);
@@ -116,18 +140,49 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
     job->segment->state = SegmentState::kSealed;
     return finish(Next::kNow);
   }
-  for (std::size_t i = 0; i < kRecordsPerStep && job->next < job->summaries.size(); ++i) {
-    visit(*job, job->summaries[job->next++]);
+  if (job->next == 0 && job->reason == Reason::kSpace) {
+    job->looks_for_survivors |= is_mostly_dead(*job);
   }
   if (job->failed) {
     bump(core_.counters.io_errors);
     return give_up(*job);
   }
-  if (job->next < job->summaries.size()) {
-    core_.env.log_loop.post([this, job] { step(job); });
-  } else {
-    drop_when_durable(job);
-  }
+  if (job->next == job->summaries.size()) return drop_when_durable(job);
+  const std::size_t end = end_of_stretch(*job);
+  core_.env.pool.run([this, job, end] {
+    prepare(*job, end);
+    core_.env.log_loop.post([this, job, end] { visit_stretch(job, end); });
+  });
+}
+
+bool Reclaimer::is_mostly_dead(const Job& job) {
+  std::uint64_t bytes = 0;
+  for (const format::RecordSummary& summary : job.summaries)
+    bytes += summary.size;
+  return job.segment->live_bytes * kPackedShare <= bytes;
+}
+
+/// As many records as are looked at without letting others in between.
+std::size_t Reclaimer::end_of_stretch(const Job& job) const {
+  const std::uint64_t limit = job.summaries[job.next].offset + kWindowBytes;
+  std::size_t end = job.next + 1;
+  while (end < job.summaries.size() && end - job.next < kRecordsPerStretch &&
+         job.summaries[end].offset + job.summaries[end].size <= limit)
+    ++end;
+  return end;
+}
+
+void Reclaimer::visit_stretch(const std::shared_ptr<Job>& job, std::size_t end) {
+  const std::int64_t began_ns = core_.env.clock.monotonic_ns();
+  const std::uint64_t kept_before = job->kept_bytes;
+  while (job->next < end)
+    visit(*job, job->summaries[job->next++]);
+  job->encodings.clear();
+  const std::uint64_t bytes = job->window.size() + job->kept_bytes - kept_before;
+  const std::int64_t rest_ms = job->pressed || stopping_ ? 0 : pace_.rest_ms(bytes);
+  const std::int64_t left_ms = rest_ms - (core_.env.clock.monotonic_ns() - began_ns) / 1'000'000;
+  if (left_ms <= 0) return core_.env.log_loop.post([this, job] { step(job); });
+  core_.env.log_loop.schedule_after(std::chrono::milliseconds(left_ms), [this, job] { step(job); });
 }
 
 /// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
@@ -196,6 +251,7 @@ void Reclaimer::visit(Job& job, const format::RecordSummary& summary) {
 void Reclaimer::visit_put(Job& job, const format::RecordSummary& summary) {
   if ((summary.flags & format::kFlagHeld) != 0) return keep_held(job, summary);
   if (keep(job, summary)) return;
+  note_dead_sample(summary);
   keep_held(job, summary);
   // An older copy may lie in a segment that stays: without this it would come back to life
   // when the index is rebuilt. It kills what is older than the put, and nothing else.
@@ -203,6 +259,19 @@ void Reclaimer::visit_put(Job& job, const format::RecordSummary& summary) {
   if (core_.segments.may_hold_older(summary.covers, kills, job.segment->id)) {
     append_again(job, summary, kills);
   }
+}
+
+/// It goes, or has been dead before: so do the dictionaries that were trained on it.
+void Reclaimer::note_dead_sample(const format::RecordSummary& summary) {
+  if (!core_.dictionaries.is_sample(summary.mac, summary.version)) return;
+  // Not when another copy is the one that counts: a reclaim that was given up has left this behind.
+  const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
+  if (lookup.status == LookupStatus::kFound && lookup.row.version == summary.version &&
+      lookup.row.sequence != summary.sequence) {
+    return;
+  }
+  const std::int64_t due_ms = deadline_after(core_.clock.now_ms(), core_.erase_within_ms);
+  core_.dictionaries.note_death(summary.mac, summary.version, due_ms, core_.segments);
 }
 
 /// Of a copy that a reclaim has made: whether the entry goes with it. What it was copied from may
@@ -227,13 +296,13 @@ bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
   const HotItem* item = shard.hot.peek(summary.mac);
   const bool is_hot = item != nullptr && item->entry->version == summary.version;
   const bool is_kept = is_held(summary);
-  if (job.reason == Reason::kSpace && !is_kept) {
+  if (job.reason == Reason::kSpace && !is_kept && !job.looks_for_survivors) {
     if (is_hot && keep_hot(job, summary, shard, *item)) return true;
     if (is_hot) shard.hot.erase(summary.mac);
     return false;
   }
   // An expiry that was put off may not have come to the books yet.
-  const bool lives_on = job.reason == Reason::kDue || job.segment->has_later_expiries || is_kept ||
+  const bool lives_on = job.looks_for_survivors || job.segment->has_later_expiries || is_kept ||
                         shard.pending.contains(summary.mac);
   Row row;
   if (!lives_on || !is_current(job, shard, summary, row)) return false;
@@ -257,8 +326,7 @@ bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& 
   if (item.entry->value().size() > kMaxKeptValueBytes) return false;
   auto record = read_record(job, summary);
   if (!record || record->meta.version != summary.version) return false;
-  append_copy(job, summary, *record, item.expires_at_ms);
-  return true;
+  return append_copy(job, summary, *record, item.expires_at_ms);
 }
 
 /// It moves on, with the expiry in force.
@@ -269,13 +337,120 @@ bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const 
     job.failed |= record.error().code == ErrorCode::kIo;
     return false;
   }
-  append_copy(job, summary, *record, row.expires_at_ms);
-  return true;
+  return append_copy(job, summary, *record, row.expires_at_ms);
+}
+
+/// Reads a stretch, and compresses anew what of it is likely to be written anew, so that neither
+/// is the log thread's to do. Pool thread, while the log thread leaves the job alone.
+void Reclaimer::prepare(Job& job, std::size_t end) const {
+  for (std::size_t i = job.next; i < end; ++i) {
+    const format::RecordSummary& summary = job.summaries[i];
+    if (summary.type != format::RecordType::kPut) continue;
+    const Fate fate = likely_fate(job, summary);
+    if (fate == Fate::kGone) continue;
+    auto record = read_record(job, summary);
+    if (!record) continue;  // whoever visits it finds out as well
+    auto encoding = encode_anew(job, *record, fate == Fate::kHeldOnly);
+    if (encoding) job.encodings.emplace(summary.offset, std::move(*encoding));
+  }
+}
+
+Reclaimer::Fate Reclaimer::likely_fate(const Job& job, const format::RecordSummary& summary) const {
+  const bool held = is_held(summary);
+  if ((summary.flags & format::kFlagHeld) != 0) return held ? Fate::kHeldOnly : Fate::kGone;
+  if (!held && job.reason == Reason::kSpace && !job.looks_for_survivors) {
+    const Shard& shard = core_.shard(summary.mac);
+    const std::lock_guard lock(shard.mutex);
+    const HotItem* item = shard.hot.peek(summary.mac);
+    const bool is_hot = item != nullptr && item->entry->version == summary.version;
+    return is_hot ? Fate::kCopied : Fate::kGone;
+  }
+  if (!held && !job.looks_for_survivors) return Fate::kGone;
+  const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
+  const Row& row = lookup.row;
+  const bool is_current = lookup.status == LookupStatus::kFound &&
+                          row.segment_id == job.segment->id && row.offset == summary.offset;
+  if (is_current) return Fate::kCopied;
+  return held ? Fate::kHeldOnly : Fate::kGone;
+}
+
+/// With the newest dictionary, where that is worth while or the old one has to go; nothing when it
+/// may stay as it is.
+std::optional<Reclaimer::Encoding> Reclaimer::encode_anew(const Job& job,
+                                                          const format::DecodedRecord& record,
+                                                          bool is_held_only) const {
+  const format::RecordMeta& meta = record.meta;
+  const Dictionary::Pointer& own = job.segment->dictionary;
+  const bool uses_own = meta.codec == format::Codec::kZstdDictionary;
+  if (is_held_only)
+    return uses_own ? encode_with(nullptr, Effort::kFast, job, record) : std::nullopt;
+  const std::int64_t now_ms = core_.clock.now_ms();
+  const std::int64_t death_ms = earlier(meta.expires_at_ms, meta.erase_by_ms);
+  Dictionary::Pointer newest = core_.dictionaries.current(meta.space.tenant);
+  if (newest &&
+      (!newest->outlives(death_ms, now_ms) || meta.raw_bytes > kMaxDictionaryValueBytes)) {
+    newest = nullptr;
+  }
+  const bool must = uses_own && (!own || !own->outlives(death_ms, now_ms));
+  if (must) return encode_with(newest, job.pressed ? Effort::kFast : Effort::kDense, job, record);
+  // Once more would gain nothing.
+  const bool is_dense = (meta.flags & format::kFlagMoved) != 0 && (!uses_own || own == newest);
+  if (job.pressed || !newest || is_dense) return std::nullopt;
+  auto encoding = encode_with(newest, Effort::kDense, job, record);
+  if (encoding && encoding->own.size() >= record.payload.size()) return std::nullopt;
+  return encoding;
+}
+
+/// Nothing when the value can't be read.
+std::optional<Reclaimer::Encoding> Reclaimer::encode_with(
+    const Dictionary::Pointer& dictionary, Effort effort, const Job& job,
+    const format::DecodedRecord& record) const {
+  ZeroizingBytes value(record.meta.raw_bytes);
+  if (!decompress(record.meta.codec, record.payload, value, job.segment->dictionary.get())) {
+    return std::nullopt;
+  }
+  const Compressed stored = dictionary ? compress(value, *dictionary, effort)
+                                       : compress(value, core_.options.compression_level);
+  Encoding encoding;
+  encoding.codec = stored.codec;
+  if (stored.codec == format::Codec::kZstdDictionary) encoding.dictionary = dictionary;
+  encoding.own.assign(stored.bytes.begin(), stored.bytes.end());
+  encoding.payload = encoding.own;
+  return encoding;
+}
+
+/// How the payload is written anew, for an entry that dies at `death_ms` (0: never): as prepared,
+/// or as it is. Nothing when it can't be read. `is_held_only`: where it goes there is no
+/// dictionary.
+std::optional<Reclaimer::Encoding> Reclaimer::encoding_of(Job& job,
+                                                          const format::RecordSummary& summary,
+                                                          const format::DecodedRecord& record,
+                                                          std::int64_t death_ms,
+                                                          bool is_held_only) {
+  const auto may_use = [&](const Dictionary::Pointer& dictionary) {
+    return dictionary && !is_held_only && dictionary->outlives(death_ms, core_.clock.now_ms());
+  };
+  const auto prepared = job.encodings.find(summary.offset);
+  if (prepared != job.encodings.end()) {
+    Encoding& encoding = prepared->second;
+    if (!encoding.dictionary || may_use(encoding.dictionary)) {
+      bump(core_.counters.reencoded_entries);
+      return std::move(encoding);
+    }
+  }
+  const bool uses_own = record.meta.codec == format::Codec::kZstdDictionary;
+  const Dictionary::Pointer& own = job.segment->dictionary;
+  if (uses_own && !may_use(own)) return encode_with(nullptr, Effort::kFast, job, record);
+  Encoding as_it_is;
+  as_it_is.codec = record.meta.codec;
+  if (uses_own) as_it_is.dictionary = own;
+  as_it_is.payload = record.payload;
+  return as_it_is;
 }
 
 /// Through a window that is read in large pieces: victims are walked in order of offset.
 Result<format::DecodedRecord> Reclaimer::read_record(Job& job,
-                                                     const format::RecordSummary& summary) {
+                                                     const format::RecordSummary& summary) const {
   const bool inside = summary.offset >= job.window_start &&
                       summary.offset + summary.size <= job.window_start + job.window.size();
   if (!inside) {
@@ -374,6 +549,7 @@ bool Reclaimer::assess_holds(Job& job) {
   if (segment.held_generation.exchange(generation) != generation) segment.held_copies.clear();
   segment.held = HeldShare::kUnknown;
   if (core_.holds.size() == 0) return false;
+  if (segment.dictionary && segment.dictionary->due_ms() != 0) return false;  // as held_share_of()
   std::uint64_t held_bytes = 0;
   std::uint64_t free_bytes = 0;
   for (const format::RecordSummary& summary : job.summaries) {
@@ -427,14 +603,23 @@ void Reclaimer::append(Job& job, Append append) {
   core_.queue.append(std::move(append));
 }
 
-/// A copy of an entry that lives on, with the expiry in force. It may find no room.
-void Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
+/// A copy of an entry that lives on, with the expiry in force. It may find no room. False when its
+/// value can't be read any more.
+bool Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
                             const format::DecodedRecord& record, std::int64_t expires_at_ms) {
   format::RecordMeta meta = record.meta;
+  const auto encoding =
+      encoding_of(job, summary, record, earlier(expires_at_ms, meta.erase_by_ms), false);
+  if (!encoding) {
+    bump(core_.counters.damaged_reads);
+    return false;
+  }
   meta.flags = format::kFlagMoved;
+  meta.codec = encoding->codec;
   meta.expires_at_ms = expires_at_ms;
   Append copy;
-  copy.record = format::encode_record(meta, record.payload);
+  copy.record = format::encode_record(meta, encoding->payload);
+  copy.dictionary = encoding->dictionary;
   copy.summary = summary;
   copy.summary.flags = format::kFlagMoved;
   copy.summary.expires_at_ms = expires_at_ms;
@@ -449,15 +634,22 @@ void Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
   job.kept_bytes += copy.record.size();
   append(job, std::move(copy));
   bump(core_.counters.reinserted_entries);
+  return true;
 }
 
 /// It keeps all that the record says; where it lies, it has no deadline.
 void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
                                  const format::DecodedRecord& record) {
+  const auto encoding = encoding_of(job, summary, record, 0, true);
+  if (!encoding) {
+    bump(core_.counters.damaged_reads);
+    return;
+  }
   format::RecordMeta meta = record.meta;
   meta.flags = format::kFlagMoved | format::kFlagHeld;
+  meta.codec = encoding->codec;
   Append copy;
-  copy.record = format::encode_record(meta, record.payload);
+  copy.record = format::encode_record(meta, encoding->payload);
   copy.summary = summary;
   copy.summary.flags = meta.flags;
   copy.summary.expires_at_ms = 0;
@@ -541,6 +733,7 @@ void Reclaimer::on_removed(const std::vector<std::uint64_t>& ids, bool ok) {
 
 void Reclaimer::finish(Next next) {
   job_.reset();
+  core_.read_latency.set_reclaiming(false);
   if (stopping_) {
     if (stopped_ && !removing_) std::exchange(stopped_, nullptr)();
     return;

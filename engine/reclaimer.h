@@ -1,26 +1,32 @@
 // Frees flash: whole segments. Expired ones go first, then those in which something dead has to
 // be gone by a deadline, the earliest first; then the least valuable while space is short. Of the
-// second all that lives is written anew, of the others what is hot; what else must outlive them
-// (tombstones that still cover something, fences, expiries put off) is appended again before
-// it goes. So is what a hold covers, dead or alive: what is dead apart from all else.
+// second, and of what is mostly dead, all that lives is written anew, of the others what is hot;
+// what else must outlive them (tombstones that still cover something, fences, expiries put off) is
+// appended again before it goes. So is what a hold covers, dead or alive: what is dead apart from
+// all else. What lives on is compressed with the newest dictionary of its tenant, more densely than
+// on its way in.
 //
-// One segment at a time, in bounded steps, so that appends go on in between. The file is
+// One segment at a time, in bounded stretches, so that appends go on in between, and with rests
+// while nothing presses. What it reads and compresses is the blocking pool's to do. The file is
 // removed only after a checkpoint and a mark: everything it left behind is durable, the durable
 // index names the new places, and without the index the log says so itself. Log thread only.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "engine/core.h"
 #include "engine/log.h"
+#include "engine/reclaim_pace.h"
 
 namespace kachel {
 
 class Reclaimer {
  public:
-  Reclaimer(Core& core, Log& log) : core_(core), log_(log) {}
+  Reclaimer(Core& core, Log& log)
+      : core_(core), log_(log), pace_(core.read_latency, core.options.reclaim_bytes_per_s) {}
 
   void start();
   /// Looks now whether something should go.
@@ -32,12 +38,28 @@ class Reclaimer {
   enum class Reason : std::uint8_t { kExpired, kDue, kSpace };
   /// When to look for the next victim: after a failure not at once, or it would be the same.
   enum class Next : std::uint8_t { kNow, kTick };
+  /// What becomes of a put when its segment goes.
+  enum class Fate : std::uint8_t { kGone, kCopied, kHeldOnly };
   struct Job;
+  struct Encoding;
 
   void schedule_tick();
   void look();
   void begin(std::uint64_t segment_id, Reason reason);
   void step(const std::shared_ptr<Job>& job);
+  static bool is_mostly_dead(const Job& job);
+  std::size_t end_of_stretch(const Job& job) const;
+  void prepare(Job& job, std::size_t end) const;
+  Fate likely_fate(const Job& job, const format::RecordSummary& summary) const;
+  std::optional<Encoding> encode_anew(const Job& job, const format::DecodedRecord& record,
+                                      bool is_held_only) const;
+  std::optional<Encoding> encode_with(const Dictionary::Pointer& dictionary, Effort effort,
+                                      const Job& job, const format::DecodedRecord& record) const;
+  std::optional<Encoding> encoding_of(Job& job, const format::RecordSummary& summary,
+                                      const format::DecodedRecord& record, std::int64_t death_ms,
+                                      bool is_held_only);
+  void visit_stretch(const std::shared_ptr<Job>& job, std::size_t end);
+  void note_dead_sample(const format::RecordSummary& summary);
   void visit(Job& job, const format::RecordSummary& summary);
   void visit_put(Job& job, const format::RecordSummary& summary);
   void visit_erase(Job& job, const format::RecordSummary& summary);
@@ -53,11 +75,11 @@ class Reclaimer {
   bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
   bool keep_cold(Job& job, const format::RecordSummary& summary, const Row& row);
   bool is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row);
-  Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary);
+  Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary) const;
   void append_again(Job& job, const format::RecordSummary& summary, std::uint64_t version);
   bool is_last_copy(Job& job, const format::RecordSummary& summary);
   void append(Job& job, Append append);
-  void append_copy(Job& job, const format::RecordSummary& summary,
+  bool append_copy(Job& job, const format::RecordSummary& summary,
                    const format::DecodedRecord& record, std::int64_t expires_at_ms);
   void append_held_copy(Job& job, const format::RecordSummary& summary,
                         const format::DecodedRecord& record);
@@ -72,6 +94,7 @@ class Reclaimer {
 
   Core& core_;
   Log& log_;
+  ReclaimPace pace_;
   std::shared_ptr<Job> job_;
   io::Loop::TimerId tick_timer_ = 0;
   std::vector<std::uint64_t> leftovers_;  // dropped segments whose files may be there

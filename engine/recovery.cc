@@ -41,6 +41,7 @@ Result<RecoveryResult> Recovery::run() {
   if (!failed_before) return failed_before.error();
   after_failed_sync_ = *failed_before;
   if (auto loaded = load_segments(); !loaded) return loaded.error();
+  if (auto loaded = load_dictionaries(); !loaded) return loaded.error();
   if (auto opened = open_index(); !opened) return opened.error();
   if (auto scanned = scan_unsealed(); !scanned) return scanned.error();
   if (auto replayed = replay(); !replayed) return replayed.error();
@@ -55,8 +56,9 @@ Result<void> Recovery::scan_unsealed() {
     Segment& segment = *loaded.segment;
     const format::SegmentHeader header = segment.header(core_.store_id);
     auto scan = format::scan_segment(
-        *segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
+        *segment.file, core_.store_id, segment.id, segment.data_begin,
         [&](const format::DecodedRecord& record, std::uint64_t offset) {
+          if (!is_readable(segment, record.meta)) return;
           if (offset > loaded.scanned_end) {
             loaded.gaps.push_back({offset - loaded.scanned_end, record.meta.sequence});
           }

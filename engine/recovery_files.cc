@@ -1,6 +1,7 @@
 // Recovery, second half: what it does to segment files. Loads and mends them, writes again what may
 // not be durable, and seals what the last run left open.
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "engine/failed_sync.h"
@@ -74,6 +75,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
       guess.created_ms = core_.clock.now_ms();
       guess.first_sequence = 1;
       guess.capacity_bytes = *size;
+      if (auto found = find_dictionary(core_.store_id, id, **file, guess); !found) return found;
       header = guess;
     }
   }
@@ -106,9 +108,51 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   } else {
     segment.state = SegmentState::kSealing;
   }
+  loaded.scanned_end = loaded.data_end = segment.data_begin;
   core_.segments.add(loaded.segment);
   loaded_.push_back(std::move(loaded));
   return {};
+}
+
+Result<void> Recovery::load_dictionaries() {
+  std::map<std::uint64_t, std::vector<Loaded*>> by_id;
+  for (Loaded& loaded : loaded_)
+    if (loaded.segment->dictionary_id != 0) by_id[loaded.segment->dictionary_id].push_back(&loaded);
+  for (const auto& [id, segments] : by_id)
+    if (auto done = load_dictionary(segments); !done) return done;
+  return {};
+}
+
+/// From the first copy that is whole, in whichever of the segments that have it.
+Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
+  Dictionary::Pointer dictionary;
+  for (const Loaded* loaded : segments) {
+    auto stored = read_dictionary(core_.store_id, *loaded->segment);
+    if (!stored && stored.error().code == ErrorCode::kCorrupt) continue;
+    if (!stored) return stored.error();
+    auto made = Dictionary::make(std::move(*stored), core_.options.compression_level);
+    if (!made) continue;
+    dictionary = std::move(*made);
+    break;
+  }
+  if (!dictionary) {
+    // One that a power cut has kept from becoming whole never had a record that was durable.
+    result_.stats.damaged_records += static_cast<std::uint64_t>(std::count_if(
+        segments.begin(), segments.end(), [](const Loaded* loaded) { return loaded->sealed; }));
+    return {};
+  }
+  dictionary->note_natural_due(core_.erase_within_ms);
+  core_.dictionaries.add(dictionary);
+  for (const Loaded* loaded : segments) {
+    loaded->segment->dictionary = dictionary;
+    if (dictionary->due_ms() != 0) loaded->segment->note_due(dictionary->due_ms());
+  }
+  return {};
+}
+
+/// A value whose dictionary is not there is not there either.
+bool Recovery::is_readable(const Segment& segment, const format::RecordMeta& meta) {
+  return meta.codec != format::Codec::kZstdDictionary || segment.dictionary;
 }
 
 /// A scan would find the records that are whole; the table names those that are not as well,
@@ -126,7 +170,7 @@ Result<format::SegmentHeader> Recovery::mend_header(std::uint64_t id, io::File& 
 Result<bool> Recovery::holds_records(const Segment& segment) const {
   bool found = false;
   auto scan =
-      format::scan_segment(*segment.file, core_.store_id, segment.id, format::kSegmentHeaderBytes,
+      format::scan_segment(*segment.file, core_.store_id, segment.id, segment.data_begin,
                            [&](const format::DecodedRecord&, std::uint64_t) { found = true; });
   if (!scan) return scan.error();
   return found;
@@ -224,6 +268,12 @@ Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durabl
     // Durable records do not vouch for it: it may be one that a start had to make anew.
     auto header = format::encode_segment_header(segment.header(core_.store_id));
     if (auto written = rewrite(*segment.file, 0, header); !written) return written;
+    if (segment.dictionary) {
+      const auto copies =
+          format::encode_dictionary(segment.dictionary->stored(), core_.store_id, segment.id);
+      auto written = rewrite(*segment.file, format::kSegmentHeaderBytes, copies);
+      if (!written) return written;
+    }
   }
   if (loaded.sealed) return rewrite_footer(segment);  // its records were durable before it was
   for (const format::RecordSummary& record : loaded.scanned) {

@@ -106,8 +106,9 @@ void SegmentTable::remove(std::uint64_t id) {
   const std::unique_lock lock(mutex_);
   const auto found = segments_.find(id);
   if (found == segments_.end()) return;
-  // What is in there for a hold may be older than the segment.
-  removed_[id] = found->second->bucket == kHeldBucket ? 0 : found->second->first_sequence;
+  // What is in there for a hold, or in a dictionary, may be older than the segment.
+  const bool is_older = found->second->bucket == kHeldBucket || found->second->dictionary_id != 0;
+  removed_[id] = is_older ? 0 : found->second->first_sequence;
   segments_.erase(found);
 }
 

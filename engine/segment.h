@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
+#include "engine/dictionary.h"
 #include "engine/format/footer.h"
+#include "engine/format/segment_dictionary.h"
 #include "engine/index.h"
 #include "engine/lifetime_bucket.h"
 #include "engine/reclaim_policy.h"
@@ -32,11 +34,6 @@ enum class SegmentState : std::uint8_t {
   kReclaiming,  // being emptied
 };
 
-/// What dies at `died_ms`, 0 or later, must be gone by then. Moments from disk may be the last.
-constexpr std::int64_t deadline_after(std::int64_t died_ms, std::int64_t erase_within_ms) {
-  return died_ms > INT64_MAX - erase_within_ms ? INT64_MAX : died_ms + erase_within_ms;
-}
-
 class Segment {
  public:
   Segment(const format::SegmentHeader& header, std::unique_ptr<io::File> opened)
@@ -46,12 +43,21 @@ class Segment {
         first_sequence(header.first_sequence),
         created_ms(header.created_ms),
         capacity_bytes(header.capacity_bytes),
+        dictionary_id(header.dictionary_id),
+        dictionary_copy_bytes(header.dictionary_copy_bytes),
+        data_begin(format::records_begin(header)),
         file(std::move(opened)) {}
 
   format::SegmentHeader header(const format::StoreId& store_id) const {
-    return {store_id,       id,     created_ms,
-            first_sequence, bucket, survivors ? format::kSegmentFlagSurvivors : 0,
-            capacity_bytes};
+    return {store_id,
+            id,
+            created_ms,
+            first_sequence,
+            bucket,
+            survivors ? format::kSegmentFlagSurvivors : 0,
+            capacity_bytes,
+            dictionary_id,
+            dictionary_copy_bytes};
   }
 
   const std::uint64_t id;
@@ -60,10 +66,16 @@ class Segment {
   const std::uint64_t first_sequence;
   const std::int64_t created_ms;
   const std::uint64_t capacity_bytes;
+  const std::uint64_t dictionary_id;  // 0: it has none
+  const std::uint32_t dictionary_copy_bytes;
+  const std::uint64_t data_begin;  // of the records, bytes from the start of the file
   const std::unique_ptr<io::File> file;
+  /// What the header says it has; nullptr when it has none, or none that can be read. Set before
+  /// others see the segment.
+  Dictionary::Pointer dictionary;
 
   std::atomic<SegmentState> state{SegmentState::kOpen};
-  std::atomic<std::uint64_t> bytes{format::kSegmentHeaderBytes};  // of the file
+  std::atomic<std::uint64_t> bytes{data_begin};  // of the file
   std::atomic<std::uint64_t> live_bytes{0};
   std::atomic<std::uint64_t> reads{0};  // flash hits in here
   /// When the first of what is dead in here must be gone, ms; 0: nothing has to.
@@ -90,10 +102,10 @@ class Segment {
   format::FooterBuilder footer;  // until sealed
   std::map<Namespace, std::uint64_t> live_entries;
   bool has_later_expiries = false;
-  std::uint64_t data_end = format::kSegmentHeaderBytes;
+  std::uint64_t data_end = data_begin;
   std::uint64_t last_placed = 0;  // sequence
   std::uint64_t synced_end = 0;
-  std::uint64_t applied_end = format::kSegmentHeaderBytes;
+  std::uint64_t applied_end = data_begin;
   /// Offsets of what has a copy for the holds already: reclaim was given up after it.
   boost::unordered_flat_set<std::uint64_t> held_copies;
   std::uint64_t highest_sequence = 0;

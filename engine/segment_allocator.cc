@@ -81,9 +81,16 @@ Result<SegmentAllocator::Spare> SegmentAllocator::make(io::Storage& storage, io:
 
 Result<SegmentPointer> SegmentAllocator::take(std::uint64_t record_bytes, bool essential,
                                               std::uint32_t bucket, bool survivors,
-                                              std::uint64_t first_sequence) {
+                                              std::uint64_t first_sequence,
+                                              Dictionary::Pointer dictionary) {
+  format::SegmentHeader header;
+  if (dictionary) {
+    header.dictionary_id = dictionary->id();
+    header.dictionary_copy_bytes =
+        static_cast<std::uint32_t>(format::copy_bytes(dictionary->stored()));
+  }
   const std::uint64_t needed =
-      (format::kSegmentHeaderBytes + record_bytes + kRoundTo - 1) / kRoundTo * kRoundTo;
+      (format::records_begin(header) + record_bytes + kRoundTo - 1) / kRoundTo * kRoundTo;
   const bool ordinary = needed <= segment_bytes_;
   std::optional<Spare> spare;
   const bool has_spare = spares_.size() > (essential ? 0u : 1u);
@@ -106,7 +113,6 @@ Result<SegmentPointer> SegmentAllocator::take(std::uint64_t record_bytes, bool e
     }
     spare = std::move(*made);
   }
-  format::SegmentHeader header;
   header.store_id = core_.store_id;
   header.segment_id = spare->id;
   header.created_ms = core_.clock.now_ms();
@@ -114,7 +120,9 @@ Result<SegmentPointer> SegmentAllocator::take(std::uint64_t record_bytes, bool e
   header.bucket = bucket;
   header.flags = survivors ? format::kSegmentFlagSurvivors : 0;
   header.capacity_bytes = spare->capacity;
-  return std::make_shared<Segment>(header, std::move(spare->file));
+  auto segment = std::make_shared<Segment>(header, std::move(spare->file));
+  segment->dictionary = std::move(dictionary);
+  return segment;
 }
 
 void SegmentAllocator::note_refusal(const Error& error) {

@@ -16,11 +16,13 @@ class SegmentAllocator {
  public:
   SegmentAllocator(Core& core, Identity& identity, std::uint64_t next_id);
 
-  /// A segment with room for a record of `record_bytes`, its header not yet written. Takes a
+  /// A segment with room for a record of `record_bytes`, its header not yet written, with the
+  /// dictionary if one is given. Takes a
   /// spare, or makes one on the spot. `essential` (erases and survivors) may use the last
   /// spare and go past the capacity. kNoSpace when there is no room.
   Result<SegmentPointer> take(std::uint64_t record_bytes, bool essential, std::uint32_t bucket,
-                              bool survivors, std::uint64_t first_sequence);
+                              bool survivors, std::uint64_t first_sequence,
+                              Dictionary::Pointer dictionary);
   /// Takes over spares that a former run has left; before anything else.
   void adopt(const std::vector<std::uint64_t>& ids);
   /// Makes spares in the background until there are kSpares.

@@ -81,7 +81,7 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
   const std::uint64_t data_end = trailer ? trailer->table_offset : *size;
   std::vector<format::RecordSummary> summaries;
   auto scan = format::scan_segment(
-      *segment.file, store_id, segment.id, format::kSegmentHeaderBytes,
+      *segment.file, store_id, segment.id, segment.data_begin,
       [&](const format::DecodedRecord& record, std::uint64_t offset) {
         if (offset >= data_end) return;
         summaries.push_back(format::summarize(record.meta, offset, record.size, mac_key));
@@ -91,6 +91,42 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
   if (!scan) return scan.error();
   if (scanned != nullptr) *scanned = *scan;
   return summaries;
+}
+
+Result<format::SegmentDictionary> read_dictionary(const format::StoreId& store_id,
+                                                  const Segment& segment) {
+  Result<format::SegmentDictionary> found = Error{ErrorCode::kCorrupt, "no dictionary"};
+  for (std::size_t i = 0; i < format::kDictionaryCopies; ++i) {
+    const std::uint64_t at = format::kSegmentHeaderBytes + i * segment.dictionary_copy_bytes;
+    auto bytes = read_exactly(*segment.file, at, segment.dictionary_copy_bytes);
+    if (!bytes && bytes.error().code != ErrorCode::kCorrupt) return bytes.error();
+    if (!bytes) continue;
+    found = format::decode_dictionary(*bytes, {store_id, segment.id, at});
+    if (found && found->id == segment.dictionary_id) return found;
+    if (!found && found.error().code != ErrorCode::kCorrupt) return found;
+  }
+  return Error{ErrorCode::kCorrupt,
+               segment_path(segment.id) + ": no copy of its dictionary is whole"};
+}
+
+Result<void> find_dictionary(const format::StoreId& store_id, std::uint64_t segment_id,
+                             const io::File& file, format::SegmentHeader& header) {
+  auto begin = read_exactly(file, format::kSegmentHeaderBytes, format::kSegmentHeaderBytes);
+  if (!begin) return begin.error().code == ErrorCode::kCorrupt ? Result<void>() : begin.error();
+  const std::size_t copy = format::peek_copy_bytes(*begin);
+  if (copy == 0) return {};
+  for (std::size_t i = 0; i < format::kDictionaryCopies; ++i) {
+    const std::uint64_t at = format::kSegmentHeaderBytes + i * copy;
+    auto bytes = read_exactly(file, at, copy);
+    if (!bytes && bytes.error().code != ErrorCode::kCorrupt) return bytes.error();
+    if (!bytes) continue;
+    auto dictionary = format::decode_dictionary(*bytes, {store_id, segment_id, at});
+    if (!dictionary) continue;
+    header.dictionary_id = dictionary->id;
+    header.dictionary_copy_bytes = static_cast<std::uint32_t>(copy);
+    return {};
+  }
+  return {};
 }
 
 Result<format::SegmentHeader> header_from_footer(const format::StoreId& store_id,
@@ -109,6 +145,9 @@ Result<format::SegmentHeader> header_from_footer(const format::StoreId& store_id
   header.created_ms = created_ms;
   header.first_sequence = *first_sequence;
   header.capacity_bytes = file_bytes;
+  if (auto found = find_dictionary(store_id, segment_id, file, header); !found) {
+    return found.error();
+  }
   return header;
 }
 

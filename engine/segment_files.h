@@ -27,6 +27,13 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
 Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
                                      const io::File& file, std::uint64_t file_bytes);
 
+/// The segment's dictionary, from a copy that is whole. kCorrupt when there is none.
+Result<format::SegmentDictionary> read_dictionary(const format::StoreId& store_id,
+                                                  const Segment& segment);
+/// Says in `header` which dictionary lies in a segment whose own header is lost, if there is one.
+Result<void> find_dictionary(const format::StoreId& store_id, std::uint64_t segment_id,
+                             const io::File& file, format::SegmentHeader& header);
+
 /// The header of a sealed segment as far as its footer tells: all that reading it takes. What
 /// it does not tell is as of a segment of `file_bytes` made at `created_ms`. kNotFound or
 /// kCorrupt when there is no whole footer.

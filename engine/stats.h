@@ -98,6 +98,11 @@ struct Stats {
 
   std::uint64_t raw_bytes = 0;     // values as given, set since open
   std::uint64_t stored_bytes = 0;  // their whole records as written
+  std::uint64_t dictionaries = 0;  // in use
+  std::uint64_t dictionary_memory_bytes = 0;
+  std::uint64_t dictionaries_trained = 0;
+  std::uint64_t dictionaries_discarded = 0;  // what they were trained on had died by then
+  std::uint64_t reencoded_entries = 0;       // compressed anew by reclaim
 
   std::uint64_t device_reads = 0;  // operations
   std::uint64_t device_read_bytes = 0;

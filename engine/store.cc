@@ -8,6 +8,7 @@
 #include "engine/audit_trail.h"
 #include "engine/compactor.h"
 #include "engine/core.h"
+#include "engine/dictionary_trainer.h"
 #include "engine/eraser.h"
 #include "engine/erasure_watch.h"
 #include "engine/failed_sync.h"
@@ -93,6 +94,7 @@ class StoreImpl final : public Store {
     compactor_ = std::make_unique<Compactor>(core_, *log_);
     eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_, *compactor_);
     watch_ = std::make_unique<ErasureWatch>(core_, *eraser_);
+    trainer_ = std::make_unique<DictionaryTrainer>(core_, *log_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
@@ -101,6 +103,7 @@ class StoreImpl final : public Store {
       compactor_->start();
       eraser_->start();
       watch_->start();
+      trainer_->start();
       done({});
     });
     core_.index->start_housekeeping();
@@ -147,11 +150,13 @@ class StoreImpl final : public Store {
 
   void close_async(DoneHandler done) override {
     watch_->stop();
-    reclaimer_->stop([this, done = std::move(done)]() mutable {
-      eraser_->stop([this, done = std::move(done)]() mutable {
-        trail_->stop([this, done = std::move(done)]() mutable {
-          compactor_->stop(
-              [this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+    trainer_->stop([this, done = std::move(done)]() mutable {
+      reclaimer_->stop([this, done = std::move(done)]() mutable {
+        eraser_->stop([this, done = std::move(done)]() mutable {
+          trail_->stop([this, done = std::move(done)]() mutable {
+            compactor_->stop(
+                [this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+          });
         });
       });
     });
@@ -195,6 +200,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<Compactor> compactor_;
   std::unique_ptr<Eraser> eraser_;
   std::unique_ptr<ErasureWatch> watch_;
+  std::unique_ptr<DictionaryTrainer> trainer_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -265,6 +271,9 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.reclaim_write_bytes = counters.reclaim_write_bytes;
   stats.raw_bytes = counters.raw_bytes;
   stats.stored_bytes = counters.stored_bytes;
+  stats.reencoded_entries = counters.reencoded_entries;
+  stats.dictionaries_trained = counters.dictionaries_trained;
+  stats.dictionaries_discarded = counters.dictionaries_discarded;
   stats.device_writes = counters.device_writes;
   stats.device_write_bytes = counters.device_write_bytes;
   stats.device_syncs = counters.device_syncs;
@@ -284,6 +293,8 @@ Stats StoreImpl::stats() const {
     if (erasure.held_copies > 0) ++stats.erasures_blocked;
   }
   stats.holds = core_.holds.size();
+  stats.dictionaries = core_.dictionaries.all().size();
+  stats.dictionary_memory_bytes = core_.dictionaries.memory_bytes();
   stats.audit_entries = trail_->size();
   if (const auto failure = trail_->failure()) stats.audit_error = failure->message;
   for (const Shard& shard : core_.shards) {

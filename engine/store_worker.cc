@@ -137,7 +137,13 @@ struct StoreWorker::PutOperation {
   PutOptions options;
   PutHandler handler;
   format::EncodedRecord record;
+  Dictionary::Pointer dictionary;  // that the record is compressed with
   std::int64_t now_ms = 0;
+
+  /// When its bytes are of no use any more; 0: never.
+  std::int64_t death_ms() const {
+    return earlier(options.expires_at_ms, options.metadata.erase_by_ms);
+  }
 };
 
 AckLevel StoreWorker::ack_level() const {
@@ -173,7 +179,7 @@ bool StoreWorker::put(Namespace space, std::string_view text, std::string_view v
       earlier(operation->options.expires_at_ms, operation->options.metadata.erase_by_ms);
   operation->handler = std::move(handler);
   const PutOptions& chosen = operation->options;
-  if (!chosen.keep_ttl) encode(*operation, core_.options, operation->now_ms);
+  if (!chosen.keep_ttl) encode(*operation);
   const bool plain = !chosen.keep_ttl && chosen.condition == Condition::kAlways &&
                      !chosen.if_version &&
                      !(chosen.expires_at_ms != 0 && chosen.expires_at_ms <= operation->now_ms);
@@ -181,17 +187,25 @@ bool StoreWorker::put(Namespace space, std::string_view text, std::string_view v
 }
 
 /// Compresses, and lays out the record, all but its place in the log.
-void StoreWorker::encode(PutOperation& operation, const Options& options, std::int64_t now_ms) {
-  const std::string_view value = operation.entry->value();
-  const Compressed stored =
-      compress(std::as_bytes(std::span(value.data(), value.size())), options.compression_level);
+void StoreWorker::encode(PutOperation& operation) const {
+  const std::span value = std::as_bytes(std::span(operation.entry->value()));
+  Dictionary::Pointer dictionary = core_.dictionaries.current(operation.key.space.tenant);
+  if (dictionary && !dictionary->outlives(operation.death_ms(), operation.now_ms)) {
+    dictionary->note_misfit();
+    dictionary.reset();
+  }
+  if (value.size() > kMaxDictionaryValueBytes) dictionary.reset();
+  const Compressed stored = dictionary ? compress(value, *dictionary, Effort::kFast)
+                                       : compress(value, core_.options.compression_level);
+  const bool uses_it = stored.codec == format::Codec::kZstdDictionary;
+  operation.dictionary = uses_it ? dictionary : nullptr;
   const Metadata& metadata = operation.entry->metadata;
   format::RecordMeta meta;
   meta.type = format::RecordType::kPut;
   meta.codec = stored.codec;
   meta.kind = metadata.kind;
   meta.space = operation.key.space;
-  meta.created_ms = now_ms;
+  meta.created_ms = operation.now_ms;
   meta.expires_at_ms = operation.options.expires_at_ms;
   meta.erase_by_ms = metadata.erase_by_ms;
   meta.raw_bytes = value.size();
@@ -236,7 +250,7 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
           options.expires_at_ms =
               earlier(current.exists ? current.expires_at_ms : options.expires_at_ms,
                       options.metadata.erase_by_ms);
-          encode(*operation, core_.options, operation->now_ms);
+          encode(*operation);
         }
         return options.lease ? fill(shard, operation, current)
                              : apply_put(shard, operation, current);
@@ -283,6 +297,11 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
     bump(core_.counters.sets_not_stored);
     return drop_put(shard, operation);
   }
+  // What the dictionary was trained on may have died since.
+  if (operation->dictionary &&
+      !operation->dictionary->outlives(operation->death_ms(), operation->now_ms)) {
+    encode(*operation);
+  }
   const std::uint64_t raw_bytes = operation->entry->value().size();
   const std::int64_t expires_at_ms = operation->options.expires_at_ms;
   bump(core_.counters.sets);
@@ -301,6 +320,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   record.bucket =
       bucket_until(expires_at_ms, operation->entry->metadata.erase_by_ms, operation->now_ms);
   record.record = std::move(operation->record);
+  record.dictionary = std::move(operation->dictionary);
   std::uint64_t sequence = 0;
   io::Task after;
   append(

@@ -61,7 +61,7 @@ class StoreWorker final : public Worker {
 
   bool put_now(const std::shared_ptr<PutOperation>& operation);
   bool put_conditionally(const std::shared_ptr<PutOperation>& operation);
-  static void encode(PutOperation& operation, const Options& options, std::int64_t now_ms);
+  void encode(PutOperation& operation) const;
   io::Task apply_put(Shard& shard, const std::shared_ptr<PutOperation>& operation,
                      const Current& current);
   io::Task fill(Shard& shard, const std::shared_ptr<PutOperation>& operation,

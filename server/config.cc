@@ -124,6 +124,12 @@ Result<void> set_no_io_uring(Config& config, std::string_view text) {
   return {};
 }
 
+Result<void> set_no_dictionaries(Config& config, std::string_view text) {
+  if (text != "true" && text != "false") return invalid("write true or false");
+  config.options.dictionaries.enabled = text == "false";
+  return {};
+}
+
 constexpr std::uint64_t kMaxSizeBytes = std::uint64_t{1} << 50;
 
 constexpr std::array kSettings = std::to_array<Setting>({
@@ -146,10 +152,15 @@ constexpr std::array kSettings = std::to_array<Setting>({
      [](Config& config, std::string_view text) {
        return set_size(config.options.max_value_bytes, text, 1024, 512 * kMiB);
      }},
+    {"reclaim-rate", "SIZE", "bytes a second that reclaim moves while nothing presses (64MiB)",
+     [](Config& config, std::string_view text) {
+       return set_size(config.options.reclaim_bytes_per_s, text, kMiB, kMaxSizeBytes);
+     }},
     {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
     {"port-file", "FILE", "write the port there once serving",
      [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},
     {"no-io-uring", "", "read with a pool of threads even where io_uring works", set_no_io_uring},
+    {"no-dictionaries", "", "compress each value by itself", set_no_dictionaries},
 });
 
 using Given = std::map<std::string, std::string, std::less<>>;

@@ -182,6 +182,11 @@ void compression(std::string& out, const InfoSource& from) {
   section.field("stored_bytes", from.stats.stored_bytes);
   section.ratio("stored_ratio", from.stats.stored_bytes, from.stats.raw_bytes);
   section.ratio("compression_ratio", from.stats.raw_bytes, from.stats.stored_bytes);
+  section.field("dictionaries", from.stats.dictionaries);
+  section.field("dictionary_memory_bytes", from.stats.dictionary_memory_bytes);
+  section.field("dictionaries_trained", from.stats.dictionaries_trained);
+  section.field("dictionaries_discarded", from.stats.dictionaries_discarded);
+  section.field("reencoded_entries", from.stats.reencoded_entries);
 }
 
 void device(std::string& out, const InfoSource& from) {

@@ -40,7 +40,11 @@ enum class RecordType : std::uint8_t {
   kHold = 8,
   kRelease = 9,
 };
-enum class Codec : std::uint8_t { kRaw = 0, kZstd = 1 };
+enum class Codec : std::uint8_t {
+  kRaw = 0,
+  kZstd = 1,
+  kZstdDictionary = 2,  // that of the segment
+};
 inline constexpr std::uint8_t kFlagMoved = 1;
 inline constexpr std::uint8_t kFlagHeld = 4;       // of a put: no entry, but bytes under a hold
 inline constexpr std::uint8_t kFlagVersioned = 2;  // set by the encoder, not by callers

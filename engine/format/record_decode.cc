@@ -70,7 +70,7 @@ std::uint8_t byte_at(std::span<const std::byte> bytes, std::size_t offset) {
 const char* fixed_fault(std::span<const std::byte> fixed) {
   if (load<std::uint32_t>(fixed.data()) != kRecordMagic) return "no magic";
   if (!is_record_type(byte_at(fixed, kTypeOffset))) return "unknown type";
-  if (byte_at(fixed, kCodecOffset) > static_cast<std::uint8_t>(Codec::kZstd)) {
+  if (byte_at(fixed, kCodecOffset) > static_cast<std::uint8_t>(Codec::kZstdDictionary)) {
     return "unknown codec";
   }
   if ((byte_at(fixed, kFlagsOffset) & ~kKnownFlags) != 0) return "unknown flags";

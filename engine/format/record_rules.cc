@@ -8,7 +8,7 @@ const char* put_fault(const RecordMeta& meta, std::size_t payload_bytes) {
   if (meta.codec == Codec::kRaw && meta.raw_bytes != payload_bytes) {
     return "a raw payload is not of its raw length";
   }
-  if (meta.codec == Codec::kZstd && payload_bytes == 0) return "a compressed payload is empty";
+  if (meta.codec != Codec::kRaw && payload_bytes == 0) return "a compressed payload is empty";
   if (meta.model.size() > kMaxModelBytes) return "the model is too long";
   if (meta.subjects.size() > kMaxSubjects) return "too many subjects";
   for (const std::string_view subject : meta.subjects) {

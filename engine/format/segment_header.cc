@@ -1,4 +1,5 @@
 #include "engine/format/footer.h"
+#include "engine/format/segment_dictionary.h"
 #include "engine/format/structure.h"
 #include "engine/lifetime_bucket.h"
 
@@ -12,11 +13,19 @@ constexpr std::size_t kFirstSequenceOffset = 48;
 constexpr std::size_t kBucketOffset = 56;
 constexpr std::size_t kFlagsOffset = 60;
 constexpr std::size_t kCapacityOffset = 64;
-constexpr std::size_t kEndOffset = 72;
+constexpr std::size_t kDictionaryIdOffset = 72;
+constexpr std::size_t kDictionaryBytesOffset = 80;
+constexpr std::size_t kEndOffset = 84;
 static_assert(kEndOffset < kSegmentHeaderBytes - kChecksumBytes);
 
 Error error(ErrorCode code, std::uint64_t segment_id, const std::string& what) {
   return {code, "header of segment " + std::to_string(segment_id) + ": " + what};
+}
+
+bool is_dictionary(const SegmentHeader& header) {
+  if (header.dictionary_id == 0) return header.dictionary_copy_bytes == 0;
+  return header.dictionary_copy_bytes > 0 && header.dictionary_copy_bytes <= kMaxCopyBytes &&
+         header.dictionary_copy_bytes % kSegmentHeaderBytes == 0;
 }
 
 }  // namespace
@@ -31,6 +40,8 @@ std::vector<std::byte> encode_segment_header(const SegmentHeader& header) {
   store(to + kBucketOffset, header.bucket);
   store(to + kFlagsOffset, header.flags);
   store(to + kCapacityOffset, header.capacity_bytes);
+  store(to + kDictionaryIdOffset, header.dictionary_id);
+  store(to + kDictionaryBytesOffset, header.dictionary_copy_bytes);
   seal_structure(bytes, checksum_seed({header.store_id, header.segment_id, 0}));
   return bytes;
 }
@@ -53,6 +64,8 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
   header.bucket = load<std::uint32_t>(from + kBucketOffset);
   header.flags = load<std::uint32_t>(from + kFlagsOffset);
   header.capacity_bytes = load<std::uint64_t>(from + kCapacityOffset);
+  header.dictionary_id = load<std::uint64_t>(from + kDictionaryIdOffset);
+  header.dictionary_copy_bytes = load<std::uint32_t>(from + kDictionaryBytesOffset);
 
   // By its own word first, to tell damage from a whole header in the wrong place.
   if (!is_sealed(bytes, checksum_seed({header.store_id, header.segment_id, 0}))) {
@@ -67,9 +80,9 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
   }
   if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
   if (header.bucket > kHeldBucket || (header.flags & ~kSegmentFlagSurvivors) != 0 ||
-      header.created_ms < 0 || header.first_sequence > kMaxNumber ||
+      header.created_ms < 0 || header.first_sequence > kMaxNumber || !is_dictionary(header) ||
       !all_zero(bytes.subspan(kEndOffset, kSegmentHeaderBytes - kChecksumBytes - kEndOffset))) {
-    return error(ErrorCode::kCorrupt, segment_id, "values that version 1 does not have");
+    return error(ErrorCode::kCorrupt, segment_id, "values that this version does not have");
   }
   return header;
 }

@@ -8,6 +8,30 @@
 namespace kachel::sim {
 namespace {
 
+format::SegmentHeader header_of(const io::File& file, const format::StoreId& store_id,
+                                std::uint64_t id) {
+  const auto bytes = read_exactly(file, 0, format::kSegmentHeaderBytes);
+  if (!bytes) return {};
+  const auto header = format::decode_segment_header(*bytes, store_id, id);
+  return header ? *header : format::SegmentHeader{};
+}
+
+std::string dictionary_in(const io::File& file, const format::StoreId& store_id, std::uint64_t id,
+                          const format::SegmentHeader& header) {
+  std::string text;
+  const std::size_t copy = header.dictionary_copy_bytes;
+  for (std::size_t i = 0; copy != 0 && i < format::kDictionaryCopies; ++i) {
+    const std::uint64_t at = format::kSegmentHeaderBytes + i * copy;
+    const auto bytes = read_exactly(file, at, copy);
+    if (!bytes) continue;
+    const auto dictionary = format::decode_dictionary(*bytes, {store_id, id, at});
+    if (!dictionary) continue;
+    text.append(reinterpret_cast<const char*>(dictionary->content.data()),
+                dictionary->content.size());
+  }
+  return text;
+}
+
 Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
                         const std::string& name) {
   Anatomy segment;
@@ -16,8 +40,10 @@ Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
   const auto file = disk.open(segment.path, io::OpenMode::kRead);
   segment.bytes = (*file)->size().value();
   segment.sealed = read_trailer(identity.store_id(), segment.id, **file, segment.bytes).has_value();
+  const format::SegmentHeader header = header_of(**file, identity.store_id(), segment.id);
+  segment.dictionary = dictionary_in(**file, identity.store_id(), segment.id, header);
   (void)format::scan_segment(
-      **file, identity.store_id(), segment.id, format::kSegmentHeaderBytes,
+      **file, identity.store_id(), segment.id, format::records_begin(header),
       [&](const format::DecodedRecord& record, std::uint64_t offset) {
         const format::RecordMeta& meta = record.meta;
         const bool put = meta.type == format::RecordType::kPut;

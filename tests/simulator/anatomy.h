@@ -31,6 +31,7 @@ struct Anatomy {
   std::uint64_t id = 0;
   std::uint64_t bytes = 0;
   bool sealed = false;
+  std::string dictionary;  // its content, of each copy that is whole
   std::vector<Piece> records;
 };
 

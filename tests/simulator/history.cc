@@ -15,6 +15,12 @@ namespace {
 
 // In two histories of three; a day in the others.
 constexpr std::chrono::seconds kEraseWithin{60};
+// In half of the histories: so small that a handful of values is enough to train one.
+constexpr DictionaryOptions kDictionaries{.enabled = true,
+                                          .max_bytes = 768,
+                                          .min_samples = 2,
+                                          .max_samples = 64,
+                                          .look_every = std::chrono::milliseconds(500)};
 constexpr std::size_t kMostInFlight = 12;
 constexpr std::size_t kMostHeld = 8;  // leases
 constexpr std::size_t kMostHolds = 3;
@@ -63,7 +69,8 @@ class History {
   void check_holds();
   void take_up_holds();
   void check_erasures();
-  void check_reclaimed(std::uint64_t fence, std::size_t subject);
+  struct Followed;
+  void check_reclaimed(std::uint64_t fence, const Followed& erase);
   void get();
   void check_sighting(std::size_t key, const std::optional<Found>& found, std::size_t from,
                       std::int64_t from_ms);
@@ -115,6 +122,7 @@ class History {
   struct Followed {
     std::size_t subject = 0;
     std::uint64_t life = 0;
+    ValueId before = 0;  // the first value that was put after it
   };
   std::map<ReceiptId, Followed> followed_;
   std::vector<HoldId> holds_;  // in force
@@ -129,6 +137,7 @@ Setup History::setup() {
   setup.options = Setup::small_options(durability_of(options_.seed));
   setup.index = options_.index;
   if (options_.seed % 3 != 0) setup.options.erase_within = kEraseWithin;
+  if (options_.seed % 4 < 2) setup.options.dictionaries = kDictionaries;
   profile_.choose_setup(setup, choices_);
   return setup;
 }
@@ -149,6 +158,7 @@ HistoryResult History::run() {
   }
   watching_ = false;
   ++life_;
+  if (world_.store) result_.dictionaries += world_.store->stats().dictionaries_trained;
   result_.faults.add(world_.faults);
   return result_;
 }
@@ -335,13 +345,14 @@ void History::erase_subject(std::size_t subject) {
   request.space = world_.space;
   request.names.push_back(Oracle::subject_name(op.subject));
   const bool settled = world_.worker->request_erase(
-      std::move(request), [=, this, life = life_](Result<ReceiptId> id) {
+      std::move(request),
+      [=, this, life = life_, before = oracle_.next_value()](Result<ReceiptId> id) {
         if (life != life_) return;
         *answered = true;
         --in_flight_;
         oracle_.end(index, id ? OpState::kDone : OpState::kFailed, world_.time_ms());
         if (!id) return;
-        followed_[*id] = {op.subject, life};
+        followed_[*id] = {op.subject, life, before};
         oracle_.last_receipt = *id;
       });
   await(settled, *answered);
@@ -400,7 +411,7 @@ void History::check_erasures() {
   for (auto it = followed_.begin(); it != followed_.end();) {
     const auto erasure = world_.store->erasure(it->first);
     const bool gone = erasure && erasure->state == ErasureState::kReclaimed;
-    if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(erasure->fence, it->second.subject);
+    if (gone && !was_damaged_ && !oracle_.weak) check_reclaimed(erasure->fence, it->second);
     const bool overdue =
         erasure && !gone && erasure->held_copies == 0 && now_ms() > erasure->deadline_ms;
     if (overdue && it->second.life == life_ && !profile_.may_be_late() && !clock_jumped_) {
@@ -411,12 +422,20 @@ void History::check_erasures() {
   }
 }
 
-void History::check_reclaimed(std::uint64_t fence, std::size_t subject) {
+void History::check_reclaimed(std::uint64_t fence, const Followed& erase) {
+  const std::size_t subject = erase.subject;
   MacKey mac_key{};
   const auto segments = dissect(*world_.disk, mac_key);
   const ScopeTag tag = tag_of(
       scope_mac(mac_key, world_.space.tenant, ScopeKind::kSubject, Oracle::subject_name(subject)));
   for (const Anatomy& segment : segments) {
+    for (ValueId value = 1; value < erase.before && !segment.dictionary.empty(); ++value) {
+      const bool is_erased = Oracle::subject_of(value) == subject;
+      const std::string begin = oracle_.text(value).substr(0, oracle_.text(value).find(':') + 1);
+      if (!is_erased || segment.dictionary.find(begin) == std::string::npos) continue;
+      fail_if(segment.path + " has '" + begin +
+              "' in its dictionary, of a subject whose erase is called reclaimed");
+    }
     for (const Piece& record : segment.records) {
       if (record.version > fence) continue;
       if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;

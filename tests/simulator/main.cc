@@ -32,6 +32,7 @@ struct Totals {
   std::uint64_t histories = 0;
   std::uint64_t operations = 0;
   std::uint64_t images = 0;
+  std::uint64_t dictionaries = 0;
   std::uint64_t digest = 0;
   FaultCounts faults;
 };
@@ -40,6 +41,7 @@ void add(Totals& totals, const HistoryResult& result) {
   ++totals.histories;
   totals.operations += result.operations;
   totals.images += result.images;
+  totals.dictionaries += result.dictionaries;
   totals.digest = totals.digest * 31 + result.digest;
   totals.faults.add(result.faults);
 }
@@ -47,13 +49,16 @@ void add(Totals& totals, const HistoryResult& result) {
 void print_summary(const Totals& totals, double seconds, bool json) {
   if (json) {
     std::printf("{\"kind\":\"summary\",\"histories\":%" PRIu64 ",\"operations\":%" PRIu64
-                ",\"crash_images\":%" PRIu64 ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64
-                "\",\"faults\":{",
-                totals.histories, totals.operations, totals.images, seconds, totals.digest);
+                ",\"crash_images\":%" PRIu64 ",\"dictionaries\":%" PRIu64
+                ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64 "\",\"faults\":{",
+                totals.histories, totals.operations, totals.images, totals.dictionaries, seconds,
+                totals.digest);
   } else {
     std::printf("%" PRIu64 " histories, %" PRIu64 " operations, %" PRIu64
-                " crash images checked in %.1f s; digest %016" PRIx64 "\n",
-                totals.histories, totals.operations, totals.images, seconds, totals.digest);
+                " crash images checked, %" PRIu64
+                " dictionaries trained in %.1f s; digest %016" PRIx64 "\n",
+                totals.histories, totals.operations, totals.images, totals.dictionaries, seconds,
+                totals.digest);
   }
   bool first = true;
   for (std::size_t i = 0; i < totals.faults.counts.size(); ++i) {

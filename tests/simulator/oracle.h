@@ -81,6 +81,7 @@ class Oracle {
   const std::string& text(ValueId value) const { return values_[value].text; }
   /// Whom a value is about; 0: nobody.
   static constexpr std::size_t kSubjects = 3;
+  ValueId next_value() const { return values_.size(); }
   static std::size_t subject_of(ValueId value) { return value % (kSubjects + 1); }
   static std::string subject_name(std::size_t subject) {
     return "subject" + std::to_string(subject);

@@ -18,6 +18,7 @@ Options Setup::small_options(Durability durability) {
   options.capacity_bytes = 1024 * kMiB;
   options.segment_bytes = 64 * 1024;
   options.durability = durability;
+  options.dictionaries.enabled = false;
   return options;
 }
 

@@ -30,8 +30,8 @@ Bytes both_copies(std::uint64_t first, std::uint64_t second) {
 // As a newer format would write it.
 Bytes newer_copy() {
   Bytes bytes = encode_superblock_copy(test_superblock(9));
-  store(bytes.data() + 8, std::uint32_t{4});
-  store(bytes.data() + 12, std::uint32_t{3});
+  store(bytes.data() + 8, kFormatVersion + 1);
+  store(bytes.data() + 12, kFormatVersion + 1);
   reseal(bytes, 0);
   return bytes;
 }
@@ -52,10 +52,10 @@ TEST(Superblock, ComesBackAsWritten) {
 TEST(Superblock, HasTheseVeryBytes) {
   const Bytes bytes = encode_superblock_copy(test_superblock(4));
   EXPECT_EQ(hex(std::span(bytes).first(96)),
-            "4b414348454c53420200000002000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0068e5cf"
+            "4b414348454c53420300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0068e5cf"
             "8b01000004000000000000005b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b0100000000000000"
             "7b68e5cf8b01000040e20100000000001503000000000000");
-  EXPECT_EQ(hex(std::span(bytes).last(8)), "695d464952207b63");
+  EXPECT_EQ(hex(std::span(bytes).last(8)), "b438a0bca63c0f4f");
 }
 
 TEST(Superblock, TheHigherGenerationCounts) {
@@ -135,8 +135,8 @@ TEST(KeyFile, ComesBackAsWritten) {
 
 TEST(KeyFile, HasTheseVeryBytes) {
   EXPECT_EQ(hex(encode_key_file({test_store(), test_mac_key()})),
-            "4b414348454c4b590200000002000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf00010203"
-            "0405060708090a0b0c0d0e0f0000000000000000c903dff1c7277ab9");
+            "4b414348454c4b590300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf00010203"
+            "0405060708090a0b0c0d0e0f0000000000000000a1a5c8aa96e29a9d");
 }
 
 TEST(KeyFile, EveryFlippedBitAndEveryTruncationIsFound) {
@@ -157,8 +157,8 @@ TEST(KeyFile, SaysWhatIsWrong) {
   Bytes bytes = encode_key_file({test_store(), test_mac_key()});
   EXPECT_EQ(decode_key_file(bytes, test_store(1)).error().code, ErrorCode::kForeign);
   EXPECT_EQ(decode_key_file({}, test_store()).error().code, ErrorCode::kCorrupt);
-  store(bytes.data() + 8, std::uint32_t{3});
-  store(bytes.data() + 12, std::uint32_t{3});
+  store(bytes.data() + 8, kFormatVersion + 1);
+  store(bytes.data() + 12, kFormatVersion + 1);
   EXPECT_EQ(decode_key_file(bytes, test_store()).error().code, ErrorCode::kCorrupt);
   reseal(bytes, 0);
   EXPECT_EQ(decode_key_file(bytes, test_store()).error().code, ErrorCode::kVersion);

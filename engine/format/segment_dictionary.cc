@@ -1,0 +1,185 @@
+#include "engine/format/segment_dictionary.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "engine/format/structure.h"
+
+namespace kachel::format {
+namespace {
+
+constexpr std::uint64_t kMagic = magic_of("KACHELDI");
+constexpr std::size_t kSegmentIdOffset = 32;
+constexpr std::size_t kIdOffset = 40;
+constexpr std::size_t kTenantOffset = 48;
+constexpr std::size_t kContentLengthOffset = 52;
+constexpr std::size_t kSampleCountOffset = 56;
+constexpr std::size_t kTagCountOffset = 60;
+constexpr std::size_t kCreatedOffset = 64;
+constexpr std::size_t kLowestExpiresOffset = 72;
+constexpr std::size_t kLowestEraseByOffset = 80;
+constexpr std::size_t kDatabaseOffset = 88;
+constexpr std::size_t kBodyOffset = 96;
+constexpr std::size_t kAlignment = 4096;
+constexpr std::size_t kSampleBytes = 24;
+constexpr std::size_t kTagBytes = 8;
+static_assert(kAlignment == kSegmentHeaderBytes);
+static_assert(kBodyOffset + kMaxDictionaryBytes + kMaxDictionarySamples * kSampleBytes +
+                  kMaxDictionaryTags * kTagBytes + kAlignment <=
+              kMaxCopyBytes);
+
+struct Lengths {
+  std::size_t content = 0;
+  std::size_t samples = 0;
+  std::size_t tags = 0;
+
+  std::size_t body_end() const {
+    return kBodyOffset + content + samples * kSampleBytes + tags * kTagBytes;
+  }
+  std::size_t copy() const { return align_up(body_end() + kChecksumBytes, kAlignment); }
+  bool are_possible() const {
+    return content > 0 && content <= kMaxDictionaryBytes && samples > 0 &&
+           samples <= kMaxDictionarySamples && tags <= kMaxDictionaryTags;
+  }
+};
+
+Lengths lengths_of(const SegmentDictionary& dictionary) {
+  return {dictionary.content.size(), dictionary.samples.size(), dictionary.tags.size()};
+}
+
+Lengths read_lengths(std::span<const std::byte> bytes) {
+  return {load<std::uint32_t>(bytes.data() + kContentLengthOffset),
+          load<std::uint32_t>(bytes.data() + kSampleCountOffset),
+          load<std::uint32_t>(bytes.data() + kTagCountOffset)};
+}
+
+Error corrupt(const Place& place, const char* what) {
+  return {ErrorCode::kCorrupt,
+          "dictionary of segment " + std::to_string(place.segment_id) + ": " + what};
+}
+
+template <typename T>
+bool is_ascending(const std::vector<T>& items) {
+  return std::adjacent_find(items.begin(), items.end(),
+                            [](const T& a, const T& b) { return !(a < b); }) == items.end();
+}
+
+/// What is wrong with what it says; nullptr when nothing is.
+const char* fault_of(const SegmentDictionary& dictionary) {
+  if (dictionary.id == 0) return "it has no id";
+  if (dictionary.space.database >= kDatabases) return "no such database";
+  if (dictionary.created_ms < 0 || dictionary.lowest_expires_ms < 0 ||
+      dictionary.lowest_erase_by_ms < 0) {
+    return "no such time";
+  }
+  if (!is_ascending(dictionary.samples) || !is_ascending(dictionary.tags)) {
+    return "its lists are not in order";
+  }
+  const bool has_bad_version = std::any_of(
+      dictionary.samples.begin(), dictionary.samples.end(), [](const DictionarySample& sample) {
+        return sample.version == 0 || sample.version > kMaxNumber;
+      });
+  return has_bad_version ? "no such version" : nullptr;
+}
+
+void encode_copy(const SegmentDictionary& dictionary, const Place& place,
+                 std::span<std::byte> bytes) {
+  const Lengths lengths = lengths_of(dictionary);
+  std::byte* to = bytes.data();
+  begin_structure(bytes, kMagic, place.store_id);
+  store(to + kSegmentIdOffset, place.segment_id);
+  store(to + kIdOffset, dictionary.id);
+  store(to + kTenantOffset, dictionary.space.tenant);
+  store(to + kDatabaseOffset, std::uint64_t{dictionary.space.database});
+  store(to + kContentLengthOffset, static_cast<std::uint32_t>(lengths.content));
+  store(to + kSampleCountOffset, static_cast<std::uint32_t>(lengths.samples));
+  store(to + kTagCountOffset, static_cast<std::uint32_t>(lengths.tags));
+  store(to + kCreatedOffset, dictionary.created_ms);
+  store(to + kLowestExpiresOffset, dictionary.lowest_expires_ms);
+  store(to + kLowestEraseByOffset, dictionary.lowest_erase_by_ms);
+  std::memcpy(to + kBodyOffset, dictionary.content.data(), lengths.content);
+  to += kBodyOffset + lengths.content;
+  for (const DictionarySample& sample : dictionary.samples) {
+    store(to, sample.mac.bytes);
+    store(to + sizeof sample.mac.bytes, sample.version);
+    to += kSampleBytes;
+  }
+  for (const ScopeTag tag : dictionary.tags) {
+    store(to, tag);
+    to += kTagBytes;
+  }
+  seal_structure(bytes, checksum_seed(place));
+}
+
+}  // namespace
+
+std::size_t copy_bytes(const SegmentDictionary& dictionary) {
+  return lengths_of(dictionary).copy();
+}
+
+ZeroizingBytes encode_dictionary(const SegmentDictionary& dictionary, const StoreId& store_id,
+                                 std::uint64_t segment_id) {
+  if (!lengths_of(dictionary).are_possible()) throw std::logic_error("no such dictionary");
+  if (const char* fault = fault_of(dictionary)) throw std::logic_error(fault);
+  const std::size_t copy = copy_bytes(dictionary);
+  ZeroizingBytes bytes(kDictionaryCopies * copy);
+  for (std::size_t i = 0; i < kDictionaryCopies; ++i) {
+    const Place place{store_id, segment_id, kSegmentHeaderBytes + i * copy};
+    encode_copy(dictionary, place, std::span(bytes).subspan(i * copy, copy));
+  }
+  return bytes;
+}
+
+std::size_t peek_copy_bytes(std::span<const std::byte> bytes) {
+  if (bytes.size() < kBodyOffset || !has_magic(bytes, kMagic)) return 0;
+  const Lengths lengths = read_lengths(bytes);
+  return lengths.are_possible() ? lengths.copy() : 0;
+}
+
+Result<SegmentDictionary> decode_dictionary(std::span<const std::byte> bytes, const Place& place) {
+  if (bytes.size() < kAlignment) return corrupt(place, "cut off");
+  if (!has_magic(bytes, kMagic)) return corrupt(place, "there is none");
+  // Its place and length are the same in all versions: see is_too_new().
+  if (!is_sealed(bytes, checksum_seed(place))) return corrupt(place, "the checksum does not fit");
+  if (is_too_new(bytes)) {
+    return too_new(bytes, "dictionary of segment " + std::to_string(place.segment_id));
+  }
+  const Lengths lengths = read_lengths(bytes);
+  if (!lengths.are_possible() || lengths.copy() != bytes.size()) {
+    return corrupt(place, "it is not of its length");
+  }
+  const std::byte* from = bytes.data();
+  if (!same_store(bytes, place.store_id) ||
+      load<std::uint64_t>(from + kSegmentIdOffset) != place.segment_id) {
+    return corrupt(place, "it is another segment's");
+  }
+  SegmentDictionary dictionary;
+  dictionary.id = load<std::uint64_t>(from + kIdOffset);
+  dictionary.space.tenant = load<std::uint32_t>(from + kTenantOffset);
+  const auto database = load<std::uint64_t>(from + kDatabaseOffset);
+  if (database >= kDatabases) return corrupt(place, "no such database");
+  dictionary.space.database = static_cast<std::uint8_t>(database);
+  dictionary.created_ms = load<std::int64_t>(from + kCreatedOffset);
+  dictionary.lowest_expires_ms = load<std::int64_t>(from + kLowestExpiresOffset);
+  dictionary.lowest_erase_by_ms = load<std::int64_t>(from + kLowestEraseByOffset);
+  from += kBodyOffset;
+  dictionary.content.assign(from, from + lengths.content);
+  from += lengths.content;
+  dictionary.samples.reserve(lengths.samples);
+  for (std::size_t i = 0; i < lengths.samples; ++i, from += kSampleBytes) {
+    DictionarySample& sample = dictionary.samples.emplace_back();
+    sample.mac.bytes = load<decltype(sample.mac.bytes)>(from);
+    sample.version = load<std::uint64_t>(from + sizeof sample.mac.bytes);
+  }
+  dictionary.tags.reserve(lengths.tags);
+  for (std::size_t i = 0; i < lengths.tags; ++i, from += kTagBytes)
+    dictionary.tags.push_back(load<ScopeTag>(from));
+  if (const char* fault = fault_of(dictionary)) return corrupt(place, fault);
+  const auto padding = bytes.first(bytes.size() - kChecksumBytes).subspan(lengths.body_end());
+  if (!all_zero(padding)) return corrupt(place, "the padding is not zero");
+  return dictionary;
+}
+
+}  // namespace kachel::format
