@@ -293,10 +293,8 @@ Result<std::vector<Row>> Applier::take_out_fenced(std::vector<RowKey> keys) {
     rows.push_back(row);
   }
   if (auto applied = core_.index->apply(changes); !applied) return applied.error();
-  for (std::size_t i = 0; i < rows.size(); ++i) {
+  for (std::size_t i = 0; i < rows.size(); ++i)
     retire(core_, changes[i].key.space, rows[i], core_.clock.now_ms());
-    note_dead_sample(core_, changes[i].key.mac, rows[i].version, core_.clock.now_ms());
-  }
   if (!rows.empty()) note_dead_row(core_, core_.clock.now_ms());
   return rows;
 }

@@ -1,7 +1,6 @@
 // Has the index compacted in time: when something in it is dead, three quarters of the way to its
-// deadline, or soon
-// when an erase waits for nothing else. A compaction that fails is tried again; nothing dies of it.
-// Log thread only.
+// deadline, or soon when an erase waits for nothing else. A compaction that fails is tried again;
+// nothing dies of it. Log thread only.
 #pragma once
 
 #include <cstdint>

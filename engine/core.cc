@@ -63,8 +63,7 @@ MemoryPlan MemoryPlan::of(std::uint64_t memory_bytes) {
 }
 
 HeldShare held_share_of(const Core& core, const Segment& segment) {
-  // Its dictionary must go, whatever is held in there.
-  if (segment.dictionary && segment.dictionary->due_ms() != 0) return HeldShare::kUnknown;
+  if (segment.has_due_dictionary()) return HeldShare::kUnknown;
   const bool is_known = segment.held_generation == core.holds.generation();
   return is_known ? segment.held.load() : HeldShare::kUnknown;
 }

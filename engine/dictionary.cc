@@ -38,7 +38,8 @@ Dictionary::~Dictionary() {
     ZSTD_freeCDict(compressor);
 }
 
-Result<Dictionary::Pointer> Dictionary::make(format::SegmentDictionary stored, int fast_level) {
+Result<Dictionary::Pointer> Dictionary::make(format::SegmentDictionary stored, int fast_level,
+                                             std::int64_t erase_within_ms) {
   const std::shared_ptr<Dictionary> made(new Dictionary(std::move(stored), fast_level));
   const ZeroizingBytes& content = made->stored_.content;
   made->decompressor_ = ZSTD_createDDict_advanced(content.data(), content.size(), ZSTD_dlm_byRef,
@@ -47,6 +48,7 @@ Result<Dictionary::Pointer> Dictionary::make(format::SegmentDictionary stored, i
     return Error{ErrorCode::kCorrupt,
                  "dictionary " + std::to_string(made->id()) + ": zstd does not take it"};
   }
+  made->due_ms_ = natural_due_ms(made->stored_, erase_within_ms);
   return Pointer(made);
 }
 
@@ -94,15 +96,14 @@ void Dictionary::note_due(std::int64_t ms) const {
   }
 }
 
-void Dictionary::note_natural_due(std::int64_t erase_within_ms) const {
-  if (stored_.lowest_expires_ms != 0) {
-    note_due(deadline_after(stored_.lowest_expires_ms, erase_within_ms));
-  }
-  if (stored_.lowest_erase_by_ms != 0) note_due(stored_.lowest_erase_by_ms);
+std::int64_t natural_due_ms(const format::SegmentDictionary& stored, std::int64_t erase_within_ms) {
+  const std::int64_t expired_ms = stored.lowest_expires_ms;
+  return earlier(expired_ms == 0 ? 0 : deadline_after(expired_ms, erase_within_ms),
+                 stored.lowest_erase_by_ms);
 }
 
 bool Dictionary::outlives(std::int64_t death_ms, std::int64_t now_ms) const {
-  return kachel::outlives(due_ms(), death_ms, now_ms);
+  return vouched_.load(std::memory_order_acquire) && kachel::outlives(due_ms(), death_ms, now_ms);
 }
 
 bool outlives(std::int64_t due_ms, std::int64_t death_ms, std::int64_t now_ms) {

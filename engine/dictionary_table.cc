@@ -39,12 +39,6 @@ bool DictionaryTable::is_sample(const Mac& mac, std::uint64_t version) const {
                      [&](const auto& item) { return item.second->was_trained_on(mac, version); });
 }
 
-Dictionary::Pointer DictionaryTable::find(std::uint64_t id) const {
-  const std::shared_lock lock(mutex_);
-  const auto found = dictionaries_.find(id);
-  return found == dictionaries_.end() ? nullptr : found->second;
-}
-
 Dictionary::Pointer DictionaryTable::current(std::uint32_t tenant) const {
   if (!any_.load(std::memory_order_acquire)) return nullptr;
   const std::shared_lock lock(mutex_);
@@ -77,13 +71,17 @@ void DictionaryTable::note_due_if(Predicate was_trained_on_it, std::int64_t due_
     for (const auto& [id, dictionary] : dictionaries_)
       if (was_trained_on_it(*dictionary)) concerned.push_back(dictionary);
   }
-  for (const Dictionary::Pointer& dictionary : concerned) {
-    const std::int64_t before = dictionary->due_ms();
-    dictionary->note_due(due_ms);
-    if (dictionary->due_ms() == before) continue;
-    for (const SegmentPointer& segment : segments.all())
-      if (segment->dictionary == dictionary) segment->note_due(due_ms);
-  }
+  for (const Dictionary::Pointer& dictionary : concerned)
+    note_due(dictionary, due_ms, segments);
+}
+
+void DictionaryTable::note_due(const Dictionary::Pointer& dictionary, std::int64_t due_ms,
+                               const SegmentTable& segments) {
+  const std::int64_t before_ms = dictionary->due_ms();
+  dictionary->note_due(due_ms);
+  if (dictionary->due_ms() == before_ms) return;  // they are due by then already
+  for (const SegmentPointer& segment : segments.all())
+    if (segment->dictionary == dictionary) segment->note_due(due_ms);
 }
 
 void DictionaryTable::note_death(const Mac& mac, std::uint64_t version, std::int64_t due_ms,

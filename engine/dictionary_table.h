@@ -30,7 +30,6 @@ class DictionaryTable {
 
   /// Of any.
   bool is_sample(const Mac& mac, std::uint64_t version) const;
-  Dictionary::Pointer find(std::uint64_t id) const;
   Dictionary::Pointer current(std::uint32_t tenant) const;
   std::vector<Dictionary::Pointer> all() const;
   std::uint64_t memory_bytes() const;
@@ -41,6 +40,9 @@ class DictionaryTable {
   void note_death(const Mac& mac, std::uint64_t version, std::int64_t due_ms,
                   const SegmentTable& segments);
   void note_fence(const Fence& fence, std::int64_t due_ms, const SegmentTable& segments);
+  /// This dictionary must be gone by then.
+  static void note_due(const Dictionary::Pointer& dictionary, std::int64_t due_ms,
+                       const SegmentTable& segments);
 
  private:
   template <typename Predicate>

@@ -18,7 +18,7 @@ constexpr std::uint64_t kMemoryShare = 8;
 constexpr int kFirstWait = 2;  // looks, after an attempt
 constexpr std::int64_t kLongestWaitNs = 3'600'000'000'000;
 constexpr std::uint64_t kMisfits = 1000;  // puts that the dictionary could not serve
-constexpr std::size_t kLooksPerShard = 4096;
+constexpr std::size_t kLooksPerShard = 256;
 
 }  // namespace
 
@@ -79,6 +79,8 @@ void DictionaryTrainer::look() {
 
 bool DictionaryTrainer::wants_one(std::uint32_t tenant, const Tenant& state) const {
   if (core_.env.clock.monotonic_ns() < state.next_ns) return false;
+  const std::uint64_t entries = core_.live_counts.of(core_.live_counts.largest_of(tenant));
+  if (entries < core_.options.dictionaries.min_samples) return false;
   const auto current = core_.dictionaries.current(tenant);
   return !current || current->misfits() >= kMisfits;
 }
@@ -135,28 +137,26 @@ void DictionaryTrainer::collect(Attempt& attempt) const {
 
 /// Pool thread.
 void DictionaryTrainer::train(Attempt& attempt) const {
-  ZeroizingBytes text;
-  std::vector<std::size_t> sizes;
   format::SegmentDictionary stored;
   for (const Attempt::Sample& sample : attempt.samples) {
     const Entry& entry = *sample.entry;
-    const auto value = std::as_bytes(std::span(entry.value()));
-    text.insert(text.end(), value.begin(), value.end());
-    sizes.push_back(value.size());
     stored.samples.push_back({sample.mac, entry.version});
     stored.tags.insert(stored.tags.end(), entry.tags.begin(), entry.tags.end());
     stored.lowest_expires_ms = earlier(stored.lowest_expires_ms, sample.expires_at_ms);
     stored.lowest_erase_by_ms = earlier(stored.lowest_erase_by_ms, entry.metadata.erase_by_ms);
   }
-  const std::int64_t due_ms =
-      earlier(stored.lowest_expires_ms == 0
-                  ? 0
-                  : deadline_after(stored.lowest_expires_ms, core_.erase_within_ms),
-              stored.lowest_erase_by_ms);
+  const std::int64_t due_ms = natural_due_ms(stored, core_.erase_within_ms);
   // Those that live longest come first.
   const Attempt::Sample& typical = attempt.samples[attempt.samples.size() / 2];
   const std::int64_t death_ms = earlier(typical.expires_at_ms, typical.entry->metadata.erase_by_ms);
   if (!outlives(due_ms, death_ms, core_.clock.now_ms())) return;
+  ZeroizingBytes text;
+  std::vector<std::size_t> sizes;
+  for (const Attempt::Sample& sample : attempt.samples) {
+    const auto value = std::as_bytes(std::span(sample.entry->value()));
+    text.insert(text.end(), value.begin(), value.end());
+    sizes.push_back(value.size());
+  }
   auto content = train_dictionary(text, sizes, dictionary_bytes());
   if (!content) return;
   std::sort(stored.samples.begin(), stored.samples.end());
@@ -167,10 +167,9 @@ void DictionaryTrainer::train(Attempt& attempt) const {
   stored.space = attempt.space;
   stored.created_ms = core_.clock.now_ms();
   stored.content = std::move(*content);
-  auto made = Dictionary::make(std::move(stored), core_.options.compression_level);
-  if (!made) return;
-  (*made)->note_natural_due(core_.erase_within_ms);
-  attempt.dictionary = std::move(*made);
+  auto made =
+      Dictionary::make(std::move(stored), core_.options.compression_level, core_.erase_within_ms);
+  if (made) attempt.dictionary = std::move(*made);
 }
 
 void DictionaryTrainer::on_trained(const std::shared_ptr<Attempt>& attempt) {
@@ -201,7 +200,9 @@ void DictionaryTrainer::check(const Dictionary::Pointer& dictionary,
   core_.env.pool.run([this, dictionary, due_before_ms, answer] {
     const bool lives = all_live(*dictionary);
     core_.env.log_loop.post([dictionary, due_before_ms, answer, lives] {
-      (*answer)(lives && dictionary->due_ms() == due_before_ms);
+      const bool lives_on = lives && dictionary->due_ms() == due_before_ms;
+      if (lives_on) dictionary->vouch();
+      (*answer)(lives_on);
     });
   });
 }
@@ -234,9 +235,7 @@ void DictionaryTrainer::check_found() {
       if (!lives) {
         // When it died may not be known any more, with an index that was lost.
         const std::int64_t due_ms = deadline_after(core_.clock.now_ms(), core_.erase_within_ms);
-        dictionary->note_due(due_ms);
-        for (const SegmentPointer& segment : core_.segments.all())
-          if (segment->dictionary == dictionary) segment->note_due(due_ms);
+        DictionaryTable::note_due(dictionary, due_ms, core_.segments);
       }
       finish(dictionary->tenant(), true);
     });

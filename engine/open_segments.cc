@@ -143,13 +143,10 @@ void OpenSegments::close(std::uint64_t id) {
 }
 
 void OpenSegments::close_aged(std::int64_t now_ms) {
-  std::vector<SegmentPointer> aged;
-  for (const auto& [slot, segment] : open_) {
+  for (const SegmentPointer& segment : open()) {
     const std::int64_t limit_ms = open_limit_ms(segment->bucket);
-    if (limit_ms != 0 && now_ms - segment->created_ms > limit_ms) aged.push_back(segment);
+    if (limit_ms != 0 && now_ms - segment->created_ms > limit_ms) close(segment->id);
   }
-  for (const SegmentPointer& segment : aged)
-    close(segment->id);
 }
 
 void OpenSegments::close_outdated() {

@@ -36,8 +36,8 @@ class ReclaimPace {
   ReclaimPace(const ReadLatency& latency, std::uint64_t bytes_per_s)
       : latency_(latency), bytes_per_s_(bytes_per_s) {}
 
-  /// How long what has moved so many bytes takes, its rest included.
-  std::int64_t rest_ms(std::uint64_t bytes) {
+  /// How long what moves so many bytes should take, its rest included.
+  std::int64_t duration_ms(std::uint64_t bytes) {
     constexpr std::uint64_t kMostTimes = 8;
     times_ = latency_.suffers() ? std::min(times_ * 2, kMostTimes)
                                 : std::max<std::uint64_t>(times_ / 2, 1);

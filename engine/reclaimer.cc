@@ -4,7 +4,6 @@
 #include <map>
 #include <utility>
 
-#include "engine/codec.h"
 #include "engine/lifetime_bucket.h"
 #include "engine/reclaim_policy.h"
 #include "engine/segment_files.h"
@@ -29,14 +28,6 @@ constexpr std::int64_t kPressingShare = 4;
 
 }  // namespace
 
-/// A put's payload as it is to be written anew.
-struct Reclaimer::Encoding {
-  format::Codec codec = format::Codec::kRaw;
-  Dictionary::Pointer dictionary;
-  ZeroizingBytes own;
-  std::span<const std::byte> payload;  // of `own`, or of the record
-};
-
 struct Reclaimer::Job {
   SegmentPointer segment;
   Reason reason = Reason::kSpace;
@@ -44,13 +35,13 @@ struct Reclaimer::Job {
   std::size_t next = 0;
   std::int64_t began_ns = 0;
   bool looks_for_survivors = false;  // beyond what is hot, or held
-  bool pressed = false;              // for time
   bool appended = false;
   bool gone = false;               // all but its file
   bool dropped = false;            // a copy of what lives on has found no room
   bool failed = false;             // not all of it could be looked at: it must stay
   bool held_dropped = false;       // a copy for a hold has found no room: it must stay
   std::uint64_t holds_placed = 0;  // when it began
+  std::uint64_t read_bytes = 0;
   std::uint64_t kept_bytes = 0;
   std::uint64_t window_start = 0;
   ZeroizingBytes window;  // of the file: records are visited in order of offset
@@ -118,12 +109,7 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
   job->began_ns = core_.env.clock.monotonic_ns();
   if (!job->segment) return;
   job->holds_placed = core_.holds.placed();
-  const Segment& segment = *job->segment;
-  job->looks_for_survivors = reason == Reason::kDue || segment.has_later_expiries;
-  const std::int64_t needed_ms =
-      kPressingShare * core_.erasure_work.reclaim_ms + core_.index_debt.margin_ms();
-  job->pressed = reason == Reason::kSpace ||
-                 (segment.due_ms != 0 && segment.due_ms - needed_ms < core_.clock.now_ms());
+  job->looks_for_survivors = reason == Reason::kDue || job->segment->has_later_expiries;
   job->segment->state = SegmentState::kReclaiming;
   core_.read_latency.set_reclaiming(true);
   job_ = job;
@@ -149,10 +135,20 @@ void Reclaimer::step(const std::shared_ptr<Job>& job) {
   }
   if (job->next == job->summaries.size()) return drop_when_durable(job);
   const std::size_t end = end_of_stretch(*job);
-  core_.env.pool.run([this, job, end] {
-    prepare(*job, end);
-    core_.env.log_loop.post([this, job, end] { visit_stretch(job, end); });
+  const Stretch stretch{end, core_.env.clock.monotonic_ns(), job->read_bytes + job->kept_bytes};
+  core_.env.pool.run([this, job, stretch, pressed = is_pressed(*job)] {
+    prepare(*job, stretch.end, pressed);
+    core_.env.log_loop.post([this, job, stretch] { visit_stretch(job, stretch); });
   });
+}
+
+/// For room, or for time: rests are for when nobody waits.
+bool Reclaimer::is_pressed(const Job& job) const {
+  const std::int64_t needed_ms =
+      kPressingShare * core_.erasure_work.reclaim_ms + core_.index_debt.margin_ms();
+  const std::int64_t due_ms = job.segment->due_ms;
+  return job.reason == Reason::kSpace || stopping_ ||
+         (due_ms != 0 && due_ms - needed_ms < core_.clock.now_ms());
 }
 
 bool Reclaimer::is_mostly_dead(const Job& job) {
@@ -172,17 +168,24 @@ std::size_t Reclaimer::end_of_stretch(const Job& job) const {
   return end;
 }
 
-void Reclaimer::visit_stretch(const std::shared_ptr<Job>& job, std::size_t end) {
-  const std::int64_t began_ns = core_.env.clock.monotonic_ns();
-  const std::uint64_t kept_before = job->kept_bytes;
-  while (job->next < end)
+void Reclaimer::visit_stretch(const std::shared_ptr<Job>& job, const Stretch& stretch) {
+  while (job->next < stretch.end)
     visit(*job, job->summaries[job->next++]);
   job->encodings.clear();
-  const std::uint64_t bytes = job->window.size() + job->kept_bytes - kept_before;
-  const std::int64_t rest_ms = job->pressed || stopping_ ? 0 : pace_.rest_ms(bytes);
-  const std::int64_t left_ms = rest_ms - (core_.env.clock.monotonic_ns() - began_ns) / 1'000'000;
-  if (left_ms <= 0) return core_.env.log_loop.post([this, job] { step(job); });
-  core_.env.log_loop.schedule_after(std::chrono::milliseconds(left_ms), [this, job] { step(job); });
+  const std::uint64_t bytes = job->read_bytes + job->kept_bytes - stretch.bytes_before;
+  const std::int64_t took_ms = (core_.env.clock.monotonic_ns() - stretch.began_ns) / 1'000'000;
+  rest(job, pace_.duration_ms(bytes) - took_ms);
+}
+
+/// In pieces: meanwhile a deadline may have come near.
+void Reclaimer::rest(const std::shared_ptr<Job>& job, std::int64_t left_ms) {
+  if (left_ms <= 0 || is_pressed(*job)) {
+    return core_.env.log_loop.post([this, job] { step(job); });
+  }
+  const std::int64_t piece_ms = std::min<std::int64_t>(left_ms, kTick.count());
+  core_.env.log_loop.schedule_after(
+      std::chrono::milliseconds(piece_ms),
+      [this, job, left_ms, piece_ms] { rest(job, left_ms - piece_ms); });
 }
 
 /// What can't be read may be a tombstone that is still needed: the segment stays, and is tried
@@ -342,7 +345,8 @@ bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const 
 
 /// Reads a stretch, and compresses anew what of it is likely to be written anew, so that neither
 /// is the log thread's to do. Pool thread, while the log thread leaves the job alone.
-void Reclaimer::prepare(Job& job, std::size_t end) const {
+void Reclaimer::prepare(Job& job, std::size_t end, bool pressed) const {
+  const ReclaimEncoder encoder(core_, *job.segment);
   for (std::size_t i = job.next; i < end; ++i) {
     const format::RecordSummary& summary = job.summaries[i];
     if (summary.type != format::RecordType::kPut) continue;
@@ -350,7 +354,8 @@ void Reclaimer::prepare(Job& job, std::size_t end) const {
     if (fate == Fate::kGone) continue;
     auto record = read_record(job, summary);
     if (!record) continue;  // whoever visits it finds out as well
-    auto encoding = encode_anew(job, *record, fate == Fate::kHeldOnly);
+    auto encoding = fate == Fate::kHeldOnly ? encoder.encode_held(*record)
+                                            : encoder.encode_copy(*record, pressed);
     if (encoding) job.encodings.emplace(summary.offset, std::move(*encoding));
   }
 }
@@ -374,78 +379,34 @@ Reclaimer::Fate Reclaimer::likely_fate(const Job& job, const format::RecordSumma
   return held ? Fate::kHeldOnly : Fate::kGone;
 }
 
-/// With the newest dictionary, where that is worth while or the old one has to go; nothing when it
-/// may stay as it is.
-std::optional<Reclaimer::Encoding> Reclaimer::encode_anew(const Job& job,
-                                                          const format::DecodedRecord& record,
-                                                          bool is_held_only) const {
-  const format::RecordMeta& meta = record.meta;
-  const Dictionary::Pointer& own = job.segment->dictionary;
-  const bool uses_own = meta.codec == format::Codec::kZstdDictionary;
-  if (is_held_only)
-    return uses_own ? encode_with(nullptr, Effort::kFast, job, record) : std::nullopt;
-  const std::int64_t now_ms = core_.clock.now_ms();
-  const std::int64_t death_ms = earlier(meta.expires_at_ms, meta.erase_by_ms);
-  Dictionary::Pointer newest = core_.dictionaries.current(meta.space.tenant);
-  if (newest &&
-      (!newest->outlives(death_ms, now_ms) || meta.raw_bytes > kMaxDictionaryValueBytes)) {
-    newest = nullptr;
-  }
-  const bool must = uses_own && (!own || !own->outlives(death_ms, now_ms));
-  if (must) return encode_with(newest, job.pressed ? Effort::kFast : Effort::kDense, job, record);
-  // Once more would gain nothing.
-  const bool is_dense = (meta.flags & format::kFlagMoved) != 0 && (!uses_own || own == newest);
-  if (job.pressed || !newest || is_dense) return std::nullopt;
-  auto encoding = encode_with(newest, Effort::kDense, job, record);
-  if (encoding && encoding->own.size() >= record.payload.size()) return std::nullopt;
-  return encoding;
-}
-
-/// Nothing when the value can't be read.
-std::optional<Reclaimer::Encoding> Reclaimer::encode_with(
-    const Dictionary::Pointer& dictionary, Effort effort, const Job& job,
-    const format::DecodedRecord& record) const {
-  ZeroizingBytes value(record.meta.raw_bytes);
-  if (!decompress(record.meta.codec, record.payload, value, job.segment->dictionary.get())) {
-    return std::nullopt;
-  }
-  const Compressed stored = dictionary ? compress(value, *dictionary, effort)
-                                       : compress(value, core_.options.compression_level);
-  Encoding encoding;
-  encoding.codec = stored.codec;
-  if (stored.codec == format::Codec::kZstdDictionary) encoding.dictionary = dictionary;
-  encoding.own.assign(stored.bytes.begin(), stored.bytes.end());
-  encoding.payload = encoding.own;
-  return encoding;
-}
-
 /// How the payload is written anew, for an entry that dies at `death_ms` (0: never): as prepared,
-/// or as it is. Nothing when it can't be read. `is_held_only`: where it goes there is no
-/// dictionary.
-std::optional<Reclaimer::Encoding> Reclaimer::encoding_of(Job& job,
-                                                          const format::RecordSummary& summary,
-                                                          const format::DecodedRecord& record,
-                                                          std::int64_t death_ms,
-                                                          bool is_held_only) {
-  const auto may_use = [&](const Dictionary::Pointer& dictionary) {
-    return dictionary && !is_held_only && dictionary->outlives(death_ms, core_.clock.now_ms());
-  };
+/// or as it is. Nothing when it can't be read.
+std::optional<Encoding> Reclaimer::encoding_of(Job& job, const format::RecordSummary& summary,
+                                               const format::DecodedRecord& record,
+                                               std::int64_t death_ms) {
+  const ReclaimEncoder encoder(core_, *job.segment);
   const auto prepared = job.encodings.find(summary.offset);
-  if (prepared != job.encodings.end()) {
-    Encoding& encoding = prepared->second;
-    if (!encoding.dictionary || may_use(encoding.dictionary)) {
-      bump(core_.counters.reencoded_entries);
-      return std::move(encoding);
-    }
+  if (prepared != job.encodings.end() && encoder.may_use(prepared->second, death_ms)) {
+    bump(core_.counters.reencoded_entries);
+    return std::move(prepared->second);
   }
-  const bool uses_own = record.meta.codec == format::Codec::kZstdDictionary;
-  const Dictionary::Pointer& own = job.segment->dictionary;
-  if (uses_own && !may_use(own)) return encode_with(nullptr, Effort::kFast, job, record);
-  Encoding as_it_is;
-  as_it_is.codec = record.meta.codec;
-  if (uses_own) as_it_is.dictionary = own;
-  as_it_is.payload = record.payload;
-  return as_it_is;
+  Encoding as_it_is = encoder.as_it_is(record);
+  return encoder.may_use(as_it_is, death_ms) ? std::move(as_it_is)
+                                             : encoder.without_dictionary(record);
+}
+
+/// The same where there is no dictionary.
+std::optional<Encoding> Reclaimer::held_encoding_of(Job& job, const format::RecordSummary& summary,
+                                                    const format::DecodedRecord& record) {
+  const ReclaimEncoder encoder(core_, *job.segment);
+  const auto prepared = job.encodings.find(summary.offset);
+  if (prepared != job.encodings.end() && !prepared->second.dictionary) {
+    bump(core_.counters.reencoded_entries);
+    return std::move(prepared->second);
+  }
+  Encoding as_it_is = encoder.as_it_is(record);
+  return as_it_is.codec == format::Codec::kZstdDictionary ? encoder.without_dictionary(record)
+                                                          : std::move(as_it_is);
 }
 
 /// Through a window that is read in large pieces: victims are walked in order of offset.
@@ -461,6 +422,7 @@ Result<format::DecodedRecord> Reclaimer::read_record(Job& job,
       return got.error();
     }
     job.window.resize(*got);
+    job.read_bytes += *got;
     job.window_start = summary.offset;
     if (*got < summary.size) return Error{ErrorCode::kIo, "the segment ends early"};
   }
@@ -549,7 +511,7 @@ bool Reclaimer::assess_holds(Job& job) {
   if (segment.held_generation.exchange(generation) != generation) segment.held_copies.clear();
   segment.held = HeldShare::kUnknown;
   if (core_.holds.size() == 0) return false;
-  if (segment.dictionary && segment.dictionary->due_ms() != 0) return false;  // as held_share_of()
+  if (segment.has_due_dictionary()) return false;
   std::uint64_t held_bytes = 0;
   std::uint64_t free_bytes = 0;
   for (const format::RecordSummary& summary : job.summaries) {
@@ -608,8 +570,7 @@ void Reclaimer::append(Job& job, Append append) {
 bool Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
                             const format::DecodedRecord& record, std::int64_t expires_at_ms) {
   format::RecordMeta meta = record.meta;
-  const auto encoding =
-      encoding_of(job, summary, record, earlier(expires_at_ms, meta.erase_by_ms), false);
+  const auto encoding = encoding_of(job, summary, record, earlier(expires_at_ms, meta.erase_by_ms));
   if (!encoding) {
     bump(core_.counters.damaged_reads);
     return false;
@@ -640,7 +601,7 @@ bool Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
 /// It keeps all that the record says; where it lies, it has no deadline.
 void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
                                  const format::DecodedRecord& record) {
-  const auto encoding = encoding_of(job, summary, record, 0, true);
+  const auto encoding = held_encoding_of(job, summary, record);
   if (!encoding) {
     bump(core_.counters.damaged_reads);
     return;

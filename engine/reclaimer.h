@@ -19,6 +19,7 @@
 
 #include "engine/core.h"
 #include "engine/log.h"
+#include "engine/reclaim_encoder.h"
 #include "engine/reclaim_pace.h"
 
 namespace kachel {
@@ -41,7 +42,12 @@ class Reclaimer {
   /// What becomes of a put when its segment goes.
   enum class Fate : std::uint8_t { kGone, kCopied, kHeldOnly };
   struct Job;
-  struct Encoding;
+  /// Records that are looked at without letting others in between.
+  struct Stretch {
+    std::size_t end = 0;
+    std::int64_t began_ns = 0;
+    std::uint64_t bytes_before = 0;  // moved by the job
+  };
 
   void schedule_tick();
   void look();
@@ -49,16 +55,15 @@ class Reclaimer {
   void step(const std::shared_ptr<Job>& job);
   static bool is_mostly_dead(const Job& job);
   std::size_t end_of_stretch(const Job& job) const;
-  void prepare(Job& job, std::size_t end) const;
+  void prepare(Job& job, std::size_t end, bool pressed) const;
   Fate likely_fate(const Job& job, const format::RecordSummary& summary) const;
-  std::optional<Encoding> encode_anew(const Job& job, const format::DecodedRecord& record,
-                                      bool is_held_only) const;
-  std::optional<Encoding> encode_with(const Dictionary::Pointer& dictionary, Effort effort,
-                                      const Job& job, const format::DecodedRecord& record) const;
+  bool is_pressed(const Job& job) const;
+  void visit_stretch(const std::shared_ptr<Job>& job, const Stretch& stretch);
+  void rest(const std::shared_ptr<Job>& job, std::int64_t left_ms);
   std::optional<Encoding> encoding_of(Job& job, const format::RecordSummary& summary,
-                                      const format::DecodedRecord& record, std::int64_t death_ms,
-                                      bool is_held_only);
-  void visit_stretch(const std::shared_ptr<Job>& job, std::size_t end);
+                                      const format::DecodedRecord& record, std::int64_t death_ms);
+  std::optional<Encoding> held_encoding_of(Job& job, const format::RecordSummary& summary,
+                                           const format::DecodedRecord& record);
   void note_dead_sample(const format::RecordSummary& summary);
   void visit(Job& job, const format::RecordSummary& summary);
   void visit_put(Job& job, const format::RecordSummary& summary);

@@ -130,7 +130,8 @@ Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
     auto stored = read_dictionary(core_.store_id, *loaded->segment);
     if (!stored && stored.error().code == ErrorCode::kCorrupt) continue;
     if (!stored) return stored.error();
-    auto made = Dictionary::make(std::move(*stored), core_.options.compression_level);
+    auto made = Dictionary::make(std::move(*stored), core_.options.compression_level,
+                                 core_.erase_within_ms);
     if (!made) continue;
     dictionary = std::move(*made);
     break;
@@ -141,7 +142,6 @@ Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
         segments.begin(), segments.end(), [](const Loaded* loaded) { return loaded->sealed; }));
     return {};
   }
-  dictionary->note_natural_due(core_.erase_within_ms);
   core_.dictionaries.add(dictionary);
   for (const Loaded* loaded : segments) {
     loaded->segment->dictionary = dictionary;

@@ -93,6 +93,9 @@ class Segment {
   }
   void note_due(std::int64_t ms) { due_ms = earlier(due_ms, std::max<std::int64_t>(ms, 1)); }
 
+  /// It must go, whatever else lives in here or is held.
+  bool has_due_dictionary() const { return dictionary && dictionary->due_ms() != 0; }
+
   /// What reclaim has found to be under a hold in here; of another generation of the holds it is
   /// no longer known.
   std::atomic<HeldShare> held{HeldShare::kUnknown};

@@ -27,17 +27,11 @@ class Holding : public testing::Test {
     EXPECT_EQ(world.put(key, value, options), PutOutcome::kStored);
   }
   std::string state(const ReceiptId& id) {
-    std::optional<Result<std::optional<std::string>>> text;
-    world.worker->receipt(id, [&](auto done) { text = std::move(done); });
-    world.settle([&] { return text.has_value(); });
-    if (!text || !*text || !**text) return "none";
-    return audit::parse_receipt(***text)->state;
+    const auto text = world.receipt(id);
+    return text ? audit::parse_receipt(*text)->state : "none";
   }
-  /// Two lifetimes of what is dead, twice a second.
-  void let_deadlines_pass() {
-    for (int i = 0; i < 240; ++i)
-      world.advance(500);
-  }
+  /// Two lifetimes of what is dead.
+  void let_deadlines_pass() { world.let_pass(2 * world.options.erase_within); }
 
   StoreWorld world;
 };

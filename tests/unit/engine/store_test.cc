@@ -609,26 +609,6 @@ TEST(Store, AReadUnderWayDoesNotBringAnErasedEntryBack) {
   EXPECT_FALSE(world.get("k"));
 }
 
-TEST(Store, WhatLivesInMostlyDeadSegmentsIsMovedOnRatherThanEvicted) {
-  StoreWorld world;
-  std::uint64_t seed = 0;
-  const auto fill = [&](const std::string& key) { world.put(key, noise(++seed, 16'000)); };
-  std::vector<std::string> kept;
-  for (int i = 0; i < 6000; ++i) {
-    // One in eight stays, seven are overwritten soon.
-    fill("soon over " + std::to_string(i % 40));
-    if (i % 8 != 0 || kept.size() == 250) continue;
-    kept.push_back("kept " + std::to_string(i));
-    fill(kept.back());
-  }
-  world.settle([] { return false; });
-  const Stats stats = world.store->stats();
-  EXPECT_GT(stats.evicted_segments, 100u) << "there was room enough for all";
-  EXPECT_EQ(stats.evicted_entries, 0u);
-  for (const std::string& key : kept)
-    EXPECT_TRUE(world.glimpse(key)) << key;
-}
-
 TEST(Store, MemoryCanBeMovedWhileRunning) {
   StoreWorld world;
   for (int i = 0; i < 200; ++i) {

@@ -133,6 +133,11 @@ class StoreWorld {
 
   void run() { loop_->run_until_idle(); }
   void advance(std::int64_t ms) { loop_->advance_ms(ms); }
+  /// Twice a second, as what waits for deadlines looks.
+  void let_pass(std::chrono::milliseconds time) {
+    for (std::int64_t passed_ms = 0; passed_ms < time.count(); passed_ms += 500)
+      advance(500);
+  }
 
   PutOutcome put(std::string_view key, std::string_view value, PutOptions put_options = {}) {
     return wait<PutOutcome>([&](auto done) {
@@ -167,6 +172,11 @@ class StoreWorld {
     const auto id = try_erase(std::move(request));
     EXPECT_TRUE(id) << id.error().message;
     return id ? *id : ReceiptId{};
+  }
+  /// The receipt as JSON; nothing when it is not known.
+  std::optional<std::string> receipt(const ReceiptId& id) {
+    return wait<std::optional<std::string>>(
+        [&](auto done) { worker->receipt(id, std::move(done)); });
   }
   Result<HoldId> try_hold(std::optional<ZeroizingString> subject, std::string reason = "case 1") {
     std::optional<Result<HoldId>> id;

@@ -1,0 +1,74 @@
+// What reclaim moves on, and how fast it goes.
+#include "engine/reclaim_pace.h"
+#include "store_world.h"
+
+namespace kachel {
+namespace {
+
+TEST(Reclaim, WhatLivesInMostlyDeadSegmentsIsMovedOnRatherThanEvicted) {
+  StoreWorld world;
+  std::uint64_t seed = 0;
+  const auto fill = [&](const std::string& key) { world.put(key, noise(++seed, 16'000)); };
+  std::vector<std::string> kept;
+  for (int i = 0; i < 6000; ++i) {
+    // One in eight stays, seven are overwritten soon.
+    fill("soon over " + std::to_string(i % 40));
+    if (i % 8 != 0 || kept.size() == 250) continue;
+    kept.push_back("kept " + std::to_string(i));
+    fill(kept.back());
+  }
+  world.settle([] { return false; });
+  const Stats stats = world.store->stats();
+  EXPECT_GT(stats.evicted_segments, 100u) << "there was room enough for all";
+  EXPECT_EQ(stats.evicted_entries, 0u);
+  for (const std::string& key : kept)
+    EXPECT_TRUE(world.glimpse(key)) << key;
+}
+
+TEST(ReclaimPace, KeepsToItsBudget) {
+  const ReadLatency latency;
+  ReclaimPace pace(latency, kMiB);
+  EXPECT_EQ(pace.duration_ms(0), 0);
+  EXPECT_EQ(pace.duration_ms(kMiB / 2), 500);
+  EXPECT_EQ(pace.duration_ms(4 * kMiB), 4000);
+}
+
+TEST(ReclaimPace, SlowsDownWhileReadsSufferAndRecovers) {
+  ReadLatency latency;
+  ReclaimPace pace(latency, kMiB);
+  for (int i = 0; i < 100; ++i)
+    latency.note(100);
+  latency.set_reclaiming(true);
+  latency.note(110);
+  EXPECT_EQ(pace.duration_ms(kMiB), 1000);
+  for (int i = 0; i < 100; ++i)
+    latency.note(150);
+  EXPECT_EQ(pace.duration_ms(kMiB), 2000);
+  EXPECT_EQ(pace.duration_ms(kMiB), 4000);
+  EXPECT_EQ(pace.duration_ms(kMiB), 8000);
+  EXPECT_EQ(pace.duration_ms(kMiB), 8000);
+  for (int i = 0; i < 100; ++i)
+    latency.note(100);
+  EXPECT_EQ(pace.duration_ms(kMiB), 4000);
+  EXPECT_EQ(pace.duration_ms(kMiB), 2000);
+  EXPECT_EQ(pace.duration_ms(kMiB), 1000);
+}
+
+TEST(Reclaim, MeetsItsDeadlinesHoweverLittleItMayMove) {
+  Options options = StoreWorld::small_options();
+  options.erase_within = std::chrono::seconds(60);
+  options.reclaim_bytes_per_s = 1000;  // a segment would take four minutes
+  StoreWorld world(options);
+  for (std::uint64_t i = 0; i < 60; ++i)
+    world.put("k" + std::to_string(i), noise(i, 16'000));
+  for (int i = 0; i < 60; i += 7)
+    world.erase("k" + std::to_string(i));
+  world.let_pass(std::chrono::seconds(70));
+  EXPECT_EQ(world.store->stats().overdue_segments, 0u);
+  EXPECT_EQ(world.store->stats().erasures_overdue, 0u);
+  EXPECT_GT(world.store->stats().due_segments, 2u);
+  EXPECT_EQ(world.get("k1"), noise(1, 16'000));
+}
+
+}  // namespace
+}  // namespace kachel
