@@ -48,6 +48,16 @@ Result<RecoveryResult> Recovery::run() {
   return std::move(result_);
 }
 
+/// A power cut may lose the copies of a dictionary together with the header that names them. Until
+/// the segment is sealed nothing tells what lay there but its length and its place.
+bool Recovery::is_lost_dictionary(const Loaded& loaded, std::uint64_t first_record) {
+  const Segment& segment = *loaded.segment;
+  constexpr std::uint64_t kUnit = format::kDictionaryCopies * format::kSegmentHeaderBytes;
+  return segment.made_anew && segment.dictionary_id == 0 &&
+         loaded.scanned_end == segment.data_begin &&
+         (first_record - segment.data_begin) % kUnit == 0;
+}
+
 /// What the index has already goes straight into the footer to be; what is above the marker is
 /// kept for the replay.
 Result<void> Recovery::scan_unsealed() {
@@ -59,7 +69,7 @@ Result<void> Recovery::scan_unsealed() {
         *segment.file, core_.store_id, segment.id, segment.data_begin,
         [&](const format::DecodedRecord& record, std::uint64_t offset) {
           if (!is_readable(segment, record.meta)) return;
-          if (offset > loaded.scanned_end) {
+          if (offset > loaded.scanned_end && !is_lost_dictionary(loaded, offset)) {
             loaded.gaps.push_back({offset - loaded.scanned_end, record.meta.sequence});
           }
           loaded.scanned_end = offset + record.size;

@@ -63,6 +63,7 @@ class Recovery {
   Result<void> load_segment(std::uint64_t id);
   Result<void> load_dictionaries();
   Result<void> load_dictionary(const std::vector<Loaded*>& segments);
+  static bool is_lost_dictionary(const Loaded& loaded, std::uint64_t first_record);
   static bool is_readable(const Segment& segment, const format::RecordMeta& meta);
   Result<format::SegmentHeader> mend_header(std::uint64_t id, io::File& file,
                                             std::uint64_t file_bytes) const;

@@ -74,6 +74,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
       guess.segment_id = id;
       guess.created_ms = core_.clock.now_ms();
       guess.first_sequence = 1;
+      guess.flags = format::kSegmentFlagMadeAnew;
       guess.capacity_bytes = *size;
       if (auto found = find_dictionary(core_.store_id, id, **file, guess); !found) return found;
       header = guess;

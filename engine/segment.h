@@ -40,6 +40,7 @@ class Segment {
       : id(header.segment_id),
         bucket(header.bucket),
         survivors((header.flags & format::kSegmentFlagSurvivors) != 0),
+        made_anew((header.flags & format::kSegmentFlagMadeAnew) != 0),
         first_sequence(header.first_sequence),
         created_ms(header.created_ms),
         capacity_bytes(header.capacity_bytes),
@@ -54,7 +55,8 @@ class Segment {
             created_ms,
             first_sequence,
             bucket,
-            survivors ? format::kSegmentFlagSurvivors : 0,
+            (survivors ? format::kSegmentFlagSurvivors : 0) |
+                (made_anew ? format::kSegmentFlagMadeAnew : 0),
             capacity_bytes,
             dictionary_id,
             dictionary_copy_bytes};
@@ -63,6 +65,7 @@ class Segment {
   const std::uint64_t id;
   const std::uint32_t bucket;
   const bool survivors;
+  const bool made_anew;  // the header, by a start, without the help of a footer
   const std::uint64_t first_sequence;
   const std::int64_t created_ms;
   const std::uint64_t capacity_bytes;

@@ -18,6 +18,8 @@ inline constexpr std::size_t kSegmentHeaderBytes = 4096;
 inline constexpr std::size_t kTrailerBytes = 128;
 inline constexpr std::size_t kFooterAlignment = 4096;
 inline constexpr std::uint32_t kSegmentFlagSurvivors = 1;
+inline constexpr std::uint32_t kSegmentFlagMadeAnew = 2;  // by a start: much of it is a guess
+inline constexpr std::uint32_t kSegmentFlags = kSegmentFlagSurvivors | kSegmentFlagMadeAnew;
 
 struct SegmentHeader {
   StoreId store_id{};

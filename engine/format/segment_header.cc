@@ -79,7 +79,7 @@ Result<SegmentHeader> decode_segment_header(std::span<const std::byte> bytes,
                  "it is that of segment " + std::to_string(header.segment_id));
   }
   if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
-  if (header.bucket > kHeldBucket || (header.flags & ~kSegmentFlagSurvivors) != 0 ||
+  if (header.bucket > kHeldBucket || (header.flags & ~kSegmentFlags) != 0 ||
       header.created_ms < 0 || header.first_sequence > kMaxNumber || !is_dictionary(header) ||
       !all_zero(bytes.subspan(kEndOffset, kSegmentHeaderBytes - kChecksumBytes - kEndOffset))) {
     return error(ErrorCode::kCorrupt, segment_id, "values that this version does not have");
