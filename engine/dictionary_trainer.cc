@@ -19,6 +19,8 @@ constexpr int kFirstWait = 2;  // looks, after an attempt
 constexpr std::int64_t kLongestWaitNs = 3'600'000'000'000;
 constexpr std::uint64_t kMisfits = 1000;  // puts that the dictionary could not serve
 constexpr std::size_t kLooksPerShard = 256;
+// Of erase_within: how long a dictionary serves new values.
+constexpr std::int64_t kServiceShare = 2;
 
 }  // namespace
 
@@ -69,8 +71,7 @@ void DictionaryTrainer::look() {
   }
   if (busy_ || !core_.writable || core_.no_room) return;
   if (!found_.empty()) return check_found();
-  const std::uint64_t room = MemoryPlan::of(core_.memory_bytes).dictionary_bytes;
-  if (core_.dictionaries.memory_bytes() + kMemoryShare * dictionary_bytes() > room) return;
+  if (!has_memory_for(1)) return;
   for (const std::uint32_t tenant : core_.live_counts.tenants()) {
     if (!wants_one(tenant, tenants_[tenant])) continue;
     return begin(tenant);
@@ -82,7 +83,22 @@ bool DictionaryTrainer::wants_one(std::uint32_t tenant, const Tenant& state) con
   const std::uint64_t entries = core_.live_counts.of(core_.live_counts.largest_of(tenant));
   if (entries < core_.options.dictionaries.min_samples) return false;
   const auto current = core_.dictionaries.current(tenant);
-  return !current || current->misfits() >= kMisfits;
+  // Another one may have to take its place at any time.
+  return !current || current->misfits() >= kMisfits || (is_old(*current) && has_memory_for(2));
+}
+
+/// Where room is made by evicting what is oldest, what it was trained on goes before the first
+/// values that it serves, and these are due `erase_within` after that. The last ones are evicted
+/// by then as well, instead of being written once more, if it serves no longer than that.
+bool DictionaryTrainer::is_old(const Dictionary& dictionary) const {
+  const std::int64_t age_ms = core_.clock.now_ms() - dictionary.stored().created_ms;
+  return age_ms >= core_.erase_within_ms / kServiceShare;
+}
+
+bool DictionaryTrainer::has_memory_for(std::uint64_t dictionaries) const {
+  const std::uint64_t room = MemoryPlan::of(core_.memory_bytes).dictionary_bytes;
+  const std::uint64_t wanted = dictionaries * kMemoryShare * dictionary_bytes();
+  return core_.dictionaries.memory_bytes() + wanted <= room;
 }
 
 std::size_t DictionaryTrainer::dictionary_bytes() const {
@@ -102,7 +118,7 @@ void DictionaryTrainer::begin(std::uint32_t tenant) {
   });
 }
 
-/// What the hot tier has of the namespace, what lives longest first. Pool thread.
+/// What the hot tier has of the namespace, what is likely to live longest first. Pool thread.
 void DictionaryTrainer::collect(Attempt& attempt) const {
   const std::int64_t now_ms = core_.clock.now_ms();
   std::vector<Attempt::Sample> samples;
@@ -119,13 +135,13 @@ void DictionaryTrainer::collect(Attempt& attempt) const {
       return ++looks < kLooksPerShard;
     });
   }
-  // 0 is never, and comes first.
-  const auto death_of = [](const Attempt::Sample& sample) {
+  // 0 is never, and comes first; among equals the youngest does, which is evicted last.
+  const auto life_of = [](const Attempt::Sample& sample) {
     const std::int64_t death_ms = earlier(sample.expires_at_ms, sample.entry->metadata.erase_by_ms);
-    return death_ms == 0 ? INT64_MAX : death_ms;
+    return std::pair(death_ms == 0 ? INT64_MAX : death_ms, sample.entry->version);
   };
-  std::stable_sort(samples.begin(), samples.end(),
-                   [&](const auto& a, const auto& b) { return death_of(a) > death_of(b); });
+  std::sort(samples.begin(), samples.end(),
+            [&](const auto& a, const auto& b) { return life_of(a) > life_of(b); });
   std::size_t bytes = 0;
   for (Attempt::Sample& sample : samples) {
     bytes += sample.entry->value().size();

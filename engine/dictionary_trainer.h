@@ -1,6 +1,6 @@
-// Trains dictionaries: when a tenant has none that its new values can be compressed with, from what
-// the hot tier has of it. What a start finds is looked at first: if all that a dictionary was
-// trained on still lives, it goes on serving.
+// Trains dictionaries: when a tenant has none that its new values can be compressed with, or an old
+// one, from what the hot tier has of it. What a start finds is looked at first: if all that a
+// dictionary was trained on still lives, it goes on serving.
 //
 // One attempt at a time. Deaths are noted from before it is looked whether the samples live, so
 // that none goes unnoticed; what has lost one of them by then is thrown away unused. Training that
@@ -36,6 +36,8 @@ class DictionaryTrainer {
   void schedule_tick();
   void look();
   bool wants_one(std::uint32_t tenant, const Tenant& state) const;
+  bool is_old(const Dictionary& dictionary) const;
+  bool has_memory_for(std::uint64_t dictionaries) const;
   void begin(std::uint32_t tenant);
   void collect(Attempt& attempt) const;
   void train(Attempt& attempt) const;

@@ -152,6 +152,79 @@ TEST_F(Dictionaries, GoWhenWhatTheyWereTrainedOnIsOverwritten) {
   expect_all();
 }
 
+TEST_F(Dictionaries, GoWhenWhatTheyWereTrainedOnIsEvicted) {
+  train();
+  put(100);
+  ASSERT_TRUE(world.close());  // so that no segment with samples is open
+  world.open();
+  world.advance(2000);
+  put_more();
+  ASSERT_EQ(segments_with_one().size(), 2u);
+  const std::uint64_t id = id_in(segments_with_one().at(0));
+  for (int i = 0; world.store->stats().evicted_segments < 20; ++i) {
+    ASSERT_LT(i, 10'000) << "nothing is evicted";
+    world.put("filler " + std::to_string(i), noise(static_cast<std::uint64_t>(i), 16'000));
+  }
+  values.clear();
+  put(300);
+  let_deadlines_pass();
+  EXPECT_TRUE(world.alarms.empty());
+  for (const std::string& path : segments_with_one())
+    EXPECT_NE(id_in(path), id) << path;
+  expect_all();
+}
+
+TEST_F(Dictionaries, ServeForAWhileAndAreThenTrainedAnew) {
+  train();
+  put_more();
+  const std::uint64_t first = id_in(segments_with_one().at(0));
+  world.let_pass(seconds(25));
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 1u);
+  world.let_pass(seconds(10));
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 2u);
+  put(300);
+  world.advance(1000);
+  const std::vector<std::string> segments = segments_with_one();
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(id_in(segments[0]), first);
+  EXPECT_NE(id_in(segments[1]), first);
+  world.kill();
+  expect_all();
+}
+
+TEST_F(Dictionaries, AreTrainedOnWhatIsYoung) {
+  world.drop();
+  world.options.dictionaries.max_samples = kSamples / 2;
+  world.open();
+  train();
+  put_more();
+  for (int i = 0; i < kSamples / 2; ++i)
+    put(i);
+  world.let_pass(seconds(5));
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 1u) << "none of its samples was among them";
+  put(kSamples - 1);
+  world.let_pass(seconds(5));
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 2u);
+}
+
+TEST_F(Dictionaries, ServeNothingNewOnceAllIsErased) {
+  train();
+  put_more();
+  const std::uint64_t id = id_in(segments_with_one().at(0));
+  ASSERT_TRUE(world.erase_all());
+  values.clear();
+  // What lives for ever is not compressed with what has to go.
+  const std::uint64_t before = world.store->stats().stored_bytes;
+  put(300);
+  const std::uint64_t stored = world.store->stats().stored_bytes - before;
+  EXPECT_GT(stored, 150u) << "smaller than zstd makes it by itself";
+  let_deadlines_pass();
+  for (const std::string& path : segments_with_one())
+    EXPECT_NE(id_in(path), id) << path;
+  EXPECT_EQ(world.store->stats().reencoded_entries, 0u) << "there was nothing to be moved";
+  expect_all();
+}
+
 TEST_F(Dictionaries, AnEraseIsReclaimedWhenNoDictionaryHoldsAnythingOfIt) {
   const std::string phrase = "the canary of alice sings in the coal mine at dawn ";
   for (int i = 0; i < kSamples; ++i)
