@@ -5,7 +5,7 @@
 
 namespace kachel {
 namespace {
-constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kCompactorTick{500};
 // When somebody waits: from the end of one to the beginning of the next, and as a multiple of what
 // the last one took, so that erases in a row share them.
 constexpr std::int64_t kBetweenHurriedMs = 1'000;
@@ -18,7 +18,7 @@ void Compactor::start() {
 }
 
 void Compactor::schedule_tick() {
-  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
+  tick_timer_ = core_.env.log_loop.schedule_after(kCompactorTick, [this] {
     if (stopping_) return;
     schedule_tick();
     look();

@@ -7,7 +7,7 @@
 
 namespace kachel {
 namespace {
-constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kEraserTick{500};
 constexpr std::size_t kRowsPerStep = 256;
 constexpr std::size_t kMostDone = 1000;
 
@@ -277,7 +277,7 @@ void Eraser::note_recorded(std::uint64_t fence, const ReceiptId& id) {
 }
 
 void Eraser::schedule_tick() {
-  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
+  tick_timer_ = core_.env.log_loop.schedule_after(kEraserTick, [this] {
     if (stopping_) return;
     schedule_tick();
     collect();

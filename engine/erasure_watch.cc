@@ -5,11 +5,11 @@
 
 namespace kachel {
 namespace {
-constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kWatchTick{500};
 }  // namespace
 
 void ErasureWatch::start() {
-  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
+  tick_timer_ = core_.env.log_loop.schedule_after(kWatchTick, [this] {
     start();
     look();
   });

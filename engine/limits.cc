@@ -11,9 +11,6 @@ constexpr std::uint64_t kMinSegmentBytes = 64 * 1024;
 constexpr std::uint64_t kMaxSegmentBytes = 1024 * kMiB;
 constexpr int kMaxCompressionLevel = 19;
 
-Error invalid(std::string message) {
-  return {ErrorCode::kInvalidArgument, std::move(message)};
-}
 Error too_large(std::string message) {
   return {ErrorCode::kTooLarge, std::move(message)};
 }

@@ -10,7 +10,7 @@
 
 namespace kachel {
 namespace {
-constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kReclaimerTick{500};
 constexpr std::size_t kRecordsPerStretch = 256;
 // Hot entries taken over from a victim, as a share of it: the rest of its bytes is the gain.
 constexpr std::uint64_t kKeptShare = 4;  // a quarter
@@ -54,7 +54,7 @@ void Reclaimer::start() {
 }
 
 void Reclaimer::schedule_tick() {
-  tick_timer_ = core_.env.log_loop.schedule_after(kTick, [this] {
+  tick_timer_ = core_.env.log_loop.schedule_after(kReclaimerTick, [this] {
     if (stopping_) return;
     schedule_tick();
     resting_ = false;
@@ -182,7 +182,7 @@ void Reclaimer::rest(const std::shared_ptr<Job>& job, std::int64_t left_ms) {
   if (left_ms <= 0 || is_pressed(*job)) {
     return core_.env.log_loop.post([this, job] { step(job); });
   }
-  const std::int64_t piece_ms = std::min<std::int64_t>(left_ms, kTick.count());
+  const std::int64_t piece_ms = std::min<std::int64_t>(left_ms, kReclaimerTick.count());
   core_.env.log_loop.schedule_after(
       std::chrono::milliseconds(piece_ms),
       [this, job, left_ms, piece_ms] { rest(job, left_ms - piece_ms); });

@@ -8,10 +8,6 @@
 namespace kachel {
 namespace {
 
-Error invalid(std::string message) {
-  return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 Result<void> check(const EraseRequest& request) {
   const bool has_one = request.kind == EraseKind::kSubject || request.kind == EraseKind::kModel;
   const std::size_t names = request.names.size();

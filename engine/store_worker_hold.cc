@@ -8,10 +8,6 @@
 namespace kachel {
 namespace {
 
-Error invalid(std::string message) {
-  return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 Result<void> check(const HoldRequest& request) {
   std::vector<ZeroizingString> names;
   if (request.subject) {

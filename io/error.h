@@ -37,6 +37,11 @@ struct Error {
   int os_error = 0;  // errno, 0 when the operating system had no part in it
 };
 
+/// That the caller's input is wrong; `message` says what to do.
+inline Error invalid(std::string message) {
+  return {ErrorCode::kInvalidArgument, std::move(message)};
+}
+
 template <typename T>
 using Result = boost::system::result<T, Error>;
 

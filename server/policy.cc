@@ -22,10 +22,6 @@ constexpr std::uint64_t kMaxCapacityBytes = std::uint64_t{1} << 50;
 // Edits between what was written and what was meant.
 constexpr std::size_t kMaxTypos = 2;
 
-Error invalid(std::string message) {
-  return {ErrorCode::kInvalidArgument, std::move(message)};
-}
-
 Result<Duration> parse_bound(std::string_view text) {
   if (text.starts_with('-')) {
     return invalid(fmt::format(

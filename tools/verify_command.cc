@@ -14,7 +14,7 @@
 namespace kachel::tools {
 namespace {
 
-int fail(int code, const std::string& what) {
+int give_up(int code, const std::string& what) {
   std::fprintf(stderr, "kachel verify: %s\n", what.c_str());
   return code;
 }
@@ -68,30 +68,31 @@ int run_verify_audit(const AuditCheck& check) {
   io::PosixStorageOptions options;
   options.read_only = true;
   auto storage = io::open_posix_storage(check.data, options);
-  if (!storage) return fail(kExitNoStore, storage.error().message);
+  if (!storage) return give_up(kExitNoStore, storage.error().message);
   const auto lock = (*storage)->lock("LOCK");
   if (!lock && lock.error().code == ErrorCode::kLocked) {
-    return fail(kExitLocked, check.data + ": " + lock.error().message +
-                                 "; stop it, or check a copy of the directory");
+    return give_up(kExitLocked, check.data + ": " + lock.error().message +
+                                    "; stop it, or check a copy of the directory");
   }
   audit::AuditExpectations expected;
   auto key = read_verifier_key(check.key.empty() ? check.data + "/audit/signing.pub" : check.key);
   if (!key) {
     const auto is_there = (*storage)->exists("audit");
     if (is_there && !*is_there) {
-      return fail(kExitNoStore, check.data + " has no audit log: nothing was ever recorded there");
+      return give_up(kExitNoStore,
+                     check.data + " has no audit log: nothing was ever recorded there");
     }
-    return fail(check.key.empty() ? kExitFindings : kExitUsage, key.error().message);
+    return give_up(check.key.empty() ? kExitFindings : kExitUsage, key.error().message);
   }
   expected.origin = key->name;
   expected.key = std::move(*key);
   for (const std::string& path : check.checkpoints) {
     auto notes = read_checkpoints(path);
-    if (!notes) return fail(kExitUsage, path + ": " + notes.error().message);
+    if (!notes) return give_up(kExitUsage, path + ": " + notes.error().message);
     expected.checkpoints.insert(expected.checkpoints.end(), notes->begin(), notes->end());
   }
   const auto findings = audit::verify_all(**storage, expected);
-  if (!findings) return fail(kExitNoStore, findings.error().message);
+  if (!findings) return give_up(kExitNoStore, findings.error().message);
   if (check.json) {
     print_json(*findings);
   } else {

@@ -14,10 +14,6 @@ Error not_reached(std::uint64_t index, std::uint64_t size) {
                                     " entries, and so no " + std::to_string(index)};
 }
 
-Error corrupt(std::string message) {
-  return {ErrorCode::kCorrupt, std::move(message)};
-}
-
 /// Every directory on the way to the file, the file's own last.
 void add_directories(const std::string& path, std::set<std::string>& directories) {
   for (std::string at = parent_of(path); !at.empty(); at = parent_of(at))
@@ -229,8 +225,8 @@ Result<std::string> AuditLog::entry(std::uint64_t index) {
   const auto entries = parse_entries(*bundle);
   if (!entries || entries->size() != kTileWidth ||
       leaf_hash((*entries)[index % kTileWidth]) != *leaf) {
-    return corrupt(path + " does not hold the entry " + std::to_string(index) +
-                   " that was appended");
+    return Error{ErrorCode::kCorrupt,
+                 path + " does not hold the entry " + std::to_string(index) + " that was appended"};
   }
   return std::string((*entries)[index % kTileWidth]);
 }
@@ -252,7 +248,7 @@ Result<std::vector<std::string>> AuditLog::entries_from(std::uint64_t index) {
   for (const std::string_view entry : entries.value_or(std::vector<std::string_view>{}))
     hashes.push_back(leaf_hash(entry));
   if (hashes.size() != kTileWidth || root_over(hashes) != *root) {
-    return corrupt(path + " does not hold the entries that were appended");
+    return Error{ErrorCode::kCorrupt, path + " does not hold the entries that were appended"};
   }
   return std::vector<std::string>(
       entries->begin() + static_cast<std::ptrdiff_t>(index % kTileWidth), entries->end());

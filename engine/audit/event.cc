@@ -11,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kEventVersion = 1;
 /// A leaf is at most 64 KiB long; what has more segments than fit says how many.
 constexpr std::size_t kMaxRangesBytes = 48 * 1024;
 constexpr std::uint64_t kMostSegments = 1'000'000;
@@ -23,7 +23,7 @@ Error malformed(const std::string& what) {
 json::object begin_leaf(std::string_view type, std::int64_t time_ms) {
   json::object leaf;
   leaf["type"] = type;
-  leaf["version"] = kVersion;
+  leaf["version"] = kEventVersion;
   leaf["time_ms"] = time_ms;
   return leaf;
 }
@@ -256,11 +256,11 @@ Result<Event> parse_leaf(std::string_view leaf) {
   const std::string type = reader.text("type");
   const auto version = reader.number<std::uint64_t>("version");
   if (!reader.missing().empty()) return malformed("has no " + reader.missing());
-  if (version == kVersion && type == "erase") return parse_erase(Reader(object));
-  if (version == kVersion && type == "reclaimed") return parse_reclaim(Reader(object));
-  if (version == kVersion && type == "hold") return parse_hold(Reader(object));
-  if (version == kVersion && type == "release") return parse_release(Reader(object));
-  if (version == kVersion && type == "policy") return parse_policy(object);
+  if (version == kEventVersion && type == "erase") return parse_erase(Reader(object));
+  if (version == kEventVersion && type == "reclaimed") return parse_reclaim(Reader(object));
+  if (version == kEventVersion && type == "hold") return parse_hold(Reader(object));
+  if (version == kEventVersion && type == "release") return parse_release(Reader(object));
+  if (version == kEventVersion && type == "policy") return parse_policy(object);
   return Event(OtherEvent{type});
 }
 

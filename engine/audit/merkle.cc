@@ -11,10 +11,6 @@ namespace {
 constexpr unsigned char kLeafPrefix = 0;
 constexpr unsigned char kNodePrefix = 1;
 
-const unsigned char* raw(const std::byte* bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
-
 class Sha256 {
  public:
   Sha256() { crypto_hash_sha256_init(&state_); }
@@ -23,7 +19,9 @@ class Sha256 {
     return *this;
   }
   Sha256& add(std::span<const std::byte> bytes) {
-    if (!bytes.empty()) crypto_hash_sha256_update(&state_, raw(bytes.data()), bytes.size());
+    if (!bytes.empty())
+      crypto_hash_sha256_update(&state_, reinterpret_cast<const unsigned char*>(bytes.data()),
+                                bytes.size());
     return *this;
   }
   Hash finish() {

@@ -11,7 +11,7 @@ namespace {
 // Do not change these values: docs/format.md.
 constexpr std::string_view kHeaderMagic = "KACHELAT";
 constexpr std::string_view kFrameMagic = "KLVS";
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kTailVersion = 1;
 constexpr std::size_t kHeaderFixedBytes = 64;
 constexpr std::size_t kFrameHeaderBytes = 64;
 constexpr std::size_t kFrameCheckOffset = 56;
@@ -133,7 +133,7 @@ Result<RightEdge> parse_header(std::string_view bytes, std::string_view origin,
   header_bytes = checked + kHashBytes;
   const auto written = get<std::uint32_t>(bytes, 8);
   const auto oldest = get<std::uint32_t>(bytes, 12);
-  if (oldest > kVersion) {
+  if (oldest > kTailVersion) {
     return Error{ErrorCode::kVersion, std::string(kTailPath) +
                                           " was written by a newer Kachel (format version " +
                                           std::to_string(written) + ")"};
@@ -160,8 +160,8 @@ Result<RightEdge> parse_header(std::string_view bytes, std::string_view origin,
 
 std::string encode_tail_header(std::string_view origin, const RightEdge& edge) {
   std::string bytes(kHeaderMagic);
-  put(bytes, kVersion);
-  put(bytes, kVersion);  // the oldest reader
+  put(bytes, kTailVersion);
+  put(bytes, kTailVersion);  // the oldest reader
   put(bytes, edge.size);
   put(bytes, std::uint64_t{0});
   put(bytes, sha256(origin));

@@ -4,7 +4,7 @@
 namespace kachel::audit {
 namespace {
 
-constexpr std::string_view kOrigin = "kachel/00112233";
+constexpr std::string_view kProofOrigin = "kachel/00112233";
 
 struct Receipt {
   Signer signer;
@@ -12,13 +12,13 @@ struct Receipt {
   std::string proof;
 
   Result<Checkpoint> verify(std::string_view text) const {
-    return verify_log_proof(text, entry, signer.verifier_key(), kOrigin);
+    return verify_log_proof(text, entry, signer.verifier_key(), kProofOrigin);
   }
 };
 
 Receipt make_receipt(std::string_view extra = {}) {
   io::SeededRandom random(1);
-  Signer signer = Signer::generate(std::string(kOrigin), random).value();
+  Signer signer = Signer::generate(std::string(kProofOrigin), random).value();
   PlainTree tree;
   for (int i = 0; i < 11; ++i)
     tree.append("entry " + std::to_string(i));
@@ -26,7 +26,7 @@ Receipt make_receipt(std::string_view extra = {}) {
   if (!extra.empty()) proof.extra = extra;
   proof.index = 6;
   proof.path = *inclusion_path(tree, 6, 11);
-  proof.checkpoint = signer.sign(Checkpoint{std::string(kOrigin), 11, tree.root(11)}.text());
+  proof.checkpoint = signer.sign(Checkpoint{std::string(kProofOrigin), 11, tree.root(11)}.text());
   return {std::move(signer), "entry 6", proof.text()};
 }
 
@@ -57,13 +57,13 @@ TEST(AuditProof, NoAlteredReceiptHolds) {
 TEST(AuditProof, AReceiptIsForItsEntryLogAndKeyOnly) {
   const Receipt receipt = make_receipt();
   const VerifierKey& key = receipt.signer.verifier_key();
-  EXPECT_FALSE(verify_log_proof(receipt.proof, "entry 7", key, kOrigin));
+  EXPECT_FALSE(verify_log_proof(receipt.proof, "entry 7", key, kProofOrigin));
   const auto foreign = verify_log_proof(receipt.proof, receipt.entry, key, "kachel/other");
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.error().code, ErrorCode::kForeign);
   io::SeededRandom random(2);
-  const Signer other = Signer::generate(std::string(kOrigin), random).value();
-  EXPECT_FALSE(verify_log_proof(receipt.proof, receipt.entry, other.verifier_key(), kOrigin));
+  const Signer other = Signer::generate(std::string(kProofOrigin), random).value();
+  EXPECT_FALSE(verify_log_proof(receipt.proof, receipt.entry, other.verifier_key(), kProofOrigin));
 }
 
 TEST(AuditProof, MalformedProofsAreRefused) {

@@ -17,13 +17,6 @@ Options small_options(std::chrono::milliseconds erase_within = minutes(10)) {
   return options;
 }
 
-PutOptions about(std::vector<ZeroizingString> subjects, std::string model = "") {
-  PutOptions options;
-  options.metadata.subjects = std::move(subjects);
-  options.metadata.model = std::move(model);
-  return options;
-}
-
 class EraseScope : public testing::Test {
  protected:
   explicit EraseScope(Options options = small_options()) : world(options) {}

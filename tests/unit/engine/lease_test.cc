@@ -17,13 +17,6 @@ namespace {
 using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
-PutOptions about(std::vector<ZeroizingString> subjects, std::string model = "") {
-  PutOptions options;
-  options.metadata.subjects = std::move(subjects);
-  options.metadata.model = std::move(model);
-  return options;
-}
-
 /// What one caller has been told, and how often.
 struct Caller {
   std::optional<LeaseAnswer> answer;

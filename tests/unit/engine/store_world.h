@@ -28,6 +28,14 @@ inline std::string noise(std::uint64_t seed, std::size_t bytes) {
   return value;
 }
 
+/// What is put is about these.
+inline PutOptions about(std::vector<ZeroizingString> subjects, std::string model = "") {
+  PutOptions options;
+  options.metadata.subjects = std::move(subjects);
+  options.metadata.model = std::move(model);
+  return options;
+}
+
 /// Which index a world has, and where that is kept while nothing runs.
 class IndexHome {
  public:
