@@ -211,7 +211,7 @@ class FullDisk:
             self.eat()
             self.set_all(connection, [f"more{i}" for i in range(200)])
             self.delete_all(connection, keys[:20])
-        step = 16 if harness.SANITIZED else 4
+        step = 32 if harness.SANITIZED else 4
         for kib in (*range(0, 64, step), *range(64, 256, 4 * step)):
             server.kill()
             self.give_back()

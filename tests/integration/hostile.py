@@ -16,7 +16,7 @@ from resp import Closed, Error, encode
 
 USAGE, NO_STORE, LOCKED, KEY_MISSING = 2, 10, 11, 12
 COPY_BYTES = 4096  # of the superblock: docs/format.md
-SEEDS = 2 if harness.SANITIZED else 6
+SEEDS = 1 if harness.SANITIZED else 6
 
 
 class Flags(harness.TestCase):

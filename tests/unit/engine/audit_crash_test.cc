@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "io/faulty_storage.h"
+#include "tests/seeds.h"
 #include "tests/simulator/choices.h"
 #include "tests/unit/engine/audit_world.h"
 
@@ -286,7 +287,7 @@ class History {
 };
 
 TEST(AuditCrash, RandomHistories) {
-  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+  for (std::uint64_t seed = 1; seed <= number_from("KACHEL_SEEDS", 300); ++seed) {
     History history(seed);
     history.run();
     ASSERT_FALSE(HasFatalFailure()) << "seed " << seed;

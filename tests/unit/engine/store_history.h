@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "store_world.h"
+#include "tests/seeds.h"
 
 namespace kachel {
 
@@ -223,12 +224,6 @@ inline std::string durability_name(Durability durability) {
       return "Strict";
   }
   return "Unknown";
-}
-
-/// KACHEL_SEEDS=n tries more, KACHEL_FIRST_SEED=n others.
-inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
 }  // namespace kachel
