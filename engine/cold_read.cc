@@ -13,10 +13,6 @@ constexpr std::uint64_t round_down(std::uint64_t n) {
 constexpr std::uint64_t round_up(std::uint64_t n) {
   return round_down(n + io::kBlockBytes - 1);
 }
-
-bool is_expired(const Row& row, std::int64_t now_ms) {
-  return row.expires_at_ms != 0 && row.expires_at_ms <= now_ms;
-}
 }  // namespace
 
 ColdRead::ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac,
@@ -25,6 +21,18 @@ ColdRead::ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac,
 
 void ColdRead::join(io::Loop& loop, GetHandler handler) {
   waiters_.emplace_back(&loop, std::move(handler));
+}
+
+void ColdRead::mark_stale(std::int64_t now_ms) {
+  if (!stale()) stale_ms_.store(now_ms, std::memory_order_release);
+}
+
+/// For all who wait. What is stale was still there for them when it was replaced: a client that has
+/// sent its reads and writes one after the other is answered what was there before the write.
+bool ColdRead::is_expired(const Row& row) const {
+  const std::int64_t stale_ms = stale_ms_.load(std::memory_order_acquire);
+  const std::int64_t moment_ms = stale_ms == kFresh ? core_.clock.now_ms() : stale_ms;
+  return row.expires_at_ms != 0 && row.expires_at_ms <= moment_ms;
 }
 
 bool ColdRead::start(const std::optional<Row>& row) {
@@ -50,14 +58,14 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
     locate_on_pool();
     return false;
   }
-  located_.store(true, std::memory_order_release);
   if (lookup.status != LookupStatus::kFound) {
+    located_.store(true, std::memory_order_release);
     if (lookup.status == LookupStatus::kFailed) bump(core_.counters.io_errors);
     finish(nullptr);
     return true;
   }
   const Row& row = lookup.row;
-  const bool expired = is_expired(row, core_.clock.now_ms());
+  const bool expired = is_expired(row);
   if (expired) bump(core_.counters.expired);
   segment_ = core_.segments.find(row.segment_id);
   if (!expired && !segment_ && row.segment_id != row_.segment_id) {
@@ -65,8 +73,9 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
     row_.segment_id = row.segment_id;
     return locate(Where::kMemory);
   }
+  located_.store(true, std::memory_order_release);
   if (expired || !segment_ || core_.fences.is_fenced(space_, row.version, row.tags)) {
-    finish(nullptr);
+    finish(nullptr, expired);
     return true;
   }
   read(row);
@@ -152,7 +161,7 @@ Entry::Pointer ColdRead::decode_entry() {
   return entry;
 }
 
-void ColdRead::finish(Entry::Pointer entry) {
+void ColdRead::finish(Entry::Pointer entry, bool expired) {
   if (segment_ && !entry && row_.size != 0 && request_.error == 0) {
     bump(core_.counters.damaged_reads);
   }
@@ -166,12 +175,13 @@ void ColdRead::finish(Entry::Pointer entry) {
     if (found != shard.reads.end() && found->second.get() == this) shard.reads.erase(found);
     if (entry && core_.fences.is_fenced(space_, entry->version, entry->tags)) entry = nullptr;
     // Who joined late may have asked after its expiry.
-    if (entry && is_expired(row_, core_.clock.now_ms())) entry = nullptr;
+    expired |= entry && is_expired(row_);
+    if (expired) entry = nullptr;
     if (entry) result = Found{entry, row_.expires_at_ms, Tier::kFlash};
-    if (entry && !stale_) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
-    if (!entry && stale_) newer = what_is_newer(shard);
+    if (entry && !stale()) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
+    if (!entry && stale() && !expired) newer = what_is_newer(shard);
     if (newer.entry) result = Found{newer.entry, newer.expires_at_ms, newer.tier};
-    stale_ = true;
+    mark_stale(core_.clock.now_ms());
     if (result || !newer.exists) waiters = std::move(waiters_);
   }
   if (!result && newer.exists) {

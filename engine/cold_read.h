@@ -3,7 +3,7 @@
 // meanwhile. A small state machine: each step ends by queuing the next.
 //
 // Threads: steps run on the loop that began the read, lookups that need the disk on the
-// blocking pool. `waiters_` and `stale_` are guarded by the shard's lock.
+// blocking pool. `waiters_` is guarded by the shard's lock, and so are changes of `stale_ms_`.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   // Under the shard's lock.
   void join(io::Loop& loop, GetHandler handler);
   /// The key has changed: who joined before is answered, nobody joins, nothing is promoted.
-  void mark_stale() { stale_ = true; }
-  bool stale() const { return stale_; }
+  void mark_stale(std::int64_t now_ms);
+  bool stale() const { return stale_ms_.load(std::memory_order_acquire) != kFresh; }
   bool located() const { return located_.load(std::memory_order_acquire); }
 
   /// Begins; the read is in its shard's table. With `row`, where it lies is known already.
@@ -37,11 +37,14 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   void on_read();
   void decode();
   Entry::Pointer decode_entry();
-  void finish(Entry::Pointer entry);
+  void finish(Entry::Pointer entry, bool expired = false);
+  bool is_expired(const Row& row) const;
   Current what_is_newer(Shard& shard) const;
   static void deliver(Core& core, io::Loop& here,
                       std::vector<std::pair<io::Loop*, GetHandler>> waiters,
                       const std::optional<Found>& found);
+
+  static constexpr std::int64_t kFresh = INT64_MIN;
 
   Core& core_;
   io::Loop& loop_;
@@ -49,7 +52,7 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   const Mac mac_;
   const ZeroizingString key_;
   std::atomic<bool> located_{false};
-  bool stale_ = false;
+  std::atomic<std::int64_t> stale_ms_{kFresh};  // since when
   std::vector<std::pair<io::Loop*, GetHandler>> waiters_;
 
   Row row_;

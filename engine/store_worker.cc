@@ -14,10 +14,10 @@ namespace {
 // in: then the decision blocks.
 constexpr int kMaxWarmups = 4;
 
-void mark_read_stale(Shard& shard, const Mac& mac) {
+void mark_read_stale(const Core& core, Shard& shard, const Mac& mac) {
   const auto found = shard.reads.find(mac);
   if (found == shard.reads.end()) return;
-  found->second->mark_stale();
+  found->second->mark_stale(core.clock.now_ms());
   shard.reads.erase(found);
 }
 
@@ -336,7 +336,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   Pending& pending = shard.pending[key.mac];
   pending = {sequence, sequence, expires_at_ms, raw_bytes, false, operation->entry, {}};
   shard.hot.insert(key.mac, {operation->entry, expires_at_ms, key.space});
-  mark_read_stale(shard, key.mac);
+  mark_read_stale(core_, shard, key.mac);
   if (!shard.leases.empty()) {
     shard.leases.fill(key.mac, {operation->entry, expires_at_ms, Tier::kWriteBuffer});
   }
@@ -348,7 +348,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
 io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>& operation) {
   const Key& key = operation->key;
   shard.hot.erase(key.mac);
-  mark_read_stale(shard, key.mac);
+  mark_read_stale(core_, shard, key.mac);
   const bool absent = is_surely_absent(shard, key);  // on a full disk every record counts
   if (absent || !core_.writable) end_lease(shard, key.mac, LeaseEnd::kUnknown);
   if (core_.writable) {
@@ -444,7 +444,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   pending.erased = true;
   shard.last_erase = sequence;
   shard.hot.erase(key.mac);
-  mark_read_stale(shard, key.mac);
+  mark_read_stale(core_, shard, key.mac);
   end_lease(shard, key.mac, LeaseEnd::kErased);
   return after;
 }
@@ -586,7 +586,7 @@ io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current&
   pending.last_sequence = sequence;
   pending.expires_at_ms = expires_at_ms;
   shard.hot.set_expiry(key.mac, expires_at_ms);
-  mark_read_stale(shard, key.mac);
+  mark_read_stale(core_, shard, key.mac);
   return after;
 }
 

@@ -609,6 +609,36 @@ TEST(Store, AReadUnderWayDoesNotBringAnErasedEntryBack) {
   EXPECT_FALSE(world.get("k"));
 }
 
+/// As one connection sends them, one after the other: a read of what is on flash, and a write.
+TEST(Store, AReadUnderWayNeverAnswersWhatTheSameClientWritesAfterIt) {
+  for (const bool expires_before : {true, false}) {
+    StoreWorld world;
+    PutOptions soon;
+    soon.expires_at_ms = world.clock.wall_ms() + 1000;
+    world.put("k", "before", soon);
+    world.kill();
+    std::optional<Result<std::optional<Found>>> read;
+    const bool located = world.worker->get(
+        {}, "k", [&](Result<std::optional<Found>> found) { read = std::move(found); });
+    ASSERT_TRUE(located) << "else the write has to wait";
+    ASSERT_FALSE(read);
+    if (expires_before) world.clock.advance_ms(1000);
+    bool put = false;
+    world.worker->put({}, "k", "after", {}, [&](Result<PutOutcome>) { put = true; });
+    if (!expires_before) world.clock.advance_ms(1000);
+    world.settle([&] { return put && read; });
+    ASSERT_TRUE(read && *read);
+    const std::optional<Found>& found = **read;
+    if (expires_before) {
+      EXPECT_FALSE(found) << found->entry->value();
+    } else {
+      ASSERT_TRUE(found) << "there has been a value all the time";
+      EXPECT_EQ(found->entry->value(), "before");
+    }
+    EXPECT_EQ(world.get("k"), "after");
+  }
+}
+
 TEST(Store, MemoryCanBeMovedWhileRunning) {
   StoreWorld world;
   for (int i = 0; i < 200; ++i) {
