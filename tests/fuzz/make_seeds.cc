@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/dictionary.h"
 #include "engine/format/structure.h"
 #include "engine/format/superblock.h"
 #include "engine/row_coding.h"
@@ -76,6 +77,36 @@ void add_footers(Seeds& seeds) {
     seeds.add("footer", {7},
               {as_text(std::span(head).first(80)), as_text(trailer),
                as_text(all.first(footer.trailer.table_bytes))});
+  }
+}
+
+void add_dictionaries(Seeds& seeds) {
+  std::string text;
+  std::vector<std::size_t> sizes;
+  for (int i = 0; i < 400; ++i) {
+    const std::string value = "{\"answer\": \"tile " + std::to_string(i * i) + " keeps heat\"}";
+    text += value;
+    sizes.push_back(value.size());
+  }
+  const auto trained = train_dictionary(std::as_bytes(std::span(text)), sizes, 512);
+  const std::string_view untrained = "{\"answer\": \"tile keeps heat\"}";
+  for (const std::size_t tags : {std::size_t{0}, std::size_t{3}}) {
+    for (const bool is_trained : {true, false}) {
+      SegmentDictionary dictionary;
+      dictionary.id = 9;
+      dictionary.created_ms = 1'700'000'000'000;
+      for (std::uint8_t i = 1; i < 4; ++i)
+        dictionary.samples.push_back({{{std::byte{i}}}, 100u + i});
+      for (std::size_t i = 0; i < tags; ++i)
+        dictionary.tags.push_back(1000 + i);
+      const auto content = std::as_bytes(std::span(untrained));
+      dictionary.content = is_trained ? *trained : ZeroizingBytes(content.begin(), content.end());
+      const ZeroizingBytes copies = encode_dictionary(dictionary, kStore, 7);
+      const std::size_t used = 96 + dictionary.content.size() + 3 * 24 + tags * 8;
+      seeds.add(
+          "dictionary", {1, 40},
+          {"{\"answer\": \"tile 9 keeps its heat, and\"}", as_text(std::span(copies).first(used))});
+    }
   }
 }
 
@@ -230,6 +261,7 @@ int main(int count, char** arguments) try {
   Seeds seeds(arguments[1]);
   add_records(seeds);
   add_footers(seeds);
+  add_dictionaries(seeds);
   add_identities(seeds);
   add_rows(seeds);
   add_conversations(seeds);
