@@ -174,6 +174,21 @@ TEST_F(Dictionaries, GoWhenWhatTheyWereTrainedOnIsEvicted) {
   expect_all();
 }
 
+TEST_F(Dictionaries, GoAlongWithWhatReclaimMoves) {
+  train();
+  put_more();
+  const std::vector<std::string> before = segments_with_one();
+  ASSERT_EQ(before.size(), 1u);
+  ASSERT_EQ(world.erase(key(100)), EraseOutcome::kErased);  // none of the samples
+  values.erase(100);
+  let_deadlines_pass();
+  EXPECT_FALSE(world.storage.exists(before[0]).value());
+  EXPECT_FALSE(segments_with_one().empty());
+  world.kill();
+  expect_all();
+  EXPECT_EQ(world.store->stats().damaged_reads, 0u);
+}
+
 TEST_F(Dictionaries, ServeForAWhileAndAreThenTrainedAnew) {
   train();
   put_more();

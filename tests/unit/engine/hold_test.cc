@@ -277,6 +277,25 @@ TEST_F(Holding, IsRecordedByTheNextStartWhenACrashCameBetween) {
   EXPECT_EQ(world.store->stats().audit_entries, 1u) << "recorded twice";
 }
 
+TEST_F(Holding, OutlivesTheLossOfTheAuditLogWithTheIndexOrTheSegmentsAlone) {
+  put_about("a", "the value of canary-alice", "alice");
+  put_about("b", "1", "bob");
+  const HoldId hold = world.hold("alice");
+  world.erase("a");
+  world.erase("b");  // so that the segment with the record of the hold goes
+  let_deadlines_pass();
+  for (const bool index_is_lost : {false, true}) {
+    ASSERT_TRUE(world.close());
+    ASSERT_TRUE(world.storage.remove_tree("audit"));
+    if (index_is_lost) world.lose_index();
+    world.open();
+    ASSERT_EQ(world.holds().size(), 1u) << index_is_lost;
+    EXPECT_EQ(world.holds()[0].id, hold);
+    let_deadlines_pass();
+    EXPECT_TRUE(world.is_on_disk("canary-alice"));
+  }
+}
+
 TEST_F(Holding, IsPlacedAgainWhenOnlyTheAuditLogHasIt) {
   put_about("a", "the value of canary-alice", "alice");
   const HoldId hold = world.hold("alice", "case 17");
