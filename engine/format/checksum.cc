@@ -3,6 +3,7 @@
 #define XXH_STATIC_LINKING_ONLY  // for the size of XXH3_state_t, to keep it on the stack
 #include <array>
 #include <cstring>
+#include <new>
 #include <xxhash.h>
 
 #include "engine/format/bytes.h"
@@ -35,6 +36,23 @@ std::uint64_t checksum(std::span<const std::byte> first, std::span<const std::by
   XXH3_64bits_update(&state, first.data(), first.size());
   XXH3_64bits_update(&state, second.data(), second.size());
   return XXH3_64bits_digest(&state);
+}
+
+StreamingChecksum::StreamingChecksum(std::uint64_t seed) : state_(XXH3_createState()) {
+  if (!state_) throw std::bad_alloc();
+  XXH3_64bits_reset_withSeed(state_.get(), seed);
+}
+
+void StreamingChecksum::update(std::span<const std::byte> bytes) {
+  XXH3_64bits_update(state_.get(), bytes.data(), bytes.size());
+}
+
+std::uint64_t StreamingChecksum::value() const {
+  return XXH3_64bits_digest(state_.get());
+}
+
+void StreamingChecksum::Free::operator()(XXH3_state_s* state) const {
+  XXH3_freeState(state);
 }
 
 std::uint64_t checksum_seed(const Place& place) {

@@ -230,16 +230,36 @@ Result<std::vector<RecordSummary>> read_entries(std::span<const std::byte> table
   std::vector<RecordSummary> records;
   records.reserve(trailer.entries);
   Reader reader(table);
-  Before before{kSegmentHeaderBytes, header.first_sequence};
-  while (reader.remaining() > 0 && records.size() < trailer.entries) {
-    records.push_back(read_entry(reader, before, header, trailer.table_offset));
-    before = {records.back().offset + records.back().size, records.back().sequence};
-    if (!reader.ok()) break;
+  TableCursor cursor(header, trailer);
+  while (reader.remaining() > 0 && cursor.has_next()) {
+    auto record = cursor.next(reader);
+    if (!record) return record.error();
+    records.push_back(std::move(*record));
   }
   if (!reader.finished()) return corrupt_table(trailer, "an entry is not as its type says");
   return records;
 }
 }  // namespace
+
+TableCursor::TableCursor(const SegmentHeader& header, const Trailer& trailer)
+    : header_(header),
+      trailer_(trailer),
+      end_(kSegmentHeaderBytes),
+      sequence_(header.first_sequence) {}
+
+Result<RecordSummary> TableCursor::next(Reader& reader) {
+  RecordSummary record = read_entry(reader, {end_, sequence_}, header_, trailer_.table_offset);
+  if (!reader.ok()) return corrupt_table(trailer_, "an entry is not as its type says");
+  end_ = record.offset + record.size;
+  sequence_ = record.sequence;
+  sums_.add(record, totals_);
+  return record;
+}
+
+Result<void> TableCursor::finish() const {
+  if (same_totals(totals_, trailer_)) return {};
+  return corrupt_table(trailer_, "the trailer's totals do not fit");
+}
 
 Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
                                                 const SegmentHeader& header,

@@ -124,6 +124,32 @@ Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t f
 Result<std::vector<RecordSummary>> decode_table(std::span<const std::byte> bytes,
                                                 const SegmentHeader& header,
                                                 const Trailer& trailer);
+class Reader;
+
+/// The same entry by entry, for who does not want them all in memory. It checks what the entries
+/// say, and in finish() the trailer's totals; the table's checksum is the caller's.
+class TableCursor {
+ public:
+  /// An entry is never longer, bytes.
+  static constexpr std::size_t kMaxEntryBytes = 512;
+
+  /// Both outlive the cursor.
+  TableCursor(const SegmentHeader& header, const Trailer& trailer);
+  bool has_next() const { return totals_.entries < trailer_.entries; }
+  /// Takes an entry from the reader, which has all of it. kCorrupt.
+  Result<RecordSummary> next(Reader& reader);
+  /// After the last one. kCorrupt.
+  Result<void> finish() const;
+
+ private:
+  const SegmentHeader& header_;
+  const Trailer& trailer_;
+  std::uint64_t end_;
+  std::uint64_t sequence_;
+  Trailer totals_;
+  Totals sums_;
+};
+
 /// The first sequence that the segment's header says, from its footer alone. `bytes` as for
 /// decode_table(). kCorrupt.
 Result<std::uint64_t> first_sequence_of(std::span<const std::byte> bytes, const Trailer& trailer);

@@ -1,67 +1,12 @@
 #include "engine/format/scanner.h"
 
 #include <algorithm>
-#include <cstring>
-#include <vector>
 
 #include "engine/format/bytes.h"
-#include "io/zeroizing.h"
+#include "engine/format/file_window.h"
 
 namespace kachel::format {
 namespace {
-
-constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
-
-// A view that slides over the file, forwards only.
-class Window {
- public:
-  Window(const io::File& file, std::uint64_t file_bytes) : file_(file), end_(file_bytes) {}
-
-  std::uint64_t file_end() const { return end_; }
-
-  /// The bytes at `offset`: `length` of them, or fewer at the end of the file. Valid until the
-  /// next call.
-  Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t length) {
-    const std::uint64_t wanted_end = std::min<std::uint64_t>(end_, offset + length);
-    if (wanted_end > begin_ + filled_) {
-      if (auto moved = slide_to(offset, length); !moved) return moved.error();
-    }
-    if (offset >= begin_ + filled_) return std::span<const std::byte>{};
-    const auto start = static_cast<std::size_t>(offset - begin_);
-    return std::span<const std::byte>(buffer_).subspan(start, std::min(length, filled_ - start));
-  }
-
- private:
-  Result<void> slide_to(std::uint64_t offset, std::size_t length) {
-    std::size_t kept = 0;
-    if (offset < begin_ + filled_) {
-      const auto start = static_cast<std::size_t>(offset - begin_);
-      kept = filled_ - start;
-      std::memmove(buffer_.data(), buffer_.data() + start, kept);
-    }
-    begin_ = offset;
-    filled_ = kept;
-    // Most segments that are scanned are short: no more memory than there is file.
-    const std::uint64_t rest = end_ - std::min(end_, begin_);
-    const auto room =
-        static_cast<std::size_t>(std::min<std::uint64_t>(std::max(length, kWindowBytes), rest));
-    if (room <= kept) return {};
-    if (buffer_.size() < room) buffer_.resize(room);
-    const std::size_t read = room - kept;
-    const auto got = file_.read_at(begin_ + kept, std::span(buffer_).subspan(kept, read));
-    if (!got) return got.error();
-    // What can't be read is not known to be absent.
-    if (*got < read) return Error{ErrorCode::kIo, "a read ended before the end of the file"};
-    filled_ += *got;
-    return {};
-  }
-
-  const io::File& file_;
-  std::uint64_t end_;
-  ZeroizingBytes buffer_;
-  std::uint64_t begin_ = 0;  // offset in the file of buffer_[0]
-  std::size_t filled_ = 0;
-};
 
 // Damage since the last good record. What it counts as depends on whether another follows.
 class Damage {
@@ -108,13 +53,13 @@ class Scan {
  public:
   using Visit = std::function<void(const DecodedRecord&, std::uint64_t)>;
 
-  Scan(Window& window, const StoreId& store_id, std::uint64_t segment_id, const Visit& visit)
+  Scan(FileWindow& window, const StoreId& store_id, std::uint64_t segment_id, const Visit& visit)
       : window_(window), store_id_(store_id), segment_id_(segment_id), visit_(visit) {}
 
   Result<ScanResult> run(std::uint64_t from) {
     std::uint64_t offset = from;
     result_.data_end = from;
-    while (offset < window_.file_end()) {
+    while (offset < window_.end()) {
       const auto step = advance(offset);
       if (!step) return step.error();
       offset += *step;
@@ -153,7 +98,7 @@ class Scan {
       if (!front) return front.error();
       if (!decode_record_meta(*front, place)) return Finding::kNoRecord;
     }
-    if (extent->size > window_.file_end() - offset) return Finding::kNoRecord;  // torn
+    if (extent->size > window_.end() - offset) return Finding::kNoRecord;  // torn
     const auto bytes = window_.at(offset, extent->size);
     if (!bytes) return bytes.error();
     size = extent->size;
@@ -171,7 +116,7 @@ class Scan {
     visit_(record, offset);
   }
 
-  Window& window_;
+  FileWindow& window_;
   const StoreId& store_id_;
   const std::uint64_t segment_id_;
   const Visit& visit_;
@@ -186,7 +131,7 @@ Result<ScanResult> scan_segment(
     const std::function<void(const DecodedRecord&, std::uint64_t offset)>& visit) {
   const auto size = file.size();
   if (!size) return size.error();
-  Window window(file, *size);
+  FileWindow window(file, *size);
   return Scan(window, store_id, segment_id, visit).run(from);
 }
 

@@ -1,0 +1,38 @@
+// A view that slides over a file, forwards only, in reads of at least 1 MiB: what walks a segment
+// of any size does so in constant memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "io/error.h"
+#include "io/file.h"
+#include "io/zeroizing.h"
+
+namespace kachel::format {
+
+inline constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+
+class FileWindow {
+ public:
+  /// `file` outlives the window; nothing is read at or after `end` (bytes from the start of it).
+  FileWindow(const io::File& file, std::uint64_t end) : file_(file), end_(end) {}
+
+  std::uint64_t end() const { return end_; }
+
+  /// The bytes at `offset`: `length` of them, or fewer at the end. Valid until the next call; no
+  /// later call may ask for what lies before. kIo, also when the file has become shorter.
+  Result<std::span<const std::byte>> at(std::uint64_t offset, std::size_t length);
+
+ private:
+  Result<void> slide_to(std::uint64_t offset, std::size_t length);
+
+  const io::File& file_;
+  std::uint64_t end_;
+  ZeroizingBytes buffer_;
+  std::uint64_t begin_ = 0;  // offset in the file of buffer_[0]
+  std::size_t filled_ = 0;
+};
+
+}  // namespace kachel::format
