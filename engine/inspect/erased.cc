@@ -1,0 +1,78 @@
+#include "engine/inspect/erased.h"
+
+#include <algorithm>
+
+namespace kachel::inspect {
+
+Result<ErasedScope> ErasedScope::of(const audit::EraseEvent& erase) {
+  ErasedScope scope;
+  scope.name_ = "erase " + erase.id;
+  scope.tenant_ = erase.tenant;
+  scope.below_ = erase.sequence;
+  scope.is_tenant_ = erase.scope == audit::kTenantScope;
+  for (const std::string& target : erase.targets) {
+    const auto mac = parse_mac(target);
+    if (!mac) return Error{ErrorCode::kInvalidArgument, "a target that is no keyed hash"};
+    if (erase.scope == audit::kKeysScope) {
+      scope.keys_.push_back(*mac);
+    } else {
+      scope.tags_.push_back(tag_of(*mac));
+    }
+  }
+  std::sort(scope.keys_.begin(), scope.keys_.end());
+  if (erase.scope == audit::kKeysScope) {
+    scope.database_ = static_cast<std::uint8_t>(erase.database);
+  }
+  if (!scope.is_tenant_ && scope.keys_.empty() && scope.tags_.empty()) {
+    return Error{ErrorCode::kInvalidArgument, "it names nothing that was erased"};
+  }
+  return scope;
+}
+
+ErasedScope ErasedScope::of_key(const RowKey& key) {
+  ErasedScope scope;
+  scope.name_ = "key with the hash " + text_of(key.mac);
+  scope.tenant_ = key.space.tenant;
+  scope.database_ = key.space.database;
+  scope.keys_.push_back(key.mac);
+  return scope;
+}
+
+ErasedScope ErasedScope::of_subject(std::uint32_t tenant, const Mac& mac) {
+  ErasedScope scope;
+  scope.name_ = "subject with the hash " + text_of(mac);
+  scope.tenant_ = tenant;
+  scope.tags_.push_back(tag_of(mac));
+  return scope;
+}
+
+bool ErasedScope::covers(Namespace space, const Mac& mac, const ScopeTags& tags,
+                         std::uint64_t version) const {
+  if (space.tenant != tenant_ || version >= below_) return false;
+  if (is_tenant_) return true;
+  if (database_ && space.database == *database_ &&
+      std::binary_search(keys_.begin(), keys_.end(), mac)) {
+    return true;
+  }
+  return std::any_of(tags.begin(), tags.end(), [this](ScopeTag tag) {
+    return std::find(tags_.begin(), tags_.end(), tag) != tags_.end();
+  });
+}
+
+bool ErasedScope::covers(const format::SegmentDictionary& dictionary) const {
+  if (dictionary.space.tenant != tenant_) return false;
+  const bool has_older = std::any_of(
+      dictionary.samples.begin(), dictionary.samples.end(),
+      [this](const format::DictionarySample& sample) { return sample.version < below_; });
+  if (is_tenant_) return has_older;
+  for (const format::DictionarySample& sample : dictionary.samples) {
+    if (sample.version < below_ && std::binary_search(keys_.begin(), keys_.end(), sample.mac)) {
+      return true;
+    }
+  }
+  return has_older && std::any_of(tags_.begin(), tags_.end(), [&](ScopeTag tag) {
+           return std::binary_search(dictionary.tags.begin(), dictionary.tags.end(), tag);
+         });
+}
+
+}  // namespace kachel::inspect

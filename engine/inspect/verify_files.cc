@@ -1,0 +1,144 @@
+// Verification: which files there are, and which of them nobody knows.
+#include <algorithm>
+#include <random>
+
+#include "engine/audit/history.h"
+#include "engine/audit/tail.h"
+#include "engine/audit/tiles.h"
+#include "engine/inspect/verifier.h"
+
+namespace kachel::inspect {
+namespace {
+
+/// "tile/entries/x001/067" or "tile/0/067", below audit/.
+bool is_tile_path(std::string_view path) {
+  if (!path.starts_with("audit/tile/")) return false;
+  path.remove_prefix(std::string_view("audit/tile/").size());
+  const std::size_t slash = path.find('/');
+  if (slash == std::string_view::npos) return false;
+  const std::string_view level = path.substr(0, slash);
+  const bool is_entries = level == "entries";
+  if (!is_entries && (level.size() != 1 || level[0] < '0' || level[0] > '7')) return false;
+  std::uint64_t index = 0;
+  for (const char c : path.substr(slash + 1)) {
+    if (c == 'x' || c == '/') continue;
+    if (c < '0' || c > '9' || index > (UINT64_MAX >> 8)) return false;
+    index = index * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  const std::string expected = is_entries
+                                   ? audit::bundle_path(index)
+                                   : audit::tile_path(static_cast<unsigned>(level[0] - '0'), index);
+  return expected.ends_with(path.substr(slash));
+}
+
+bool is_audit_path(const std::string& path) {
+  return path == audit::kSigningKeyPath || path == audit::kVerifierKeyPath ||
+         path == audit::kCheckpointPath || path == audit::kHistoryPath ||
+         path == audit::kTailPath || is_tile_path(path);
+}
+
+}  // namespace
+
+Result<std::uint64_t> Verifier::size_of(const std::string& path) const {
+  auto file = store_.storage().open(path, io::OpenMode::kRead);
+  if (!file) return file.error();
+  return (*file)->size();
+}
+
+Result<void> Verifier::list_files() {
+  if (auto done = list_root(); !done) return done;
+  if (auto done = list_segments(); !done) return done;
+  if (const auto is_there = store_.storage().exists("audit"); is_there && *is_there) {
+    has_audit_ = true;
+    if (auto done = list_audit("audit"); !done) return done;
+  }
+  list_quarantine();
+  return {};
+}
+
+Result<void> Verifier::list_root() {
+  const auto names = store_.storage().list("");
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    static constexpr std::string_view kKnown[] = {"LOCK",       "key",        "superblock",
+                                                  "segments",   "index",      "audit",
+                                                  "quarantine", "lost+found", "hot"};
+    if (std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown)) continue;
+    if (name == "superblock.new" || name == "SYNC_FAILED") {
+      report({FindingCode::kLeftover,
+              name,
+              {},
+              0,
+              name == "SYNC_FAILED" ? "a sync has failed, and the next start writes anew what it "
+                                      "may have lost"
+                                    : "what a creation that was cut short has left"});
+      continue;
+    }
+    report({FindingCode::kUnknownFile, name, {}, 0, "no part of Kachel has made this"});
+  }
+  return {};
+}
+
+bool Verifier::is_selected(std::uint64_t id, std::int64_t created_ms) const {
+  const Selection& by = options_.selection;
+  if (by.since_ms && created_ms < *by.since_ms) return false;
+  if (by.until_ms && created_ms >= *by.until_ms) return false;
+  if (by.parts != 0 && id % by.parts != by.part % by.parts) return false;
+  if (!by.share) return true;
+  std::mt19937_64 random(by.seed ^ (id * 0x9e3779b97f4a7c15ULL));
+  random.discard(4);
+  return static_cast<double>(random() >> 11) * 0x1.0p-53 < *by.share;
+}
+
+Result<void> Verifier::list_segments() {
+  const auto names = store_.storage().list("segments");
+  if (!names) {
+    report({FindingCode::kUnreadable, "segments", {}, 0, names.error().message});
+    cannot("segments/ can't be listed");
+    return {};
+  }
+  for (const std::string& name : *names) {
+    const auto id = parse_segment_name(name);
+    if (!id || segment_path(*id) != "segments/" + name) {
+      report({FindingCode::kUnknownFile, "segments/" + name, {}, 0, "is no segment's name"});
+      continue;
+    }
+    SegmentState state;
+    state.id = *id;
+    segments_.push_back(state);
+  }
+  std::sort(segments_.begin(), segments_.end(),
+            [](const SegmentState& a, const SegmentState& b) { return a.id < b.id; });
+  return {};
+}
+
+Result<void> Verifier::list_audit(const std::string& directory) {
+  const auto names = store_.storage().list(directory);
+  if (!names) return names.error();
+  for (const std::string& name : *names) {
+    const std::string path = directory + "/" + name;
+    const auto bytes = size_of(path);
+    if (!bytes && store_.storage().list(path)) {
+      if (auto below = list_audit(path); !below) return below;
+    } else if (path.ends_with(".new")) {
+      report({FindingCode::kLeftover, path, {}, 0, "what a change that was cut short has left"});
+    } else if (!is_audit_path(path)) {
+      report({FindingCode::kUnknownFile, path, {}, 0, "no part of Kachel has made this"});
+    }
+  }
+  return {};
+}
+
+void Verifier::list_quarantine() {
+  const auto names = store_.storage().list("quarantine");
+  if (!names) return;
+  for (const std::string& name : *names) {
+    report({FindingCode::kQuarantined,
+            "quarantine/" + name,
+            {},
+            0,
+            "a segment was set aside here, and is not checked"});
+  }
+}
+
+}  // namespace kachel::inspect
