@@ -19,21 +19,6 @@ int give_up(int code, const std::string& what) {
   return code;
 }
 
-/// Of a receipt every one that its proofs have; any other file is one itself.
-Result<std::vector<std::string>> read_checkpoints(const std::string& path) {
-  auto text = read_text(path, audit::kMaxReceiptBytes);
-  if (!text) return text.error();
-  const auto receipt = audit::parse_receipt(*text);
-  if (!receipt) return std::vector<std::string>{std::move(*text)};
-  std::vector<std::string> notes;
-  for (const audit::ProvenLeaf& event : receipt->events) {
-    auto proof = audit::parse_log_proof(event.proof);
-    if (!proof) return proof.error();
-    notes.push_back(std::move(proof->checkpoint));
-  }
-  return notes;
-}
-
 void print(const audit::AuditFindings& findings) {
   for (const audit::Finding& finding : findings.findings) {
     fmt::print("{:<13}  {}{}: {}\n", audit::finding_name(finding.kind), finding.path,
@@ -63,6 +48,20 @@ void print_json(const audit::AuditFindings& findings) {
 }
 
 }  // namespace
+
+Result<std::vector<std::string>> read_checkpoints(const std::string& path) {
+  auto text = read_text(path, audit::kMaxReceiptBytes);
+  if (!text) return text.error();
+  const auto receipt = audit::parse_receipt(*text);
+  if (!receipt) return std::vector<std::string>{std::move(*text)};
+  std::vector<std::string> notes;
+  for (const audit::ProvenLeaf& event : receipt->events) {
+    auto proof = audit::parse_log_proof(event.proof);
+    if (!proof) return proof.error();
+    notes.push_back(std::move(proof->checkpoint));
+  }
+  return notes;
+}
 
 int run_verify_audit(const AuditCheck& check) {
   io::PosixStorageOptions options;

@@ -1,8 +1,10 @@
-// `kachel verify`: checks what is on disk. So far: the audit log.
+// `kachel verify audit`: checks the audit log of a store that nobody runs.
 #pragma once
 
 #include <string>
 #include <vector>
+
+#include "io/error.h"
 
 namespace kachel::tools {
 
@@ -14,5 +16,9 @@ struct AuditCheck {
 };
 /// All findings on stdout. The exit code.
 int run_verify_audit(const AuditCheck& check);
+
+/// The signed checkpoints in a file: of a receipt every one that its proofs have; any other file is
+/// one itself.
+Result<std::vector<std::string>> read_checkpoints(const std::string& path);
 
 }  // namespace kachel::tools
