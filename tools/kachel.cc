@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/dump_command.h"
 #include "tools/exit_codes.h"
 #include "tools/receipt_command.h"
 #include "tools/stats_command.h"
@@ -20,6 +21,8 @@ struct Arguments {
   ReceiptCheck receipt;
   AuditCheck audit;
   StoreCheck store_check;
+  DumpRequest dump;
+  DumpWhat dump_what = DumpWhat::kEntries;
   bool json = false;
 };
 
@@ -139,8 +142,59 @@ void add_verify(CLI::App& app, Arguments& arguments) {
   add_verify_audit(*verify, arguments.audit);
 }
 
+void add_dump(CLI::App& app, Arguments& arguments) {
+  DumpRequest& request = arguments.dump;
+  CLI::App* const dump = app.add_subcommand(
+      "dump", "Shows what a store has on disk: its entries, or one of the parts below.");
+  dump->footer(
+      "Keys and subjects are shown as keyed hashes, and values not at all, unless --reveal is "
+      "given\n"
+      "with a --reason, which is written into the audit log first.\n"
+      "Exit code: 0; 1 damage was met on the way; 2 usage; 10 no store there; 11 in use; 12 the "
+      "key\n"
+      "file is missing.");
+  dump->require_subcommand(0, 1);
+  dump->fallthrough();
+  add_data(*dump, request.data);
+  dump->add_option("--format", request.format, "table, jsonl or csv (table)")->type_name("FORMAT");
+  dump->add_option("--tenant", request.tenant, "whose entries (all; of --key and --subject: 0)");
+  dump->add_option("--database", request.database, "of --key (0)");
+  dump->add_option("--model", request.model, "only entries of this model");
+  dump->add_option("--subject", request.subject, "only entries about this subject");
+  dump->add_option("--key", request.key, "only this key");
+  dump->add_option("--since", request.since, "only entries set then or later")->type_name("TIME");
+  dump->add_option("--until", request.until, "only entries set before")->type_name("TIME");
+  dump->add_option("--state", request.state, "live, dead, held or all (live)")
+      ->check(CLI::IsMember({"live", "dead", "held", "all"}));
+  dump->add_option("--limit", request.limit, "no more entries than this; says where to go on");
+  dump->add_option("--cursor", request.cursor, "go on from there")->type_name("SEGMENT:OFFSET");
+  dump->add_flag("--reveal", request.reveal, "show keys, subjects and values");
+  dump->add_option("--reason", request.reason, "why, for the audit log");
+  dump->add_flag("--no-audit", request.no_audit, "reveal without an entry in the audit log");
+  static constexpr struct {
+    DumpWhat what;
+    const char* name;
+    const char* help;
+  } kParts[] = {
+      {DumpWhat::kIndex, "index", "The rows of the index."},
+      {DumpWhat::kTombstones, "tombstones", "Tombstones and fences that lie in the segments."},
+      {DumpWhat::kHolds, "holds", "The holds in force."},
+      {DumpWhat::kDictionaries, "dictionaries", "The dictionaries that lie in the segments."},
+      {DumpWhat::kAudit, "audit", "The entries of the audit log, one a line."},
+      {DumpWhat::kSegment, "segment", "A segment: header, and each record in it."},
+      {DumpWhat::kRecord, "record", "A record, byte by byte, with what each means."},
+  };
+  for (const auto& [what, name, help] : kParts) {
+    CLI::App* const part = dump->add_subcommand(name, help);
+    part->callback([&arguments, chosen = what] { arguments.dump_what = chosen; });
+    if (what == DumpWhat::kSegment) part->add_option("ID", request.place)->required();
+    if (what == DumpWhat::kRecord) part->add_option("SEGMENT:OFFSET", request.place)->required();
+  }
+}
+
 int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("stats")) return run_stats(arguments.endpoint, arguments.json);
+  if (app.got_subcommand("dump")) return run_dump(arguments.dump_what, arguments.dump);
   if (app.got_subcommand("verify")) {
     const bool is_audit = app.get_subcommand("verify")->got_subcommand("audit");
     if (!is_audit && arguments.store_check.data.empty()) {
@@ -167,6 +221,7 @@ int main(int argc, char** argv) {
   stats->add_flag("--json", arguments.json, "as JSON instead of a table");
   add_receipt(app, arguments);
   add_verify(app, arguments);
+  add_dump(app, arguments);
 
   try {
     app.parse(argc, argv);

@@ -29,24 +29,6 @@ int refuse_check(int code, const std::string& what) {
   return code;
 }
 
-int exit_code_of(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kNotFound:
-    case ErrorCode::kForeign:
-      return kExitNoStore;
-    case ErrorCode::kLocked:
-      return kExitLocked;
-    case ErrorCode::kKeyMissing:
-      return kExitKeyMissing;
-    case ErrorCode::kCorrupt:
-      return kExitFindings;
-    case ErrorCode::kInvalidArgument:
-      return kExitUsage;
-    default:
-      return kExitIncomplete;
-  }
-}
-
 std::int64_t wall_now_ms() {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
@@ -210,7 +192,7 @@ int run_verify_store(const StoreCheck& check) {
     const std::string hint = store.error().code == ErrorCode::kLocked
                                  ? "; stop it, or check a copy or a snapshot of the directory"
                                  : "";
-    return refuse_check(exit_code_of(store.error()),
+    return refuse_check(exit_code_for(store.error()),
                         check.data + ": " + store.error().message + hint);
   }
   check_key_mode(check.data, inspection);
@@ -226,10 +208,10 @@ int run_verify_store(const StoreCheck& check) {
     options.audit.checkpoints.insert(options.audit.checkpoints.end(), notes->begin(), notes->end());
   }
   if (auto added = add_claims(check, **store, inspection, options); !added) {
-    return refuse_check(exit_code_of(added.error()), added.error().message);
+    return refuse_check(exit_code_for(added.error()), added.error().message);
   }
   const auto report = inspect::verify_store(**store, options, inspection);
-  if (!report) return refuse_check(exit_code_of(report.error()), report.error().message);
+  if (!report) return refuse_check(exit_code_for(report.error()), report.error().message);
   const int code = exit_code_of(**store, *report, inspection.progress);
   output.print_summary(*report, code);
   return code;

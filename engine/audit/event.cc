@@ -247,6 +247,16 @@ std::string leaf_of(const PolicyEvent& event) {
   return json::serialize(leaf);
 }
 
+std::string leaf_of(const DumpEvent& event) {
+  json::object leaf = begin_leaf("dump", event.time_ms);
+  json::object filters;
+  for (const auto& [name, value] : event.filters)
+    filters[name] = value;
+  leaf["filters"] = std::move(filters);
+  leaf["reason"] = event.reason;
+  return json::serialize(leaf);
+}
+
 Result<Event> parse_leaf(std::string_view leaf) {
   json::error_code error;
   const json::value value = json::parse(leaf, error);

@@ -79,6 +79,14 @@ struct PolicyEvent {
   std::map<std::string, std::string> tenants;  // what is set, as it is said to people; by name
 };
 
+/// Somebody had keys and values shown to him. Written by the tools; to the store it is one of those
+/// that it has nothing to do with.
+struct DumpEvent {
+  std::int64_t time_ms = 0;
+  std::map<std::string, std::string> filters;  // in force, keys and subjects as keyed hashes
+  std::string reason;
+};
+
 /// One of a kind that this version does not know, or has nothing to do with.
 struct OtherEvent {
   std::string type;
@@ -92,6 +100,7 @@ std::string leaf_of(const ReclaimEvent& event);
 std::string leaf_of(const HoldEvent& event);
 std::string leaf_of(const ReleaseEvent& event);
 std::string leaf_of(const PolicyEvent& event);
+std::string leaf_of(const DumpEvent& event);
 /// kCorrupt when it is no event, or one that lacks what its kind has.
 Result<Event> parse_leaf(std::string_view leaf);
 

@@ -87,7 +87,6 @@ class Verifier {
   Result<void> read_index();
   void read_row(std::string_view key, std::string_view value);
   void read_counts(std::uint64_t id, const std::string& path, std::string_view value);
-  bool is_fenced(const format::RecordSummary& put) const;
   void match(SegmentState& state, const format::RecordSummary& put);
   void add_orphan(const SegmentState& state, const format::RecordSummary& put);
   Result<void> compare_rows();
@@ -131,7 +130,6 @@ class Verifier {
   std::vector<Fence> fences_;
   std::vector<Hold> holds_;
   std::int64_t index_due_ms_ = 0;
-  boost::unordered_flat_map<ScopeTag, std::uint64_t> scope_fences_;  // version
   boost::unordered_flat_map<Mac, std::vector<Orphan>, MacHash> orphans_;
   std::size_t orphan_count_ = 0;
   std::uint64_t failed_lookups_ = 0;

@@ -20,14 +20,15 @@ std::string lateness(std::int64_t due_ms, std::int64_t now_ms) {
 
 Result<void> Verifier::check_audit() {
   if (!has_audit_) {
-    const bool has_scope_fences = !scope_fences_.empty();
-    if (has_scope_fences || !holds_.empty()) {
+    const auto erases = std::count_if(fences_.begin(), fences_.end(),
+                                      [](const Fence& fence) { return is_scope(fence.space); });
+    if (erases > 0 || !holds_.empty()) {
       report({FindingCode::kAuditLogMissing,
               "audit",
               {},
               0,
               "there is no audit log, and the index knows of " +
-                  std::to_string(scope_fences_.size()) + " erases and " +
+                  std::to_string(erases) + " erases and " +
                   std::to_string(holds_.size()) + " holds"});
     }
     return {};

@@ -6,6 +6,7 @@
 #include "engine/audit/files.h"
 #include "engine/format/bytes.h"
 #include "engine/format/checksum.h"
+#include "engine/inspect/entries.h"
 #include "engine/inspect/verifier.h"
 #include "engine/row_coding.h"
 #include "engine/segment_files.h"
@@ -134,7 +135,6 @@ Result<void> Verifier::read_index() {
           read_counts(*id, segment_path(*id), value);
         } else if (const auto fence = decode_fence(key, value)) {
           fences_.push_back(*fence);
-          if (is_scope(fence->space)) scope_fences_[tag_of(fence->mac)] = fence->version;
         } else if (const auto hold = decode_hold(key, value)) {
           holds_.push_back(*hold);
         } else {
@@ -226,19 +226,6 @@ void Verifier::read_counts(std::uint64_t id, const std::string& path, std::strin
           "is not there, and the index counts " + std::to_string(entries) + " entries in it"});
 }
 
-bool Verifier::is_fenced(const format::RecordSummary& put) const {
-  for (const Fence& fence : fences_) {
-    if (is_scope(fence.space) || fence.space.tenant != put.space.tenant) continue;
-    const bool covers =
-        fence.space.database == format::kAllDatabases || fence.space.database == put.space.database;
-    if (covers && put.version < fence.version) return true;
-  }
-  return std::any_of(put.tags.begin(), put.tags.end(), [&](ScopeTag tag) {
-    const auto fence = scope_fences_.find(tag);
-    return fence != scope_fences_.end() && put.version < fence->second;
-  });
-}
-
 /// A put against the row of its key.
 void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
   if (!rows_are_known_ || (put.flags & format::kFlagHeld) != 0) return;
@@ -248,7 +235,10 @@ void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
   const auto found = index_->find(key);
   if (!found) {
     if (failed_lookups_++ == 0) {
-      report({FindingCode::kIndexFile, "index", {}, 0,
+      report({FindingCode::kIndexFile,
+              "index",
+              {},
+              0,
               "a lookup fails, and so may others: " + found.error().message});
     }
     return;
@@ -268,7 +258,7 @@ void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
   }
   if (put.sequence > marker_->applied_through) return;
   if (put.expires_at_ms != 0 && put.expires_at_ms <= options_.now_ms) return;
-  if (is_fenced(put)) return;
+  if (is_fenced_by(fences_, put)) return;
   add_orphan(state, put);
 }
 

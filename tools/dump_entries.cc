@@ -1,0 +1,230 @@
+// `kachel dump`: entries.
+#include <algorithm>
+#include <array>
+#include <fmt/format.h>
+
+#include "engine/scope.h"
+#include "tools/dump_internal.h"
+#include "tools/store_check.h"
+
+namespace kachel::tools {
+namespace {
+
+constexpr std::string_view kKindNames[] = {"blob", "completion", "embedding"};
+constexpr std::string_view kCodecNames[] = {"raw", "zstd", "zstd+dictionary"};
+
+const std::vector<Column> kEntryColumns = {{"place", 26},
+                                           {"state", 10},
+                                           {"tenant", 6, true},
+                                           {"db", 2, true},
+                                           {"key_hash", 32},
+                                           {"version", 9, true},
+                                           {"created", 20},
+                                           {"expires", 20},
+                                           {"erase_by", 20},
+                                           {"stored_bytes", 12, true},
+                                           {"value_bytes", 11, true},
+                                           {"codec", 15},
+                                           {"kind", 10},
+                                           {"model", 12},
+                                           {"subject_hashes", 32}};
+
+/// Bytes in base 64, in pieces.
+class Base64 {
+ public:
+  std::string add(std::span<const std::byte> bytes) {
+    std::string out;
+    for (const std::byte byte : bytes) {
+      group_[filled_++] = std::to_integer<unsigned>(byte);
+      if (filled_ == group_.size()) out += flush();
+    }
+    return out;
+  }
+  std::string finish() { return filled_ == 0 ? "" : flush(); }
+
+ private:
+  std::string flush() {
+    static constexpr char kDigits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (std::size_t i = filled_; i < group_.size(); ++i)
+      group_[i] = 0;
+    const unsigned bits = group_[0] << 16 | group_[1] << 8 | group_[2];
+    std::string out{kDigits[bits >> 18], kDigits[bits >> 12 & 63], kDigits[bits >> 6 & 63],
+                    kDigits[bits & 63]};
+    if (filled_ < 3) out[3] = '=';
+    if (filled_ < 2) out[2] = '=';
+    filled_ = 0;
+    return out;
+  }
+  std::array<unsigned, 3> group_{};
+  std::size_t filled_ = 0;
+};
+
+std::string base64_of(std::string_view text) {
+  Base64 encoder;
+  return encoder.add(std::as_bytes(std::span(text.data(), text.size()))) + encoder.finish();
+}
+
+/// What the command line asks for, in terms of records.
+struct EntryFilter {
+  std::optional<std::uint32_t> tenant;
+  std::optional<Mac> key;
+  std::optional<ScopeTag> subject;
+  std::optional<std::int64_t> since_ms, until_ms;
+  std::string model;
+  std::string state;
+
+  bool takes(const inspect::DumpedEntry& entry) const {
+    const format::RecordMeta& meta = entry.record.meta;
+    if (tenant && meta.space.tenant != *tenant) return false;
+    if (key && entry.summary.mac != *key) return false;
+    if (!model.empty() && meta.model != model) return false;
+    if (since_ms && meta.created_ms < *since_ms) return false;
+    if (until_ms && meta.created_ms >= *until_ms) return false;
+    const ScopeTags& tags = entry.summary.tags;
+    if (subject && std::find(tags.begin(), tags.end(), *subject) == tags.end()) return false;
+    using enum inspect::EntryState;
+    if (state == "live") return entry.state == kLive || entry.state == kPending;
+    if (state == "dead") return inspect::is_dead(entry.state);
+    if (state == "held") return entry.state == kHeld;
+    return true;
+  }
+};
+
+Result<EntryFilter> filter_of(const DumpContext& context) {
+  const DumpRequest& request = context.request;
+  EntryFilter filter;
+  filter.model = request.model;
+  filter.state = request.state;
+  const bool names_one = !request.key.empty() || !request.subject.empty();
+  const std::uint32_t tenant = request.tenant < 0 ? 0 : static_cast<std::uint32_t>(request.tenant);
+  if (request.tenant >= 0 || names_one) filter.tenant = tenant;
+  for (const auto& [text, to] :
+       {std::pair(&request.since, &filter.since_ms), std::pair(&request.until, &filter.until_ms)}) {
+    if (text->empty()) continue;
+    const auto moment = parse_moment_ms(*text);
+    if (!moment) return moment.error();
+    *to = *moment;
+  }
+  if (!context.store.mac_key()) return filter;
+  const MacKey& mac_key = *context.store.mac_key();
+  if (!request.key.empty()) {
+    filter.key =
+        key_mac(mac_key, {tenant, static_cast<std::uint8_t>(request.database)}, request.key);
+  }
+  if (!request.subject.empty()) {
+    filter.subject = tag_of(scope_mac(mac_key, tenant, ScopeKind::kSubject, request.subject));
+  }
+  return filter;
+}
+
+std::string subject_hashes(const DumpContext& context, const format::RecordMeta& meta) {
+  std::string all;
+  for (const std::string_view subject : meta.subjects) {
+    if (!all.empty()) all += ' ';
+    all += text_of(
+        scope_mac(*context.store.mac_key(), meta.space.tenant, ScopeKind::kSubject, subject));
+  }
+  return all;
+}
+
+std::vector<std::string> cells_of(const DumpContext& context, const inspect::DumpedEntry& entry) {
+  const format::RecordMeta& meta = entry.record.meta;
+  const std::int64_t expires_at_ms = meta.expires_at_ms;
+  return {fmt::format("{:016x}:{}", entry.segment.id, entry.record.offset),
+          std::string(inspect::entry_state_name(entry.state)),
+          std::to_string(meta.space.tenant),
+          std::to_string(meta.space.database),
+          text_of(entry.summary.mac),
+          std::to_string(entry.summary.version),
+          dump_time(meta.created_ms),
+          dump_time(expires_at_ms),
+          dump_time(meta.erase_by_ms),
+          std::to_string(entry.record.size),
+          std::to_string(meta.raw_bytes),
+          std::string(kCodecNames[static_cast<std::size_t>(meta.codec)]),
+          std::string(kKindNames[static_cast<std::size_t>(meta.kind)]),
+          std::string(meta.model),
+          subject_hashes(context, meta)};
+}
+
+std::string subjects_base64(const format::RecordMeta& meta) {
+  std::string all;
+  for (const std::string_view subject : meta.subjects) {
+    if (!all.empty()) all += ' ';
+    all += base64_of(subject);
+  }
+  return all;
+}
+
+/// Key, subjects and value as they are, in base 64: they may be any bytes.
+Result<void> reveal(const DumpContext& context, const inspect::DumpedEntry& entry,
+                    RowWriter& writer) {
+  const format::RecordMeta& meta = entry.record.meta;
+  if (context.format == RowFormat::kJsonLines) {
+    std::string subjects;
+    for (const std::string_view subject : meta.subjects)
+      subjects += (subjects.empty() ? "\"" : ",\"") + base64_of(subject) + "\"";
+    writer.append(fmt::format(",\"key_base64\":\"{}\",\"subjects_base64\":[{}],\"value_base64\":\"",
+                              base64_of(meta.key), subjects));
+  } else {
+    writer.append(fmt::format("{0}{1}{0}{2}{0}", context.format == RowFormat::kCsv ? "," : "  ",
+                              base64_of(meta.key), subjects_base64(meta)));
+  }
+  Base64 value;
+  auto read = inspect::read_value(context.store, entry.segment, entry.record.offset,
+                                  [&](std::span<const std::byte> piece) -> Result<void> {
+                                    writer.append(value.add(piece));
+                                    return {};
+                                  });
+  writer.append(value.finish());
+  if (context.format == RowFormat::kJsonLines) writer.append(read ? "\"" : "\",\"damaged\":true");
+  return read || read.error().code != ErrorCode::kCorrupt ? read : Result<void>();
+}
+
+}  // namespace
+
+Result<void> dump_entries(DumpContext& context) {
+  const DumpRequest& request = context.request;
+  const auto filter = filter_of(context);
+  if (!filter) return filter.error();
+  inspect::EntryCursor from;
+  if (!request.cursor.empty()) {
+    const auto place = parse_place(request.cursor);
+    if (!place) return place.error();
+    from = *place;
+  }
+  const inspect::EntryReader reader(context.store, context.now_ms);
+  if (reader.index() == nullptr) {
+    fmt::print(stderr,
+               "kachel dump: {}: nobody can tell what is live; --state all shows every record\n",
+               reader.index_problem());
+    if (request.state != "all" && request.state != "held") {
+      return Error{ErrorCode::kCorrupt, "the state of entries is not known without the index"};
+    }
+  }
+  std::vector<Column> columns = kEntryColumns;
+  if (request.reveal && context.format != RowFormat::kJsonLines) {
+    columns.insert(columns.end(), {{"key_base64"}, {"subjects_base64"}, {"value_base64"}});
+  }
+  RowWriter writer(context.format, columns);
+  std::uint64_t shown = 0;
+  return reader.for_each(
+      from, context.on_finding(), [&](const inspect::DumpedEntry& entry) -> Result<void> {
+        if (!filter->takes(entry)) return {};
+        if (request.limit != 0 && shown == request.limit) {
+          fmt::print(stderr, "kachel dump: more follow: go on with --cursor {:016x}:{}\n",
+                     entry.segment.id, entry.record.offset);
+          return Error{ErrorCode::kAlreadyExists, ""};
+        }
+        ++shown;
+        writer.begin(cells_of(context, entry));
+        if (request.reveal) {
+          if (auto done = reveal(context, entry, writer); !done) return done;
+        }
+        writer.finish();
+        return {};
+      });
+}
+
+}  // namespace kachel::tools
