@@ -160,6 +160,12 @@ void Log::replace_record(Append& append, format::EncodedRecord record, format::R
   append.summary.type = type;
   append.summary.flags = 0;
   append.summary.tags.clear();
+  append.summary.expires_at_ms = append.summary.erase_by_ms = 0;
+  append.summary.raw_bytes = 0;
+  if (type == format::RecordType::kMark) {
+    append.summary.space = {};
+    append.summary.covers = 0;
+  }
   append.summary.size = static_cast<std::uint32_t>(append.record.size());
   append.summary.version = append.summary.sequence;
 }

@@ -550,11 +550,12 @@ void Reclaimer::append_again(Job& job, const format::RecordSummary& summary,
   meta.covers = summary.covers;
   Append again;
   again.record = format::encode_record(meta, {});
-  again.summary = summary;
-  again.summary.version = version;
-  again.summary.tags.clear();
+  // What the record has, and nothing of the put that it stands for.
   again.summary.type = format::RecordType::kErase;
-  again.summary.flags = 0;
+  again.summary.space = summary.space;
+  again.summary.mac = summary.mac;
+  again.summary.version = version;
+  again.summary.covers = summary.covers;
   append(job, std::move(again));
 }
 
