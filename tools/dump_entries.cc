@@ -62,7 +62,9 @@ class Base64 {
 
 std::string base64_of(std::string_view text) {
   Base64 encoder;
-  return encoder.add(std::as_bytes(std::span(text.data(), text.size()))) + encoder.finish();
+  std::string out = encoder.add(std::as_bytes(std::span(text.data(), text.size())));
+  out += encoder.finish();
+  return out;
 }
 
 /// What the command line asks for, in terms of records.

@@ -17,18 +17,19 @@ constexpr std::size_t kMostHexBytes =
 constexpr std::string_view kRecordTypes[] = {"?",    "put",  "erase",       "expiry", "fence",
                                              "void", "mark", "scope_fence", "hold",   "release"};
 
-const std::vector<Column> kRecordColumns = {{"offset", 10, true},
-                                            {"bytes", 8, true},
-                                            {"type", 11},
-                                            {"sequence", 10, true},
-                                            {"version", 10, true},
-                                            {"tenant", 6, true},
-                                            {"db", 3, true},
-                                            {"hash", 32},
-                                            {"expires", 20},
-                                            {"erase_by", 20},
-                                            {"value_bytes", 11, true},
-                                            {"whole", 5}};
+const std::vector<Column> kRecordColumns = {
+    {"offset", 10, true},
+    {"bytes", 8, true},
+    {"type", 11},
+    {"sequence", 10, true},
+    {"version", 10, true},
+    {"tenant", 6, true},
+    {"db", 3, true},
+    {"hash", 32},
+    {"expires", 20},
+    {"erase_by", 20},
+    {"value_bytes", 11, true},
+};
 
 Result<inspect::SegmentView> view_of(DumpContext& context, std::uint64_t id) {
   auto segment = inspect::open_segment(context.store, id, context.on_finding());
@@ -42,11 +43,16 @@ Result<inspect::SegmentView> view_of(DumpContext& context, std::uint64_t id) {
 
 void print_field(const inspect::Field& field, std::span<const std::byte> bytes,
                  std::uint64_t base) {
+  if (field.is_secret) {
+    fmt::print("{:>10}  {:<48} {}: {} bytes, not shown without --reveal\n", base + field.offset,
+               "** ...", field.name, field.length);
+    return;
+  }
   const auto shown = bytes.subspan(field.offset, std::min(field.length, kMostHexBytes));
   for (std::size_t row = 0; row < std::max<std::size_t>(shown.size(), 1); row += kHexColumns) {
     std::string hex;
     for (std::size_t i = row; i < std::min(row + kHexColumns, shown.size()); ++i) {
-      hex += field.is_secret ? "** " : fmt::format("{:02x} ", std::to_integer<unsigned>(shown[i]));
+      hex += fmt::format("{:02x} ", std::to_integer<unsigned>(shown[i]));
     }
     const std::string what =
         row > 0 ? "" : field.name + (field.value.empty() ? "" : ": " + field.value);
@@ -158,7 +164,7 @@ Result<void> dump_segment(DumpContext& context) {
                   std::to_string(own.sequence), std::to_string(own.version),
                   std::to_string(own.space.tenant), std::to_string(own.space.database),
                   has_hash ? text_of(own.mac) : "", dump_time(own.expires_at_ms),
-                  dump_time(own.erase_by_ms), std::to_string(own.raw_bytes), "yes"});
+                  dump_time(own.erase_by_ms), std::to_string(own.raw_bytes)});
   };
   const auto walked = inspect::walk_records(context.store, *segment, walk);
   return walked ? Result<void>() : walked.error();

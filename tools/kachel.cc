@@ -6,6 +6,7 @@
 #include "tools/dump_command.h"
 #include "tools/exit_codes.h"
 #include "tools/receipt_command.h"
+#include "tools/repair_command.h"
 #include "tools/stats_command.h"
 #include "tools/store_check.h"
 #include "tools/verify_command.h"
@@ -22,6 +23,7 @@ struct Arguments {
   AuditCheck audit;
   StoreCheck store_check;
   DumpRequest dump;
+  RepairRequest repair;
   DumpWhat dump_what = DumpWhat::kEntries;
   bool json = false;
 };
@@ -192,8 +194,22 @@ void add_dump(CLI::App& app, Arguments& arguments) {
   }
 }
 
+void add_repair(CLI::App& app, RepairRequest& request) {
+  CLI::App* const repair = app.add_subcommand(
+      "repair", "Has the index rebuilt and sets damaged segments aside. Says what is lost first.");
+  repair->footer(
+      "Without --yes nothing is changed. Nothing is ever deleted: segments go to quarantine/.\n"
+      "Exit code: 0 nothing to do, or done; 1 there is something to do, or left to do by hand;\n"
+      "2 usage; 10 no store there; 11 in use; 12 the key file is missing.");
+  add_data(*repair, request.data);
+  repair->add_flag("--rebuild-index", request.rebuild_index,
+                   "have the index rebuilt even if nothing is wrong with it");
+  repair->add_flag("--yes", request.yes, "do it");
+}
+
 int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("stats")) return run_stats(arguments.endpoint, arguments.json);
+  if (app.got_subcommand("repair")) return run_repair(arguments.repair);
   if (app.got_subcommand("dump")) return run_dump(arguments.dump_what, arguments.dump);
   if (app.got_subcommand("verify")) {
     const bool is_audit = app.get_subcommand("verify")->got_subcommand("audit");
@@ -222,6 +238,7 @@ int main(int argc, char** argv) {
   add_receipt(app, arguments);
   add_verify(app, arguments);
   add_dump(app, arguments);
+  add_repair(app, arguments.repair);
 
   try {
     app.parse(argc, argv);
