@@ -119,6 +119,7 @@ class Verifier {
 
   std::vector<SegmentState> segments_;  // by id
   std::uint64_t walked_through_ = 0;    // segment id; by an earlier run that was cut off
+  std::uint64_t walked_records_ = 0;    // in the segments up to there
   std::vector<Finding> walk_findings_;  // for the next run
   std::vector<std::pair<std::uint64_t, std::uint64_t>> voids_;
   std::uint64_t known_written_ = 0;  // sequence

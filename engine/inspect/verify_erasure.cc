@@ -27,9 +27,8 @@ Result<void> Verifier::check_audit() {
               "audit",
               {},
               0,
-              "there is no audit log, and the index knows of " +
-                  std::to_string(erases) + " erases and " +
-                  std::to_string(holds_.size()) + " holds"});
+              "there is no audit log, and the index knows of " + std::to_string(erases) +
+                  " erases and " + std::to_string(holds_.size()) + " holds"});
     }
     return {};
   }

@@ -37,7 +37,8 @@ Result<void> Verifier::load_resume() {
       return unusable(options_.resume_path, "it is of another kind of check");
     }
     walked_through_ = all.at("through").to_number<std::uint64_t>();
-    inspection_.progress.records = all.at("records").to_number<std::uint64_t>();
+    walked_records_ = all.at("records").to_number<std::uint64_t>();
+    inspection_.progress.records = walked_records_;
     known_written_ = all.at("written").to_number<std::uint64_t>();
     inspection_.progress.checked_bytes += all.at("bytes").to_number<std::uint64_t>();
     for (const json::value& item : all.at("segments").as_array()) {
@@ -109,7 +110,7 @@ Result<void> Verifier::save_resume() {
                          {"generation", store_.superblock() ? store_.superblock()->generation : 0},
                          {"scope", static_cast<int>(options_.scope)},
                          {"through", walked_through_},
-                         {"records", inspection_.progress.records},
+                         {"records", walked_records_},
                          {"written", known_written_},
                          {"bytes", bytes},
                          {"segments", std::move(segments)},

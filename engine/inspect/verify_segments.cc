@@ -111,6 +111,7 @@ Result<void> Verifier::check_segments() {
     }
     ++report_.segments_checked;
     walked_through_ = state.id;
+    walked_records_ = inspection_.progress.records;
   }
   return {};
 }
