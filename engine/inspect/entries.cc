@@ -62,9 +62,19 @@ Result<void> EntryReader::read_index() {
     const auto done = index_->for_each({&prefix, 1}, read);
     if (!done && done.error().code != ErrorCode::kAlreadyExists) return done;
   }
-  if (!marker) return Error{ErrorCode::kCorrupt, "the index has no marker"};
-  applied_through_ = marker->applied_through;
-  return {};
+  if (marker) {
+    applied_through_ = marker->applied_through;
+    return {};
+  }
+  // Empty before its first flush: all there is comes after it.
+  bool is_empty = true;
+  const auto look = [&](std::string_view, std::string_view) -> Result<void> {
+    is_empty = false;
+    return Error{ErrorCode::kAlreadyExists, ""};
+  };
+  (void)index_->for_each({}, look);
+  if (is_empty) return {};
+  return Error{ErrorCode::kCorrupt, "the index has no marker"};
 }
 
 EntryState EntryReader::state_of(const format::RecordSummary& put, std::uint64_t segment_id) const {

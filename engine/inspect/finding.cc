@@ -63,6 +63,7 @@ constexpr std::array<FindingKind, kFindingCodes> kKinds{{
     {"beyond_limit", kDamage, "numbers might be given out twice",
      "restore the file `superblock` from a snapshot that is as new as the segments"},
     {"index_missing", kDamage, "a longer start; no entry", kRebuild},
+    {"index_empty", kNote, "a longer start; no entry", "nothing: the next start builds it"},
     {"index_file", kDamage, "no entry: the index is derived", kRebuild},
     {"index_item", kDamage, "no entry: the index is derived", kRebuild},
     {"row_without_record", kDamage, kOneEntry, kRebuild},
@@ -82,6 +83,10 @@ constexpr std::array<FindingKind, kFindingCodes> kKinds{{
     {"receipt", kDamage, "the proof that it was to be",
      "fetch the receipt again, and check it with the log's public key"},
 }};
+static_assert(kKinds[static_cast<std::size_t>(FindingCode::kSegmentMissing)].name ==
+              "segment_missing");
+static_assert(kKinds[static_cast<std::size_t>(FindingCode::kIndexEmpty)].name == "index_empty");
+static_assert(kKinds[static_cast<std::size_t>(FindingCode::kReceipt)].name == "receipt");
 
 }  // namespace
 

@@ -42,6 +42,7 @@ enum class FindingCode : std::uint8_t {
   kSequenceMissing,   // a record that was handed to the kernel is in no segment
   kBeyondLimit,       // a number that was never given out
   kIndexMissing,      // no index, or one that is marked as damaged
+  kIndexEmpty,        // nothing was flushed yet: a start brings it up to date
   kIndexFile,         // one of RocksDB's files
   kIndexItem,         // a row, fence, hold or count that can't be decoded
   kRowWithoutRecord,  // a row that points to what is not the record it names

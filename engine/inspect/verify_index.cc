@@ -153,6 +153,13 @@ Result<void> Verifier::read_index() {
     index_.reset();
     return {};
   }
+  if (items == 0) {
+    report({FindingCode::kIndexEmpty,
+            "index",
+            {},
+            0,
+            "it is empty: no flush has ended since it was made, or a rebuild was cut short"});
+  }
   if (!marker_ && items > 0) cannot("the index has no marker, so nothing was compared with it");
   if (marker_) known_written_ = std::max(known_written_, marker_->applied_through);
   if (report_.dangling_rows > 0 && reads_rows && !store_.is_clean()) {
