@@ -1,6 +1,5 @@
 // `kachel dump`: entries.
 #include <algorithm>
-#include <array>
 #include <fmt/format.h>
 
 #include "engine/scope.h"
@@ -34,30 +33,34 @@ class Base64 {
  public:
   std::string add(std::span<const std::byte> bytes) {
     std::string out;
+    out.reserve(bytes.size() / 3 * 4 + 8);
     for (const std::byte byte : bytes) {
-      group_[filled_++] = std::to_integer<unsigned>(byte);
-      if (filled_ == group_.size()) out += flush();
+      group_ = group_ << 8 | std::to_integer<unsigned>(byte);
+      if (++filled_ < 3) continue;
+      put(out, 4);
     }
     return out;
   }
-  std::string finish() { return filled_ == 0 ? "" : flush(); }
-
- private:
-  std::string flush() {
-    static constexpr char kDigits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (std::size_t i = filled_; i < group_.size(); ++i)
-      group_[i] = 0;
-    const unsigned bits = group_[0] << 16 | group_[1] << 8 | group_[2];
-    std::string out{kDigits[bits >> 18], kDigits[bits >> 12 & 63], kDigits[bits >> 6 & 63],
-                    kDigits[bits & 63]};
-    if (filled_ < 3) out[3] = '=';
-    if (filled_ < 2) out[2] = '=';
-    filled_ = 0;
+  std::string finish() {
+    std::string out;
+    if (filled_ == 0) return out;
+    const unsigned digits = filled_ + 1;
+    group_ <<= 8 * (3 - filled_);
+    put(out, digits);
+    out.append(4 - digits, '=');
     return out;
   }
-  std::array<unsigned, 3> group_{};
-  std::size_t filled_ = 0;
+
+ private:
+  void put(std::string& out, unsigned digits) {
+    static constexpr char kDigits[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (unsigned i = 0; i < digits; ++i)
+      out.push_back(kDigits[group_ >> (18 - 6 * i) & 63]);
+    group_ = filled_ = 0;
+  }
+  unsigned group_ = 0;
+  unsigned filled_ = 0;  // bytes in it
 };
 
 std::string base64_of(std::string_view text) {

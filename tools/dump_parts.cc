@@ -21,7 +21,7 @@ Result<std::unique_ptr<inspect::IndexReader>> index_of(const DumpContext& contex
   return index;
 }
 
-std::string scope_text(Namespace space) {
+std::string dumped_scope(Namespace space) {
   if (space.database == kSubjectScope) return "subject";
   if (space.database == kModelScope) return "model";
   if (space.database == format::kAllDatabases) return "tenant";
@@ -92,7 +92,7 @@ Result<void> dump_tombstones(DumpContext& context) {
       const format::RecordMeta& meta = record.meta;
       if (meta.type != kErase && meta.type != kFence && meta.type != kScopeFence) return;
       writer.write({fmt::format("{:016x}:{}", id, record.offset),
-                    meta.type == kErase ? "key" : scope_text(meta.space),
+                    meta.type == kErase ? "key" : dumped_scope(meta.space),
                     std::to_string(meta.space.tenant), hash_text(meta.mac),
                     std::to_string(meta.version), dump_time(meta.created_ms)});
     };
@@ -109,7 +109,7 @@ Result<void> dump_holds(DumpContext& context) {
       context.format,
       {{"id", 36}, {"scope", 12}, {"tenant", 6, true}, {"hash", 32}, {"since_version", 13, true}});
   for (const Hold& hold : reader.holds()) {
-    writer.write({text_of(hold_id(hold.id)), scope_text(hold.space),
+    writer.write({text_of(hold_id(hold.id)), dumped_scope(hold.space),
                   std::to_string(hold.space.tenant), hash_text(hold.scope),
                   std::to_string(hold.version)});
   }

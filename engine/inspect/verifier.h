@@ -74,7 +74,8 @@ class Verifier {
   Result<void> check_segments();
   Result<void> check_segment(SegmentState& state);
   Result<void> check_table(SegmentState& state, const SegmentView& segment);
-  void check_listed(const SegmentView& segment, const WalkedRecord& record);
+  void check_listed(const SegmentView& segment, const WalkedRecord& record,
+                    const format::RecordSummary& own);
   Result<void> for_each_summary(const SegmentState& state, const OnSummary& call);
   void note_statements(const format::RecordMeta& meta);
   Result<void> read_voids(const SegmentView& segment);

@@ -148,9 +148,10 @@ Result<void> Verifier::check_segment(SegmentState& state) {
                                   ? record.meta.sequence
                                   : std::min(state.lowest_sequence, record.meta.sequence);
     }
-    check_listed(view, record);
-    if (!store_.mac_key() || record.meta.type != format::RecordType::kPut) return;
-    match(state, format::summarize(record.meta, record.offset, record.size, *store_.mac_key()));
+    if (!store_.mac_key()) return;
+    const auto own = format::summarize(record.meta, record.offset, record.size, *store_.mac_key());
+    check_listed(view, record, own);
+    if (own.type == format::RecordType::kPut) match(state, own);
   };
   const auto walked = walk_records(store_, view, walk);
   if (!walked) return walked.error();
@@ -178,7 +179,8 @@ Result<void> Verifier::check_table(SegmentState& state, const SegmentView& segme
   return {};
 }
 
-void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& record) {
+void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& record,
+                            const format::RecordSummary& own) {
   if (!segment.trailer) return;
   const std::uint64_t sequence = record.meta.sequence;
   if (record.listed == nullptr) {
@@ -191,8 +193,6 @@ void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& reco
                 " that the segment's table does not have"});
     return;
   }
-  if (!store_.mac_key()) return;
-  const auto own = format::summarize(record.meta, record.offset, record.size, *store_.mac_key());
   if (same_listing(*record.listed, own)) return;
   report({FindingCode::kTableDiffers, segment.path, record.offset, record.size,
           "the segment's table says otherwise than the record with sequence " +
