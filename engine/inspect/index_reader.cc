@@ -61,7 +61,7 @@ rocksdb::ReadOptions scan_options() {
   return read;
 }
 
-Result<void> walk(rocksdb::Iterator& it, const IndexReader::OnItem& call) {
+Result<void> walk_items(rocksdb::Iterator& it, const IndexReader::OnItem& call) {
   for (; it.Valid(); it.Next()) {
     if (auto done = call(text_of_slice(it.key()), text_of_slice(it.value())); !done) return done;
   }
@@ -88,7 +88,7 @@ class RocksDbReader final : public IndexReader {
   Result<void> for_each(std::string_view from, const OnItem& call) const override {
     const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(scan_options()));
     it->Seek(rocksdb::Slice(from.data(), from.size()));
-    return walk(*it, call);
+    return walk_items(*it, call);
   }
 
   std::vector<std::string> tables() const override {
@@ -127,7 +127,7 @@ Result<void> for_each_in_table(const std::string& path, const IndexReader::OnIte
   if (const rocksdb::Status status = reader.Open(path); !status.ok()) return index_error(status);
   const std::unique_ptr<rocksdb::Iterator> it(reader.NewIterator(scan_options()));
   it->SeekToFirst();
-  return walk(*it, call);
+  return walk_items(*it, call);
 }
 
 }  // namespace kachel::inspect
