@@ -18,7 +18,7 @@ constexpr std::string_view kServe =
     "start kacheld and let it reclaim; keep it running until nothing is overdue";
 
 // In the order of FindingCode.
-constexpr std::array<FindingKind, kFindingCodes> kKinds{{
+constexpr std::array<FindingKind, kFindingCodes> kFindingKinds{{
     {"unknown_file", kDamage, "nothing of the store; it may hold copies of data",
      "find out who put it there, and move it out of the data directory"},
     {"leftover", kNote, kNothing, "nothing: the next start removes it"},
@@ -83,10 +83,10 @@ constexpr std::array<FindingKind, kFindingCodes> kKinds{{
     {"receipt", kDamage, "the proof that it was to be",
      "fetch the receipt again, and check it with the log's public key"},
 }};
-static_assert(kKinds[static_cast<std::size_t>(FindingCode::kSegmentMissing)].name ==
+static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kSegmentMissing)].name ==
               "segment_missing");
-static_assert(kKinds[static_cast<std::size_t>(FindingCode::kIndexEmpty)].name == "index_empty");
-static_assert(kKinds[static_cast<std::size_t>(FindingCode::kReceipt)].name == "receipt");
+static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kIndexEmpty)].name == "index_empty");
+static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kReceipt)].name == "receipt");
 
 }  // namespace
 
@@ -96,7 +96,7 @@ std::string_view severity_name(Severity severity) {
 }
 
 const FindingKind& kind_of(FindingCode code) {
-  return kKinds[static_cast<std::size_t>(code)];
+  return kFindingKinds[static_cast<std::size_t>(code)];
 }
 
 }  // namespace kachel::inspect
