@@ -12,21 +12,23 @@ namespace {
 constexpr std::string_view kKindNames[] = {"blob", "completion", "embedding"};
 constexpr std::string_view kCodecNames[] = {"raw", "zstd", "zstd+dictionary"};
 
-const std::vector<Column> kEntryColumns = {{"place", 26},
-                                           {"state", 10},
-                                           {"tenant", 6, true},
-                                           {"db", 2, true},
-                                           {"key_hash", 32},
-                                           {"version", 9, true},
-                                           {"created", 20},
-                                           {"expires", 20},
-                                           {"erase_by", 20},
-                                           {"stored_bytes", 12, true},
-                                           {"value_bytes", 11, true},
-                                           {"codec", 15},
-                                           {"kind", 10},
-                                           {"model", 12},
-                                           {"subject_hashes", 32}};
+std::vector<Column> entry_columns() {
+  return {{"place", 26},
+          {"state", 10},
+          {"tenant", 6, true},
+          {"db", 2, true},
+          {"key_hash", 32},
+          {"version", 9, true},
+          {"created", 20},
+          {"expires", 20},
+          {"erase_by", 20},
+          {"stored_bytes", 12, true},
+          {"value_bytes", 11, true},
+          {"codec", 15},
+          {"kind", 10},
+          {"model", 12},
+          {"subject_hashes", 32}};
+}
 
 /// Bytes in base 64, in pieces.
 class Base64 {
@@ -208,7 +210,7 @@ Result<void> dump_entries(DumpContext& context) {
       return Error{ErrorCode::kCorrupt, "the state of entries is not known without the index"};
     }
   }
-  std::vector<Column> columns = kEntryColumns;
+  std::vector<Column> columns = entry_columns();
   if (request.reveal && context.format != RowFormat::kJsonLines) {
     columns.insert(columns.end(), {{"key_base64"}, {"subjects_base64"}, {"value_base64"}});
   }

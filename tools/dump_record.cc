@@ -17,19 +17,21 @@ constexpr std::size_t kMostHexBytes =
 constexpr std::string_view kRecordTypes[] = {"?",    "put",  "erase",       "expiry", "fence",
                                              "void", "mark", "scope_fence", "hold",   "release"};
 
-const std::vector<Column> kRecordColumns = {
-    {"offset", 10, true},
-    {"bytes", 8, true},
-    {"type", 11},
-    {"sequence", 10, true},
-    {"version", 10, true},
-    {"tenant", 6, true},
-    {"db", 3, true},
-    {"hash", 32},
-    {"expires", 20},
-    {"erase_by", 20},
-    {"value_bytes", 11, true},
-};
+std::vector<Column> record_columns() {
+  return {
+      {"offset", 10, true},
+      {"bytes", 8, true},
+      {"type", 11},
+      {"sequence", 10, true},
+      {"version", 10, true},
+      {"tenant", 6, true},
+      {"db", 3, true},
+      {"hash", 32},
+      {"expires", 20},
+      {"erase_by", 20},
+      {"value_bytes", 11, true},
+  };
+}
 
 Result<inspect::SegmentView> view_of(DumpContext& context, std::uint64_t id) {
   auto segment = inspect::open_segment(context.store, id, context.on_finding());
@@ -150,7 +152,7 @@ Result<void> dump_segment(DumpContext& context) {
   const auto segment = view_of(context, *id);
   if (!segment) return segment.error();
   if (context.format == RowFormat::kTable) print_header(*segment);
-  RowWriter writer(context.format, kRecordColumns);
+  RowWriter writer(context.format, record_columns());
   inspect::Walk walk;
   walk.on_finding = context.on_finding();
   walk.on_bytes = [](std::uint64_t) {};

@@ -59,7 +59,7 @@ Result<void> EntryReader::read_index() {
     return {};
   };
   for (const char prefix : {kMetaPrefix, kFencePrefix}) {
-    const auto done = index_->for_each({&prefix, 1}, read);
+    auto done = index_->for_each({&prefix, 1}, read);
     if (!done && done.error().code != ErrorCode::kAlreadyExists) return done;
   }
   if (marker) {

@@ -85,7 +85,8 @@ constexpr std::array<FindingKind, kFindingCodes> kFindingKinds{{
 }};
 static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kSegmentMissing)].name ==
               "segment_missing");
-static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kIndexEmpty)].name == "index_empty");
+static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kIndexEmpty)].name ==
+              "index_empty");
 static_assert(kFindingKinds[static_cast<std::size_t>(FindingCode::kReceipt)].name == "receipt");
 
 }  // namespace

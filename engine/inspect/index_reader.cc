@@ -95,6 +95,7 @@ class RocksDbReader final : public IndexReader {
     std::vector<rocksdb::LiveFileMetaData> files;
     db_->GetLiveFilesMetaData(&files);
     std::vector<std::string> names;
+    names.reserve(files.size());
     for (const auto& file : files)
       names.push_back(file.name.substr(file.name.find_first_not_of('/')));
     return names;

@@ -10,7 +10,7 @@
 namespace kachel::inspect {
 namespace {
 
-const OnFinding kSilent = [](const Finding&) {};
+void tell_nobody(const Finding&) {}
 
 std::string lateness(std::int64_t due_ms, std::int64_t now_ms) {
   return format_duration_ms(now_ms - due_ms) + " ago";
@@ -93,7 +93,7 @@ Result<void> Verifier::check_claims() {
 
 Result<void> Verifier::check_claims_in(SegmentState& state) {
   if (!state.is_usable) return {};
-  auto segment = open_segment(store_, state.id, kSilent);
+  auto segment = open_segment(store_, state.id, tell_nobody);
   if (!segment) return segment.error();
   const auto tell = [&](const ErasureClaim& claim, std::uint64_t offset, std::uint64_t size,
                         const std::string& what) {
@@ -131,7 +131,7 @@ Result<void> Verifier::check_claims_in_index() {
   if (!names) return {};
   for (const std::string& name : *names) {
     if (!name.ends_with(".sst")) continue;
-    const auto done = for_each_in_table(
+    auto done = for_each_in_table(
         index_path_ + "/" + name,
         [&](std::string_view key, std::string_view value) -> Result<void> {
           const auto row_key = decode_row_key(key);
@@ -165,7 +165,8 @@ Result<void> Verifier::search_texts(const std::string& directory) {
   const auto names = store_.storage().list(directory);
   if (!names) return names.error();
   for (const std::string& name : *names) {
-    const std::string path = directory.empty() ? name : directory + "/" + name;
+    const std::string path =
+        directory.empty() ? name : std::string(directory).append("/").append(name);
     if (name.find("lost+found") == 0) continue;
     if (size_of(path)) {
       if (auto done = search_file(path); !done) return done;

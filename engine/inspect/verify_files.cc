@@ -116,7 +116,7 @@ Result<void> Verifier::list_audit(const std::string& directory) {
   const auto names = store_.storage().list(directory);
   if (!names) return names.error();
   for (const std::string& name : *names) {
-    const std::string path = directory + "/" + name;
+    const std::string path = std::string(directory).append("/").append(name);
     const auto bytes = size_of(path);
     if (!bytes && store_.storage().list(path)) {
       if (auto below = list_audit(path); !below) return below;

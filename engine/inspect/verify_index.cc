@@ -71,7 +71,7 @@ Result<void> Verifier::check_index_files(const std::string& path) {
   for (const std::string& name : *names) {
     if (auto done = inspection_.go_on(); !done) return done;
     const bool is_table = name.ends_with(".sst");
-    const std::string file = path + "/" + name;
+    const std::string file = std::string(path).append("/").append(name);
     if (name == manifest ||
         (is_table && (!index_ || std::find(tables.begin(), tables.end(), name) != tables.end()))) {
       check_index_file(file, name);

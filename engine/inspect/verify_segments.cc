@@ -8,7 +8,7 @@
 namespace kachel::inspect {
 namespace {
 
-const OnFinding kSayNothing = [](const Finding&) {};
+void say_nothing(const Finding&) {}
 
 /// Whether a version was written down beside the sequence is a matter of coding: a table made while
 /// the store ran does not say so of changes of an expiry, one made by a start does.
@@ -121,7 +121,7 @@ Result<void> Verifier::check_segment(SegmentState& state) {
     inspection_.count(state.file_bytes);
     return inspection_.go_on();
   }
-  auto segment = open_segment(store_, state.id, kSayNothing);
+  auto segment = open_segment(store_, state.id, say_nothing);
   if (!segment) return segment.error();
   const SegmentView& view = **segment;
   const bool reads_all = wants({VerifyScope::kFull, VerifyScope::kSegments, VerifyScope::kErasure});
@@ -201,7 +201,7 @@ void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& reco
 
 Result<void> Verifier::for_each_summary(const SegmentState& state, const OnSummary& call) {
   if (!state.is_usable) return {};
-  auto segment = open_segment(store_, state.id, kSayNothing);
+  auto segment = open_segment(store_, state.id, say_nothing);
   if (!segment) return segment.error();
   if (!*segment) return {};
   if ((*segment)->trailer) {
@@ -217,7 +217,7 @@ Result<void> Verifier::for_each_summary(const SegmentState& state, const OnSumma
   }
   Walk walk;
   walk.check_values = false;
-  walk.on_finding = kSayNothing;
+  walk.on_finding = say_nothing;
   walk.on_bytes = [](std::uint64_t) {};
   walk.go_on = [this] { return inspection_.go_on(); };
   walk.on_record = [&](const WalkedRecord& record) {
