@@ -37,7 +37,10 @@ Result<std::vector<std::uint64_t>> segment_ids(const StoreView& store) {
 
 EntryReader::EntryReader(const StoreView& store, std::int64_t now_ms)
     : store_(store), now_ms_(now_ms) {
-  if (auto read = read_index(); !read) {
+  auto read = read_index();
+  // After it, as a start would.
+  if (read && store_.mac_key()) read = tail_.read(store_, applied_through_);
+  if (!read) {
     index_problem_ = read.error().message;
     index_.reset();
   }
@@ -80,14 +83,17 @@ Result<void> EntryReader::read_index() {
 EntryState EntryReader::state_of(const format::RecordSummary& put, std::uint64_t segment_id) const {
   if ((put.flags & format::kFlagHeld) != 0) return EntryState::kHeld;
   if (!index_) return EntryState::kUnknown;
-  if (is_fenced_by(fences_, put)) return EntryState::kFenced;
+  if (is_fenced_by(fences_, put) || is_fenced_by(tail_.fences(), put)) return EntryState::kFenced;
+  if (tail_.supersedes(put)) return EntryState::kSuperseded;
   const auto row = index_->find({put.space, put.mac});
   if (!row) return EntryState::kUnknown;
   const bool is_here = *row && (*row)->segment_id == segment_id && (*row)->offset == put.offset;
-  const std::int64_t expires_at_ms = is_here ? (*row)->expires_at_ms : put.expires_at_ms;
+  const std::int64_t expires_at_ms =
+      tail_.expiry_of(put).value_or(is_here ? (*row)->expires_at_ms : put.expires_at_ms);
   const bool is_expired = expires_at_ms != 0 && expires_at_ms <= now_ms_;
   if (is_here) return is_expired ? EntryState::kExpired : EntryState::kLive;
-  if (put.sequence > applied_through_) return EntryState::kPending;
+  if (put.sequence > applied_through_)
+    return is_expired ? EntryState::kExpired : EntryState::kPending;
   return is_expired && !*row ? EntryState::kExpired : EntryState::kSuperseded;
 }
 

@@ -9,6 +9,7 @@
 #include "engine/hold.h"
 #include "engine/index.h"
 #include "engine/inspect/index_reader.h"
+#include "engine/inspect/log_tail.h"
 #include "engine/inspect/record_walk.h"
 #include "engine/inspect/store_view.h"
 
@@ -63,6 +64,7 @@ class EntryReader {
   std::unique_ptr<IndexReader> index_;
   std::string index_problem_;
   std::uint64_t applied_through_ = 0;
+  LogTail tail_;
   std::vector<Fence> fences_;
   std::vector<Hold> holds_;
 };

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 import harness
 
@@ -265,6 +266,31 @@ class Dump(StoreTest):
         about = self.lines(server.data, "--subject", "person-7")
         self.assertGreater(len(about), 0)
         self.assertLess(len(about), len(live))
+
+    def test_what_the_index_has_not_flushed_before_a_kill_counts(self):
+        server = self.start()
+        with server.connect() as connection:
+            for i in range(8):
+                subject = "alice" if i == 7 else "bob"
+                connection.call("KACHEL.SET", f"key-{i}", f"value {i}", "SUBJECT", subject)
+            connection.call("DEL", "key-0")
+            connection.call("SET", "key-1", "another value")
+            connection.call("PEXPIRE", "key-2", 1)
+            connection.call("KACHEL.ERASE", "KEY", "key-3")
+            connection.call("KACHEL.ERASE", "SUBJECT", "alice")
+        time.sleep(0.01)
+        server.kill()
+        self.assertEqual(len(self.lines(server.data)), 4)
+        states = [line["state"] for line in self.lines(server.data, "--state", "all")]
+        self.assertEqual(sorted(states), ["expired", "fenced"] + ["pending"] * 4 +
+                         ["superseded"] * 3)  # key-1 twice
+        server.start()
+        with server.connect() as connection:
+            self.assertEqual(connection.call("SELECT", 1), "OK")
+            connection.call("SET", "other", "1")
+            self.assertEqual(connection.call("FLUSHDB"), "OK")
+        server.kill()
+        self.assertEqual(len(self.lines(server.data)), 4)
 
     def test_it_goes_on_where_it_stopped(self):
         server = self.store()
