@@ -1,7 +1,10 @@
 // `kachel dump`: entries.
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
+#include "engine/audit/text.h"
+#include "engine/inspect/record_text.h"
 #include "engine/scope.h"
 #include "tools/dump_internal.h"
 #include "tools/store_check.h"
@@ -9,7 +12,6 @@
 namespace kachel::tools {
 namespace {
 
-constexpr std::string_view kKindNames[] = {"blob", "completion", "embedding"};
 constexpr std::string_view kCodecNames[] = {"raw", "zstd", "zstd+dictionary"};
 
 std::vector<Column> entry_columns() {
@@ -34,42 +36,20 @@ std::vector<Column> entry_columns() {
 class Base64 {
  public:
   std::string add(std::span<const std::byte> bytes) {
-    std::string out;
-    out.reserve(bytes.size() / 3 * 4 + 8);
-    for (const std::byte byte : bytes) {
-      group_ = group_ << 8 | std::to_integer<unsigned>(byte);
-      if (++filled_ < 3) continue;
-      put(out, 4);
-    }
-    return out;
+    rest_.insert(rest_.end(), bytes.begin(), bytes.end());
+    const std::size_t whole = rest_.size() / 3 * 3;  // what needs no padding
+    std::string text = audit::to_base64(std::span(rest_).first(whole));
+    rest_.erase(rest_.begin(), rest_.begin() + static_cast<std::ptrdiff_t>(whole));
+    return text;
   }
-  std::string finish() {
-    std::string out;
-    if (filled_ == 0) return out;
-    const unsigned digits = filled_ + 1;
-    group_ <<= 8 * (3 - filled_);
-    put(out, digits);
-    out.append(4 - digits, '=');
-    return out;
-  }
+  std::string finish() { return audit::to_base64(std::exchange(rest_, {})); }
 
  private:
-  void put(std::string& out, unsigned digits) {
-    static constexpr char kDigits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (unsigned i = 0; i < digits; ++i)
-      out.push_back(kDigits[group_ >> (18 - 6 * i) & 63]);
-    group_ = filled_ = 0;
-  }
-  unsigned group_ = 0;
-  unsigned filled_ = 0;  // bytes in it
+  ZeroizingBytes rest_;
 };
 
 std::string base64_of(std::string_view text) {
-  Base64 encoder;
-  std::string out = encoder.add(std::as_bytes(std::span(text.data(), text.size())));
-  out += encoder.finish();
-  return out;
+  return audit::to_base64(std::as_bytes(std::span(text.data(), text.size())));
 }
 
 /// What the command line asks for, in terms of records.
@@ -150,7 +130,7 @@ std::vector<std::string> cells_of(const DumpContext& context, const inspect::Dum
           std::to_string(entry.record.size),
           std::to_string(meta.raw_bytes),
           std::string(kCodecNames[static_cast<std::size_t>(meta.codec)]),
-          std::string(kKindNames[static_cast<std::size_t>(meta.kind)]),
+          std::string(inspect::kKindNames[static_cast<std::size_t>(meta.kind)]),
           std::string(meta.model),
           subject_hashes(context, meta)};
 }

@@ -11,7 +11,6 @@ namespace {
 constexpr std::string_view kTypes[] = {"?",    "put",  "erase",       "expiry", "fence",
                                        "void", "mark", "scope fence", "hold",   "release"};
 constexpr std::string_view kCodecs[] = {"raw", "zstd", "zstd with the segment's dictionary"};
-constexpr std::string_view kKinds[] = {"blob", "completion", "embedding"};
 
 template <std::size_t N>
 std::string named(std::uint64_t number, const std::string_view (&names)[N]) {
@@ -84,7 +83,7 @@ class Annotator {
               ((flags_ & format::kFlagVersioned) != 0 ? " versioned" : "") +
               ((flags_ & format::kFlagHeld) != 0 ? " held" : ""));
     const std::uint64_t kind = number<std::uint8_t>("kind");
-    name_last(named(kind, kKinds));
+    name_last(named(kind, kKindNames));
     meta_bytes_ = number<std::uint32_t>("meta length, bytes");
     payload_bytes_ = number<std::uint32_t>("payload length, bytes");
     number<std::uint64_t>("sequence");

@@ -4,9 +4,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace kachel::inspect {
+
+inline constexpr std::string_view kKindNames[] = {"blob", "completion", "embedding"};
 
 struct Field {
   std::size_t offset = 0;  // bytes from the start of the record

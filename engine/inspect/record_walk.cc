@@ -113,7 +113,7 @@ class Walker {
     const format::Place place{store_.store_id(), segment_.id, at_};
     const auto record = format::decode_record(*bytes, place);
     if (record) {
-      accept(*record, extent->size - 0, record->payload.size(), listed);
+      accept(*record, extent->size, record->payload.size(), listed);
       return std::uint64_t{extent->size};
     }
     // With a header that is whole it is a record all the same, and its bounds are known.
