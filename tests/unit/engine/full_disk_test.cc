@@ -106,6 +106,46 @@ TEST(FullDisk, WhatAnEraseFoundEvictedStaysAway) {
   }
 }
 
+// Reclaim has to drop the newer of two values. The older lies in a segment that goes later.
+TEST(FullDisk, ASurvivorThatFindsNoRoomLeavesNoOlderValueBehind) {
+  for (const bool index_lost : {false, true}) {
+    StoreWorld world;
+    world.options.erase_within = std::chrono::hours(2);
+    world.kill();
+    constexpr std::uint64_t kKeys = 20;
+    for (std::uint64_t i = 0; i < kKeys; ++i)
+      world.put("k" + std::to_string(i), "old");
+    const auto fill = [&](const std::string& name, const PutOptions& how = {}) {
+      for (std::uint64_t i = 0; i < 30; ++i)
+        world.put(name + std::to_string(i), noise(i, 10'000), how);
+    };
+    fill("held", about({"ada"}));
+    world.hold("ada");  // so that these don't go to make room
+    for (std::uint64_t i = 0; i < kKeys; ++i) {
+      const std::string name = std::to_string(i);
+      world.put("k" + name, "new");
+      fill("beside new " + name + " ");
+    }
+    ASSERT_TRUE(world.store->set_erase_within(std::chrono::seconds(60)));
+    for (std::uint64_t i = 0; i < kKeys; ++i)
+      world.erase("beside new " + std::to_string(i) + " 1");
+    for (const io::FaultOp op : {io::FaultOp::kCreate, io::FaultOp::kReserve})
+      world.device.inject({.op = op, .error_number = ENOSPC, .times = 0});
+    world.let_pass(std::chrono::seconds(70));
+    world.device.clear();
+    ASSERT_TRUE(world.get("held1"));
+    if (index_lost) world.lose_index();
+    world.kill();
+    std::uint64_t gone = 0;
+    for (std::uint64_t i = 0; i < kKeys; ++i) {
+      const auto found = world.get("k" + std::to_string(i));
+      if (!found) ++gone;
+      EXPECT_NE(found, "old");
+    }
+    EXPECT_GT(gone, 0u) << "there was room for all";
+  }
+}
+
 TEST(FullDisk, EraseAllMakesRoom) {
   StoreWorld world;
   for (std::uint64_t i = 0; i < 300; ++i)

@@ -25,6 +25,32 @@ TEST(Reclaim, WhatLivesInMostlyDeadSegmentsIsMovedOnRatherThanEvicted) {
     EXPECT_TRUE(world.glimpse(key)) << key;
 }
 
+TEST(Reclaim, KeepsWhatWasPutOffAMomentBeforeItsSegmentGoes) {
+  Options options = StoreWorld::small_options();
+  // The new expiry is in the write buffer, and no book knows of it, while the segment goes.
+  options.durability = Durability::kRelaxed;
+  options.relaxed_interval = std::chrono::seconds(5);
+  StoreWorld world(options);
+  PutOptions put;
+  put.expires_at_ms = world.store->now_ms() + 100'000;
+  for (std::uint64_t i = 0; i < 20; ++i)
+    world.put("k" + std::to_string(i), noise(i, 16'000), put);
+  world.let_pass(std::chrono::seconds(99));
+  world.advance(put.expires_at_ms - world.store->now_ms() - 100);
+  std::optional<Result<ExpiryOutcome>> outcome;
+  const std::int64_t later_ms = put.expires_at_ms + 100'000;
+  ExpiryChange change;
+  change.expires_at_ms = later_ms;
+  world.worker->change_expiry(world.space, "k3", change,
+                              [&](auto done) { outcome = std::move(done); });
+  world.let_pass(std::chrono::seconds(10));
+  ASSERT_TRUE(outcome && *outcome);
+  EXPECT_GE(world.store->stats().expired_segments, 1u);
+  world.kill();  // what is in the hot tier would be served from there
+  EXPECT_FALSE(world.get("k2"));
+  EXPECT_EQ(world.get("k3"), noise(3, 16'000));
+}
+
 TEST(ReclaimPace, KeepsToItsBudget) {
   const ReadLatency latency;
   ReclaimPace pace(latency, kMiB);

@@ -72,10 +72,6 @@ TEST(StoreLimits, ServesAtTheEndOfTime) {
   EXPECT_EQ(world.get("l"), "w");
 }
 
-MemoryIndexImage& image_of(StoreWorld& world) {
-  return static_cast<MemoryIndexHome&>(*world.index).image();
-}
-
 TEST(StoreLimits, AnIndexAheadOfTheStoreIsBuiltAnew) {
   StoreWorld world;
   world.put("k", "v");

@@ -296,6 +296,11 @@ class StoreWorld {
   std::unique_ptr<io::InlinePool> pool_;
 };
 
+/// What the index of a world with a MemoryIndexHome has on its disk.
+inline MemoryIndexImage& image_of(StoreWorld& world) {
+  return static_cast<MemoryIndexHome&>(*world.index).image();
+}
+
 /// Text that compresses about as completions do, different for each seed.
 inline std::string some_text(std::uint64_t seed, std::size_t bytes) {
   static constexpr std::string_view kWords[] = {"the ",  "cache ", "model ", "answers ", "with ",
