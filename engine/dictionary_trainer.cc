@@ -65,17 +65,22 @@ void DictionaryTrainer::look() {
     const bool is_timeless = stored.lowest_expires_ms == 0 && stored.lowest_erase_by_ms == 0;
     const std::int64_t due_ms = dictionary->due_ms();
     const bool is_done = due_ms != 0 && (is_timeless || due_ms <= core_.clock.now_ms());
-    if (is_done && core_.dictionaries.current(dictionary->tenant()) == dictionary) {
+    if ((is_done || would_be_brief()) &&
+        core_.dictionaries.current(dictionary->tenant()) == dictionary) {
       core_.dictionaries.depose(dictionary->tenant());
     }
   }
   if (busy_ || !core_.writable || core_.no_room) return;
   if (!found_.empty()) return check_found();
-  if (!has_memory_for(1)) return;
+  if (would_be_brief() || !has_memory_for(1)) return;
   for (const std::uint32_t tenant : core_.live_counts.tenants()) {
     if (!wants_one(tenant, tenants_[tenant])) continue;
     return begin(tenant);
   }
+}
+
+bool DictionaryTrainer::would_be_brief() const {
+  return core_.erase_within_ms < core_.options.dictionaries.least_erase_within.count();
 }
 
 bool DictionaryTrainer::wants_one(std::uint32_t tenant, const Tenant& state) const {

@@ -38,6 +38,7 @@ class DictionaryTrainer {
   bool wants_one(std::uint32_t tenant, const Tenant& state) const;
   bool is_old(const Dictionary& dictionary) const;
   bool has_memory_for(std::uint64_t dictionaries) const;
+  bool would_be_brief() const;
   void begin(std::uint32_t tenant);
   void collect(Attempt& attempt) const;
   void train(Attempt& attempt) const;

@@ -24,6 +24,9 @@ struct DictionaryOptions {
   std::size_t max_samples = 1000;
   /// From one look for something to train on to the next.
   std::chrono::milliseconds look_every{1000};
+  /// With a shorter `erase_within` there are none: too few values would be compressed with each for
+  /// what it takes in their segments, and to train it.
+  std::chrono::milliseconds least_erase_within = std::chrono::minutes(10);
 };
 
 struct Options {

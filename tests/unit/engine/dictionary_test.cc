@@ -25,6 +25,7 @@ class Dictionaries : public testing::Test {
     options.dictionaries.max_bytes = 2048;
     options.dictionaries.min_samples = kSamples / 2;
     options.dictionaries.look_every = milliseconds(500);
+    options.dictionaries.least_erase_within = seconds(60);
     return options;
   }
   static std::string key(int i) { return "key " + std::to_string(i); }
@@ -378,6 +379,21 @@ TEST_F(Dictionaries, ServeValuesThatDieBeforeThem) {
   put(101);
   EXPECT_EQ(segments_with_one().size(), 1u) << "the second one lives too long for it";
   expect_all();
+}
+
+TEST_F(Dictionaries, ServeNobodyWhoseDeadMustBeGoneSoon) {
+  train();
+  const std::size_t segments = segments_with_one().size();
+  world.store->set_erase_within(seconds(59)).value();
+  world.advance(1000);
+  put_more();
+  EXPECT_EQ(segments_with_one().size(), segments) << "the one there was still serves";
+  world.let_pass(seconds(70));
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 1u);
+  expect_all();
+  world.store->set_erase_within(seconds(60)).value();
+  world.advance(5000);
+  EXPECT_EQ(world.store->stats().dictionaries_trained, 2u);
 }
 
 TEST_F(Dictionaries, CanBeSwitchedOff) {
