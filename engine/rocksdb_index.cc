@@ -32,6 +32,11 @@ constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
 constexpr int kMostPiledTables = 512;
+// Rows come in the order of their MACs' chance, so that each compaction of flushed tables rewrites
+// all of the first level: the more of them at once, the less often. A lookup asks each one's
+// filter.
+constexpr int kTablesToCompact = 16;
+constexpr std::uint64_t kFirstLevelBytes = std::uint64_t{128} << 20;
 constexpr std::uint64_t kTableBytes = std::uint64_t{16} << 20;
 constexpr int kPatience = 300;  // looks, 10 ms apart, whether old tables are gone
 
@@ -398,6 +403,8 @@ class RocksDbIndex final : public Index {
     table.partition_filters = true;
     table.metadata_block_size = 4096;
     table.pin_top_level_index_and_filter = true;
+    // A lookup asks every flushed table; from the cache that would take 2 us each time.
+    table.metadata_cache_options.partition_pinning = rocksdb::PinningTier::kFlushedAndSimilar;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(kBloomBitsPerKey));
     table.checksum = rocksdb::kXXH3;  // Debian's build has no hardware CRC32C
     table.format_version = 5;
@@ -424,6 +431,8 @@ class RocksDbIndex final : public Index {
     db.max_background_jobs = 2;
     // While all is compacted flushed tables pile up, two a second under load: reads look through
     // them, but the log thread, which all writes go through, must not be stopped.
+    db.level0_file_num_compaction_trigger = kTablesToCompact;
+    db.max_bytes_for_level_base = kFirstLevelBytes;
     db.level0_slowdown_writes_trigger = kMostPiledTables / 2;
     db.level0_stop_writes_trigger = kMostPiledTables;
     // All is written anew in pieces of this size, and no more space than one of them takes is
