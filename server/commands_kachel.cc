@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "server/accounting_worker.h"
 #include "server/arguments.h"
 #include "server/command.h"
 #include "server/policy_enforcement.h"
@@ -220,6 +221,7 @@ void write_metadata(ReplyWriter reply, const Found& found) {
 void kachel_meta(Session& session, Arguments arguments) {
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
+  const AccountingWorker::Inspection inspection(session.worker());
   const bool settled =
       session.worker().get(session.space(), arguments[1],
                            [reply = std::move(reply)](Result<std::optional<Found>> found) mutable {
