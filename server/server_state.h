@@ -97,6 +97,13 @@ struct ServerState {
 
   /// Since the start, or the last CONFIG RESETSTAT.
   CounterTotals totals() const;
+  /// Since the start, whatever was reset.
+  CounterTotals all_totals() const { return sum(); }
+  Latencies latencies(Operation operation) const;
+  ModelTotals model_totals(ModelSlot slot) const;
+  /// Writes that waited for the write buffers; those that do now.
+  std::uint64_t throttled() const;
+  std::uint64_t throttled_now() const;
   /// `stats` less what CONFIG RESETSTAT has put aside (hits, misses).
   Stats since_reset(Stats stats) const;
   PolicyTotals policy_totals() const;

@@ -55,6 +55,7 @@ class Server:
     def command(self):
         return [
             self.executable, "--data", self.data, "--listen", "127.0.0.1:0",
+            *([] if "--http" in self.args else ["--http", "off"]),
             "--memory", self.memory, "--durability", self.durability, *self.args,
         ]
 
