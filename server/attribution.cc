@@ -131,7 +131,8 @@ class Scanner {
   bool open(bool is_object) {
     if (depth_ == kMaxDepth) return false;
     const bool is_opaque = key_ == Word::kOpaque || (depth_ > 0 && top().is_opaque);
-    frames_[depth_++] = {is_object, is_object && key_ == Word::kUsage && !has_usage_, is_opaque};
+    frames_[depth_++] = {is_object, is_object && key_ == Word::kUsage && !has_usage_ && !is_opaque,
+                         is_opaque};
     expects_key_ = is_object;
     key_ = Word::kOther;
     return true;

@@ -10,8 +10,6 @@ namespace {
 
 class AccountingTest : public ::testing::Test {
  protected:
-  AccountingTest() { state.counters.push_back(std::make_unique<WorkerCounters>()); }
-
   void price(std::string_view model, double in, double out) {
     PolicySet set;
     set.prices().set(std::string(model), {in, out});
@@ -38,10 +36,14 @@ class AccountingTest : public ::testing::Test {
     return options;
   }
 
+  static Meter& add_counters(ServerState& state) {
+    return state.counters.emplace_back(std::make_unique<WorkerCounters>())->meter;
+  }
+
   ServerState state;
   FakeStore store;
   AccountingWorker worker{
-      store, std::make_shared<Ledger>(state.counters[0]->meter, state.models, state.policy)};
+      store, std::make_shared<Ledger>(add_counters(state), state.models, state.policy)};
 };
 
 TEST_F(AccountingTest, HitsAndMissesByModelAndTier) {
