@@ -53,7 +53,7 @@ Word word_of(std::string_view key) {
   return found == kWords.end() ? Word::kOther : found->second;
 }
 
-bool is_space(char c) {
+bool is_blank(char c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 bool is_digit(char c) {
@@ -123,7 +123,7 @@ class Scanner {
       return true;
     }
     if (c == ':') expects_key_ = false;
-    return c == ':' || is_space(c);
+    return c == ':' || is_blank(c);
   }
 
   Frame& top() { return frames_[depth_ - 1]; }
@@ -236,7 +236,7 @@ class Scanner {
 /// Whether a scan could find anything.
 bool is_worth_a_scan(std::string_view value) {
   if (value.size() < kMinAttributedBytes || value.size() > kMaxAttributedBytes) return false;
-  const auto* const first = std::find_if_not(value.begin(), value.end(), is_space);
+  const auto* const first = std::find_if_not(value.begin(), value.end(), is_blank);
   if (first == value.end() || (*first != '{' && *first != '[' && *first != '"')) return false;
   static constexpr std::string_view kTokens = "okens";
   return ::memmem(value.data(), value.size(), kTokens.data(), kTokens.size()) != nullptr;

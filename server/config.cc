@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fmt/format.h>
 #include <iostream>
 #include <map>
 
@@ -61,11 +62,12 @@ struct Endpoint {
   std::uint16_t port = 0;
 };
 
-Result<Endpoint> parse_loopback(std::string_view text) {
+Result<Endpoint> parse_loopback(std::string_view text, std::uint16_t usual_port) {
   const auto parts = split_endpoint(text);
   const auto port = parts ? parse_count(parts->port, 0, 65535) : Result<std::uint64_t>(0);
   if (!parts || parts->host.empty() || !port) {
-    return invalid("write HOST:PORT, for instance 127.0.0.1:6380 or [::1]:6380");
+    return invalid(
+        fmt::format("write HOST:PORT, for instance 127.0.0.1:{0} or [::1]:{0}", usual_port));
   }
   std::string host(parts->host == "localhost" ? "127.0.0.1" : parts->host);
   if (!is_loopback(host)) {
@@ -77,7 +79,7 @@ Result<Endpoint> parse_loopback(std::string_view text) {
 }
 
 Result<void> set_listen(Config& config, std::string_view text) {
-  auto endpoint = parse_loopback(text);
+  auto endpoint = parse_loopback(text, config.listen_port);
   if (!endpoint) return endpoint.error();
   config.listen_host = std::move(endpoint->host);
   config.listen_port = endpoint->port;
@@ -89,7 +91,7 @@ Result<void> set_http(Config& config, std::string_view text) {
     config.http_host.clear();
     return {};
   }
-  auto endpoint = parse_loopback(text);
+  auto endpoint = parse_loopback(text, config.http_port);
   if (!endpoint) return invalid(endpoint.error().message + "; or off, for no HTTP");
   config.http_host = std::move(endpoint->host);
   config.http_port = endpoint->port;

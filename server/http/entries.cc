@@ -21,7 +21,7 @@ std::string_view key_of(const Exchange& exchange) {
   return exchange.path[kKeyPart];
 }
 
-ZeroizingString text_of(std::uint64_t number) {
+ZeroizingString decimal(std::uint64_t number) {
   return ZeroizingString(fmt::format("{}", number));
 }
 
@@ -42,7 +42,7 @@ void add_metadata(Reply& reply, const Found& found) {
   const Metadata& metadata = entry.metadata;
   auto& headers = reply.headers;
   const auto number = [&](std::string_view name, auto value) {
-    headers.emplace_back(name, text_of(static_cast<std::uint64_t>(value)));
+    headers.emplace_back(name, decimal(static_cast<std::uint64_t>(value)));
   };
   headers.emplace_back("ETag", entity_tag(entry.version));
   headers.emplace_back("Kachel-Kind", ZeroizingString(kind_name(metadata.kind)));

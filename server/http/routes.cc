@@ -66,14 +66,14 @@ bool serves(const Route& route, Verb method) {
   return route.method == method || (route.method == Verb::get && method == Verb::head);
 }
 
-struct Found {
+struct RouteMatch {
   const Route* route = nullptr;
   std::vector<std::string_view> parts;
   std::string allowed;  // methods of the path, when this one is not
 };
 
-Found find_route(Verb method, std::string_view path) {
-  Found found;
+RouteMatch find_route(Verb method, std::string_view path) {
+  RouteMatch found;
   for (const Route& route : kRoutes) {
     auto parts = match(route.pattern, path);
     if (!parts) continue;
@@ -92,7 +92,7 @@ void refuse_method(Exchange& exchange, const std::string& allowed) {
   exchange.reply(std::move(reply));
 }
 
-bool decode(Exchange& exchange, const Found& found, std::string_view query) {
+bool decode(Exchange& exchange, const RouteMatch& found, std::string_view query) {
   for (const std::string_view part : found.parts) {
     auto decoded = percent_decode(part);
     if (!decoded || decoded->empty()) return false;
@@ -134,7 +134,7 @@ void dispatch(Exchange& exchange) {
   const std::string_view target = exchange.head.target;
   const std::string_view path = target.substr(0, target.find('?'));
   const std::string_view query = target.substr(std::min(path.size() + 1, target.size()));
-  const Found found = find_route(exchange.head.method, path);
+  const RouteMatch found = find_route(exchange.head.method, path);
   if (found.route == nullptr && !found.allowed.empty()) {
     return refuse_method(exchange, found.allowed);
   }

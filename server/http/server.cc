@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <boost/asio/ip/tcp.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <future>
-#include <set>
-#include <spdlog/spdlog.h>
+#include <sys/socket.h>
 #include <thread>
 #include <unistd.h>
 
