@@ -32,6 +32,9 @@ namespace {
 
 constexpr std::size_t kPoolThreads = 2;
 constexpr unsigned kMaxDefaultThreads = 8;
+// Few read the flash tier over HTTP: its ring is a small one.
+constexpr unsigned kHttpQueueDepth = 64;
+constexpr std::size_t kHttpBuffers = 8;
 // Clients get this long to take their last replies; operations as long again to complete.
 constexpr std::chrono::milliseconds kStopPatience{5000};
 // What one request may hold beside its largest value: keys, options, further values.
@@ -236,8 +239,11 @@ Result<std::unique_ptr<http::HttpServer>> start_http(const Config& config) {
   http::HttpLimits limits;
   limits.body_bytes = config.options.max_value_bytes;
   limits.bodies_bytes = std::max(limits.bodies_bytes, 2 * config.options.max_value_bytes);
-  auto server = std::make_unique<http::HttpServer>(
-      std::move(*socket), limits, io::AsioLoopOptions{.allow_io_uring = config.io_uring});
+  auto server =
+      std::make_unique<http::HttpServer>(std::move(*socket), limits,
+                                         io::AsioLoopOptions{.queue_depth = kHttpQueueDepth,
+                                                             .registered_buffers = kHttpBuffers,
+                                                             .allow_io_uring = config.io_uring});
   if (auto started = server->start(); !started) return started.error();
   spdlog::info("HTTP on {}", format_endpoint(config.http_host, server->port()));
   return server;
