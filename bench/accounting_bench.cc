@@ -34,7 +34,9 @@ class HotStore {
     Options options;
     options.memory_bytes = 512 * kMiB;
     options.durability = Durability::kRelaxed;
-    store_ = std::move(*LocalStore::open(directory_, options));
+    auto opened = LocalStore::open(directory_, options);
+    if (!opened) std::abort();
+    store_ = std::move(*opened);
     for (std::uint64_t i = 0; i < kEntries; ++i) {
       PutOptions put;
       put.metadata.model = "a-model-" + std::to_string(i % kModels);

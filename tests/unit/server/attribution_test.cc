@@ -7,7 +7,7 @@ namespace kachel::server {
 namespace {
 
 // As OpenAI's API answers, shortened.
-const std::string kOpenAi =
+const std::string open_ai_answer =
     R"({"id":"chatcmpl-1","object":"chat.completion","created":1720000000,)"
     R"("model":"gpt-4o-mini-2024-07-18","choices":[{"index":0,"message":{"role":"assistant",)"
     R"("content":"It's \"fine\": {\"usage\": {\"prompt_tokens\": 999}}\n","tool_calls":)"
@@ -34,7 +34,7 @@ void expect(std::string_view value, std::string_view model, std::uint64_t in, st
 }
 
 TEST(AttributionTest, RawAnswers) {
-  expect(kOpenAi, "gpt-4o-mini-2024-07-18", 19, 10);
+  expect(open_ai_answer, "gpt-4o-mini-2024-07-18", 19, 10);
   expect(R"({"id":"msg_1","type":"message","model":"claude-x","content":[{"type":"text",)"
          R"("text":"hi"}],"usage":{"input_tokens":5,"output_tokens":6}})",
          "claude-x", 5, 6);
@@ -44,14 +44,14 @@ TEST(AttributionTest, RawAnswers) {
 
 TEST(AttributionTest, LiteLlm) {
   const std::string json =
-      R"({"timestamp": 1720000000.123, "response": )" + as_json_string(kOpenAi) + "}";
+      R"({"timestamp": 1720000000.123, "response": )" + as_json_string(open_ai_answer) + "}";
   expect(json, "gpt-4o-mini-2024-07-18", 19, 10);
   expect(R"({"timestamp": 1.5, "response": {"model": "m", "usage": {"prompt_tokens": 1,)"
          R"( "completion_tokens": 2}}})",
          "m", 1, 2);
   // str() of the dict: a Python literal.
   std::string repr = "{'timestamp': 1720000000.123, 'response': '";
-  for (const char c : kOpenAi) {
+  for (const char c : open_ai_answer) {
     if (c == '\'' || c == '\\') repr += '\\';
     repr += c;
   }
@@ -98,26 +98,26 @@ TEST(AttributionTest, StrangeModelsAreNotTaken) {
 
 TEST(AttributionTest, TooLargeAValueIsNotLookedInto) {
   const std::string padding(kMaxAttributedBytes, ' ');
-  EXPECT_FALSE(attribution_of(kOpenAi + padding));
-  expect(kOpenAi + padding.substr(kOpenAi.size()), "gpt-4o-mini-2024-07-18", 19, 10);
+  EXPECT_FALSE(attribution_of(open_ai_answer + padding));
+  expect(open_ai_answer + padding.substr(open_ai_answer.size()), "gpt-4o-mini-2024-07-18", 19, 10);
 }
 
 TEST(AttributionTest, WhatTheClientSaysStands) {
   Metadata metadata;
   metadata.model = "mine";
-  attribute(kOpenAi, metadata);
+  attribute(open_ai_answer, metadata);
   EXPECT_EQ(metadata.model, "mine");
   EXPECT_EQ(metadata.tokens_in, 19U);
   EXPECT_EQ(metadata.kind, Kind::kCompletion);
   metadata = {};
   metadata.tokens_out = 5;
-  attribute(kOpenAi, metadata);
+  attribute(open_ai_answer, metadata);
   EXPECT_EQ(metadata.model, "gpt-4o-mini-2024-07-18");
   EXPECT_EQ(metadata.tokens_in, 0U);
   EXPECT_EQ(metadata.tokens_out, 5U);
   metadata = {};
   metadata.kind = Kind::kEmbedding;
-  attribute(kOpenAi, metadata);
+  attribute(open_ai_answer, metadata);
   EXPECT_TRUE(metadata.model.empty());
 }
 

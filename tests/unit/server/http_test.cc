@@ -30,7 +30,9 @@ std::set<std::string> described_routes() {
     }
     constexpr std::string_view kOperation = "      operationId: ";
     if (line.starts_with(kOperation)) {
-      found.insert(method + " " + path + " " + line.substr(kOperation.size()));
+      std::string operation = method;
+      operation.append(" ").append(path).append(" ").append(line.substr(kOperation.size()));
+      found.insert(std::move(operation));
     }
   }
   return found;
