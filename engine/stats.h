@@ -95,6 +95,7 @@ struct Stats {
   std::uint64_t index_bytes_on_disk = 0;
   std::uint64_t index_memory_bytes = 0;
   std::uint64_t write_buffer_bytes = 0;
+  std::uint64_t write_buffer_capacity_bytes = 0;  // from half of it writes should wait
 
   std::uint64_t raw_bytes = 0;     // values as given, set since open
   std::uint64_t stored_bytes = 0;  // their whole records as written
@@ -116,7 +117,9 @@ struct Stats {
   std::uint64_t index_pool_lookups = 0;  // needed a disk read, sent to the blocking pool
   std::uint64_t index_flushes = 0;
   std::uint64_t io_errors = 0;
-  bool writable = true;  // false after a failed sync or with a full disk
+  std::uint64_t io_in_flight = 0;    // reads submitted and not completed, now
+  std::uint64_t io_queue_depth = 0;  // of those, how many the rings take at once
+  bool writable = true;              // false after a failed sync or with a full disk
 
   std::uint64_t last_sequence = 0;
   std::uint64_t durable_through = 0;

@@ -313,6 +313,8 @@ Stats StoreImpl::stats() const {
       stats.device_reads += done.reads;
       stats.device_read_bytes += done.read_bytes;
       stats.io_errors += done.errors;
+      stats.io_in_flight += done.in_flight;
+      stats.io_queue_depth += done.depth;
     }
   }
   const IndexUsage index = core_.index->usage();
@@ -324,6 +326,7 @@ Stats StoreImpl::stats() const {
   stats.memory_bytes = core_.memory_bytes;
   stats.capacity_bytes = core_.options.capacity_bytes;
   stats.write_buffer_bytes = core_.queue.staged_bytes();
+  stats.write_buffer_capacity_bytes = core_.write_buffer_bytes;
   stats.writable = core_.writable;
   stats.last_sequence = core_.queue.last_sequence();
   stats.durable_through = core_.durable_through;

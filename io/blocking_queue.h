@@ -5,6 +5,7 @@
 // Owning thread only, counters() excepted.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -31,7 +32,11 @@ class BlockingQueue final : public PolledQueue {
   void flush() override;
   std::size_t in_flight() const override { return in_flight_; }
   PooledBuffer acquire_buffer(std::size_t bytes) override { return buffers_.acquire(bytes); }
-  IoCounters counters() const override { return counters_.load(); }
+  IoCounters counters() const override {
+    IoCounters counters = counters_.load();
+    counters.in_flight = in_flight_;
+    return counters;
+  }
 
   int wake_fd() const override { return wake_fd_; }
   std::size_t reap() override;
@@ -44,7 +49,7 @@ class BlockingQueue final : public PolledQueue {
   BufferPool buffers_;
   AtomicIoCounters counters_;
   RequestList queued_;  // submitted, not flushed
-  std::size_t in_flight_ = 0;
+  std::atomic<std::size_t> in_flight_{0};
   int wake_fd_ = -1;
 
   std::mutex mutex_;

@@ -80,6 +80,8 @@ struct IoCounters {
   std::uint64_t read_bytes = 0;
   std::uint64_t syncs = 0;
   std::uint64_t errors = 0;
+  std::uint64_t in_flight = 0;  // now: submitted and not yet completed
+  std::uint64_t depth = 0;      // of those, how many may be with the system at once; 0: no bound
 };
 
 /// A block-aligned buffer that goes back to its pool when destroyed (on the pool's thread). As

@@ -17,8 +17,12 @@ class AtomicIoCounters {
   void count_error() { add(errors_, 1); }
 
   IoCounters load() const {
-    return {reads_.load(std::memory_order_relaxed), read_bytes_.load(std::memory_order_relaxed),
-            syncs_.load(std::memory_order_relaxed), errors_.load(std::memory_order_relaxed)};
+    return {reads_.load(std::memory_order_relaxed),
+            read_bytes_.load(std::memory_order_relaxed),
+            syncs_.load(std::memory_order_relaxed),
+            errors_.load(std::memory_order_relaxed),
+            0,
+            0};
   }
 
  private:

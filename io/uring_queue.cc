@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <liburing.h>
 #include <optional>
@@ -79,10 +80,11 @@ struct UringQueue::State {
   bool slots_registered = false;
   std::shared_ptr<ClosedFiles> closed;  // shared with the files that the ring has registered
 
-  RequestList queued;        // waiting for room in the kernel's queue
-  RequestList done;          // finished without the kernel, waiting for reap()
-  unsigned with_kernel = 0;  // prepared or submitted, not reaped; <= depth
-  std::size_t in_flight = 0;
+  RequestList queued;                     // waiting for room in the kernel's queue
+  RequestList done;                       // finished without the kernel, waiting for reap()
+  unsigned with_kernel = 0;               // prepared or submitted, not reaped; <= depth
+  std::atomic<std::size_t> in_flight{0};  // written by the owning thread
+  void count_in_flight(std::size_t now) { in_flight.store(now, std::memory_order_relaxed); }
   AtomicIoCounters counters;
 };
 
@@ -263,7 +265,7 @@ bool UringQueue::State::is_unfinished(IoRequest& request, int result) {
 
 void UringQueue::State::complete(IoRequest& request) {
   if (request.error != 0) counters.count_error();
-  --in_flight;
+  count_in_flight(in_flight - 1);
   request.on_complete(request);
 }
 
@@ -284,7 +286,7 @@ void UringQueue::submit(IoRequest& request) {
   request.error = 0;
   request.queue_slot = -1;
   state_->queued.push_back(request);
-  ++state_->in_flight;
+  state_->count_in_flight(state_->in_flight + 1);
 }
 
 void UringQueue::flush() {
@@ -302,7 +304,10 @@ PooledBuffer UringQueue::acquire_buffer(std::size_t bytes) {
 }
 
 IoCounters UringQueue::counters() const {
-  return state_->counters.load();
+  IoCounters counters = state_->counters.load();
+  counters.in_flight = state_->in_flight.load(std::memory_order_relaxed);
+  counters.depth = state_->depth;
+  return counters;
 }
 
 int UringQueue::wake_fd() const {
@@ -313,7 +318,7 @@ std::size_t UringQueue::reap() {
   std::size_t count = 0;
   RequestList done = state_->done.take();
   while (IoRequest* request = done.pop_front()) {
-    --state_->in_flight;
+    state_->count_in_flight(state_->in_flight - 1);
     ++count;
     request->on_complete(*request);
   }

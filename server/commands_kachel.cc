@@ -1,46 +1,21 @@
 // Kachel's own commands: values with their metadata.
-#include <algorithm>
 #include <array>
 #include <fmt/format.h>
 #include <string>
 #include <utility>
 
+#include "server/accounting_worker.h"
 #include "server/arguments.h"
 #include "server/command.h"
 #include "server/policy_enforcement.h"
-#include "server/resp_parser.h"
 #include "server/session.h"
 #include "server/set_command.h"
+#include "server/set_metadata.h"
 
 namespace kachel::server {
 namespace {
 
 using namespace command_flag;
-
-constexpr std::array<std::pair<std::string_view, Kind>, 3> kKinds{{
-    {"blob", Kind::kBlob},
-    {"completion", Kind::kCompletion},
-    {"embedding", Kind::kEmbedding},
-}};
-
-std::string_view kind_name(Kind kind) {
-  for (const auto& [name, value] : kKinds) {
-    if (value == kind) return name;
-  }
-  return "blob";
-}
-
-std::string_view tier_name(Tier tier) {
-  switch (tier) {
-    case Tier::kHot:
-      return "hot";
-    case Tier::kWriteBuffer:
-      return "write_buffer";
-    case Tier::kFlash:
-      return "flash";
-  }
-  return "flash";
-}
 
 constexpr std::string_view kSetForms =
     "NX or XX, one of EX s, PX ms, EXAT s, PXAT ms and KEEPTTL, KIND, MODEL, SUBJECT, ERASEBY, "
@@ -98,50 +73,14 @@ class OptionReader {
     return false;
   }
 
-  bool kind() {
-    const std::string_view text = next();
-    for (const auto& [name, value] : kKinds) {
-      if (!equals_ignoring_case(text, name)) continue;
-      metadata().kind = value;
-      return true;
-    }
-    return fail("ERR unknown KIND: use completion, embedding or blob");
+  bool taken(const Result<void>& taken) {
+    return taken ? true : fail("ERR " + taken.error().message);
   }
 
-  bool model() {
-    const std::string_view text = next();
-    if (text.size() > kMaxModelBytes) {
-      return fail(
-          fmt::format("ERR MODEL is {} bytes long: use at most {}", text.size(), kMaxModelBytes));
-    }
-    metadata().model = text;
-    return true;
-  }
-
-  bool subject() {
-    const std::string_view text = next();
-    auto& subjects = metadata().subjects;
-    if (text.empty() || text.size() > kMaxSubjectBytes) {
-      return fail(
-          fmt::format("ERR SUBJECT is {} bytes long: use 1 to {}", text.size(), kMaxSubjectBytes));
-    }
-    if (std::find(subjects.begin(), subjects.end(), text) != subjects.end()) return true;
-    if (subjects.size() == kMaxSubjects) {
-      return fail(fmt::format("ERR too many SUBJECTs: name at most {}", kMaxSubjects));
-    }
-    subjects.emplace_back(text);
-    return true;
-  }
-
-  bool erase_by() {
-    const auto ms = parse_integer(next());
-    if (!ms || *ms <= 0) return fail("ERR ERASEBY must be a Unix time in milliseconds");
-    if (*ms <= now_ms_) {
-      return fail("ERR ERASEBY has passed: give a Unix time in milliseconds that lies ahead");
-    }
-    metadata().erase_by_ms = *ms;
-    return true;
-  }
+  bool kind() { return taken(set_kind(metadata(), next())); }
+  bool model() { return taken(set_model(metadata(), next())); }
+  bool subject() { return taken(add_subject(metadata(), next())); }
+  bool erase_by() { return taken(set_erase_by(metadata(), next(), now_ms_)); }
 
   bool tokens() {
     if (amount(metadata().tokens_in) && amount(metadata().tokens_out)) return true;
@@ -159,12 +98,7 @@ class OptionReader {
     return fail("ERR LEASE must be a token of KACHEL.LEASE: 16 hexadecimal digits");
   }
 
-  bool amount(std::uint64_t& out) {
-    const auto number = parse_integer(next());
-    if (!number || *number < 0) return false;
-    out = static_cast<std::uint64_t>(*number);
-    return true;
-  }
+  bool amount(std::uint64_t& out) { return set_amount(out, next()); }
 
   Arguments arguments_;
   std::int64_t now_ms_;
@@ -220,6 +154,7 @@ void write_metadata(ReplyWriter reply, const Found& found) {
 void kachel_meta(Session& session, Arguments arguments) {
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
+  const AccountingWorker::Inspection inspection(session.worker());
   const bool settled =
       session.worker().get(session.space(), arguments[1],
                            [reply = std::move(reply)](Result<std::optional<Found>> found) mutable {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <fmt/format.h>
 #include <iostream>
 #include <map>
 
@@ -56,20 +57,44 @@ std::optional<HostAndPort> split_endpoint(std::string_view text) {
   return parts;
 }
 
-Result<void> set_listen(Config& config, std::string_view text) {
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+Result<Endpoint> parse_loopback(std::string_view text, std::uint16_t usual_port) {
   const auto parts = split_endpoint(text);
   const auto port = parts ? parse_count(parts->port, 0, 65535) : Result<std::uint64_t>(0);
   if (!parts || parts->host.empty() || !port) {
-    return invalid("write HOST:PORT, for instance 127.0.0.1:6380 or [::1]:6380");
+    return invalid(
+        fmt::format("write HOST:PORT, for instance 127.0.0.1:{0} or [::1]:{0}", usual_port));
   }
-  const std::string host(parts->host == "localhost" ? "127.0.0.1" : parts->host);
+  std::string host(parts->host == "localhost" ? "127.0.0.1" : parts->host);
   if (!is_loopback(host)) {
     return invalid("\"" + std::string(text) +
                    "\" is refused: there is no authentication yet, so only this machine may "
                    "connect; listen on 127.0.0.1 or [::1]");
   }
-  config.listen_host = host;
-  config.listen_port = static_cast<std::uint16_t>(*port);
+  return Endpoint{std::move(host), static_cast<std::uint16_t>(*port)};
+}
+
+Result<void> set_listen(Config& config, std::string_view text) {
+  auto endpoint = parse_loopback(text, config.listen_port);
+  if (!endpoint) return endpoint.error();
+  config.listen_host = std::move(endpoint->host);
+  config.listen_port = endpoint->port;
+  return {};
+}
+
+Result<void> set_http(Config& config, std::string_view text) {
+  if (text.empty() || text == "off") {
+    config.http_host.clear();
+    return {};
+  }
+  auto endpoint = parse_loopback(text, config.http_port);
+  if (!endpoint) return invalid(endpoint.error().message + "; or off, for no HTTP");
+  config.http_host = std::move(endpoint->host);
+  config.http_port = endpoint->port;
   return {};
 }
 
@@ -132,6 +157,7 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"data", "DIR", "directory of the store; made if its parent exists",
      [](Config& config, std::string_view text) { return set_text(config.data, text); }},
     {"listen", "HOST:PORT", "where to serve (127.0.0.1:6380); port 0: any free one", set_listen},
+    {"http", "HOST:PORT", "where to serve HTTP (127.0.0.1:6381); off: not at all", set_http},
     {"memory", "SIZE", "bound of all memory (256MiB)",
      [](Config& config, std::string_view text) {
        return set_size(config.options.memory_bytes, text, kMinMemoryBytes, kMaxSizeBytes);

@@ -22,6 +22,8 @@ struct Config {
   std::string data;
   std::string listen_host = "127.0.0.1";
   std::uint16_t listen_port = 6380;
+  std::string http_host = "127.0.0.1";  // empty: no HTTP port
+  std::uint16_t http_port = 6381;
   Options options;
   unsigned threads = 0;  // 0: chosen from the machine
   std::size_t max_clients = 10'000;

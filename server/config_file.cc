@@ -31,6 +31,7 @@ namespace kachel::server {
 namespace {
 
 constexpr std::string_view kTenantTable = "tenant";
+constexpr std::string_view kModelTable = "model";
 
 [[noreturn]] void fail(const std::string& file, const toml::source_region& where,
                        const std::string& what) {
@@ -153,9 +154,66 @@ void read_tenants(PolicySet& policies, const toml::node& node, const std::string
   }
 }
 
+const PriceKey* find_price_key(std::string_view name) {
+  for (const PriceKey& key : price_keys()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+/// One [model.NAME].
+ModelPrice read_price(std::string_view name, const toml::table& table, const std::string& file) {
+  ModelPrice price;
+  for (const auto& [key, node] : table) {
+    const std::string where = fmt::format("[{}.{}] {}: ", kModelTable, name, key.str());
+    const PriceKey* const known = find_price_key(key.str());
+    if (known == nullptr) {
+      fail(file, node.source(),
+           fmt::format("{}no such key; a name with a dot stands in quotes, [model.\"tile-7b.1\"]; "
+                       "the keys are {} and {}",
+                       where, price_keys()[0].name, price_keys()[1].name));
+    }
+    const auto usd = node.value<double>();
+    if (!usd || node.is_boolean()) {
+      fail(file, node.source(),
+           fmt::format("{}write US dollars as a number without quotes, for instance {} = 0.15",
+                       where, known->name));
+    }
+    if (const auto valid = check_price(*usd); !valid) {
+      fail(file, node.source(), where + valid.error().message);
+    }
+    price.*known->value = *usd;
+  }
+  return price;
+}
+
+void read_models(PriceTable& prices, const toml::node& node, const std::string& file) {
+  const toml::table* const models = node.as_table();
+  if (models == nullptr) {
+    fail(file, node.source(), "model: write a table for each, for instance [model.tile-7b]");
+  }
+  if (models->size() > kMaxPricedModels) {
+    fail(file, node.source(),
+         fmt::format("{} models; price at most {}", models->size(), kMaxPricedModels));
+  }
+  for (const auto& [key, model] : *models) {
+    if (const auto named = check_model_name(key.str()); !named) {
+      fail(file, model.source(), "model: " + named.error().message);
+    }
+    if (!model.is_table()) {
+      fail(file, model.source(),
+           fmt::format("\"{}\" is neither a model nor a model's key; write for instance "
+                       "[model.tile-7b]",
+                       key.str()));
+    }
+    prices.set(std::string(key.str()), read_price(key.str(), *model.as_table(), file));
+  }
+}
+
 void apply_key(Config& config, std::string_view key, const toml::node& node,
                const std::string& file) {
   if (key == kTenantTable) return read_tenants(config.policy, node, file);
+  if (key == kModelTable) return read_models(config.policy.prices(), node, file);
   const Setting* const setting = find_setting(key);
   if (setting == nullptr) {
     if (find_policy_key(key) != nullptr) {

@@ -21,6 +21,7 @@
 #include "io/random.h"
 #include "io/thread_pool.h"
 #include "io/units.h"
+#include "server/http/server.h"
 #include "server/listener.h"
 #include "server/policy_reload.h"
 #include "server/server_state.h"
@@ -31,6 +32,9 @@ namespace {
 
 constexpr std::size_t kPoolThreads = 2;
 constexpr unsigned kMaxDefaultThreads = 8;
+// Few read the flash tier over HTTP: its ring is a small one.
+constexpr unsigned kHttpQueueDepth = 64;
+constexpr std::size_t kHttpBuffers = 8;
 // Clients get this long to take their last replies; operations as long again to complete.
 constexpr std::chrono::milliseconds kStopPatience{5000};
 // What one request may hold beside its largest value: keys, options, further values.
@@ -129,7 +133,7 @@ void fill_state(ServerState& state, const Config& config, unsigned threads, std:
   parser.max_request_bytes = 2 * config.options.max_value_bytes + 2 * kRequestSlackBytes;
   state.limits.output_hard_bytes =
       std::max(state.limits.output_hard_bytes, 2 * config.options.max_value_bytes);
-  for (unsigned i = 0; i < threads; ++i) {
+  for (unsigned i = 0; i <= threads; ++i) {  // the last are the HTTP port's
     state.counters.push_back(std::make_unique<WorkerCounters>());
   }
 }
@@ -226,9 +230,30 @@ bool stop_workers(std::vector<std::unique_ptr<WorkerThread>>& workers) {
   return true;
 }
 
+/// Answers from here on, long before a store that has much to recover is open. Null: there is to be
+/// none.
+Result<std::unique_ptr<http::HttpServer>> start_http(const Config& config) {
+  if (config.http_host.empty()) return std::unique_ptr<http::HttpServer>();
+  auto socket = BoundSocket::bind(config.http_host, config.http_port, "--http");
+  if (!socket) return socket.error();
+  http::HttpLimits limits;
+  limits.body_bytes = config.options.max_value_bytes;
+  limits.bodies_bytes = std::max(limits.bodies_bytes, 2 * config.options.max_value_bytes);
+  auto server =
+      std::make_unique<http::HttpServer>(std::move(*socket), limits,
+                                         io::AsioLoopOptions{.queue_depth = kHttpQueueDepth,
+                                                             .registered_buffers = kHttpBuffers,
+                                                             .allow_io_uring = config.io_uring});
+  if (auto started = server->start(); !started) return started.error();
+  spdlog::info("HTTP on {}", format_endpoint(config.http_host, server->port()));
+  return server;
+}
+
 class Daemon {
  public:
-  Daemon(const Config& config, const sigset_t& signals) : config_(config), signals_(signals) {}
+  /// `http` may be null.
+  Daemon(const Config& config, const sigset_t& signals, http::HttpServer* http)
+      : config_(config), signals_(signals), http_(http) {}
 
   int run(io::Storage& storage, BoundSocket socket) {
     LoopThread log({.allow_io_uring = config_.io_uring});
@@ -261,6 +286,7 @@ class Daemon {
       workers.back()->start();
     }
     state.io_uring = workers.front()->uses_io_uring();
+    if (http_ != nullptr) http_->open(store, state, *state.counters[threads]);
     log_start(config_, store, *workers.front(), threads);
     log_policies(config_.policy);
     store.record_policies(describe_all(config_.policy));
@@ -295,7 +321,8 @@ class Daemon {
   }
 
   int stop(Store& store, std::vector<std::unique_ptr<WorkerThread>>& workers, int exit_code) {
-    if (!stop_workers(workers)) {
+    const bool http_stopped = http_ == nullptr || http_->stop(kStopPatience);
+    if (!stop_workers(workers) || !http_stopped) {
       spdlog::error("operations did not end; leaving as after a crash: the next start replays");
       spdlog::shutdown();
       std::_Exit(kExitFailure);
@@ -312,6 +339,7 @@ class Daemon {
 
   const Config& config_;
   const sigset_t& signals_;
+  http::HttpServer* http_;
   io::SystemClock clock_;
   io::SystemRandom random_;
 };
@@ -342,13 +370,15 @@ int run_daemon(const Config& config) {
   set_up_log(config.log_level);
   auto socket = BoundSocket::bind(config.listen_host, config.listen_port);
   if (!socket) return report(socket.error(), "");
+  auto http = start_http(config);
+  if (!http) return report(http.error(), "--http: ");
   auto storage = io::open_posix_storage(config.data, {.create = true});
   if (!storage) {
     const int exit_code = report(storage.error(), "--data: ");
     // A file in its place: no store there.
     return storage.error().code == ErrorCode::kInvalidArgument ? kExitNoStore : exit_code;
   }
-  return Daemon(config, signals).run(**storage, std::move(*socket));
+  return Daemon(config, signals, http->get()).run(**storage, std::move(*socket));
 }
 
 }  // namespace kachel::server

@@ -11,6 +11,7 @@
 
 #include "io/units.h"
 #include "server/command.h"
+#include "server/tenant_name.h"
 
 namespace kachel::server {
 namespace {
@@ -82,6 +83,8 @@ void clients(std::string& out, const InfoSource& from) {
   section.field("connected_clients", from.state.clients.count());
   section.field("maxclients", from.state.max_clients);
   section.field("blocked_clients", from.stats.lease_waits);
+  section.field("throttled_clients", from.state.throttled_now());
+  section.field("throttled_writes", from.state.throttled());
 }
 
 void memory(std::string& out, const InfoSource& from) {
@@ -99,6 +102,7 @@ void memory(std::string& out, const InfoSource& from) {
   section.field("hot_bytes", from.stats.hot_bytes);
   section.field("hot_capacity_bytes", from.stats.hot_capacity_bytes);
   section.field("write_buffer_bytes", from.stats.write_buffer_bytes);
+  section.field("write_buffer_capacity_bytes", from.stats.write_buffer_capacity_bytes);
   section.field("index_memory_bytes", from.stats.index_memory_bytes);
 }
 
@@ -209,6 +213,8 @@ void device(std::string& out, const InfoSource& from) {
                 s.stored_bytes);
   section.field("device_syncs", s.device_syncs);
   section.field("io_errors", s.io_errors);
+  section.field("io_in_flight", s.io_in_flight);
+  section.field("io_queue_depth", s.io_queue_depth);
   section.field("index_lookups", s.index_lookups);
   section.field("index_pool_lookups", s.index_pool_lookups);
   section.field("index_flushes", s.index_flushes);
@@ -297,11 +303,52 @@ void start(std::string& out, const InfoSource& from) {
   section.field("start_damaged_segments", s.damaged_segments);
 }
 
+/// As Redis has its databases: a line each. Labels have neither commas nor equals signs.
+void models(std::string& out, const InfoSource& from) {
+  Section section(out, "Models");
+  std::size_t number = 0;
+  for (const ModelSeries& series : from.state.models.all()) {
+    const ModelTotals totals = from.state.model_totals(series.slot);
+    section.field(
+        fmt::format("model{}", number++),
+        fmt::format("tenant={},model={},hot_hits={},write_buffer_hits={},flash_hits={},misses={},"
+                    "sets={},tokens_in_saved={},tokens_out_saved={},usd_saved={:.6f},"
+                    "usd_computed={:.6f}",
+                    tenant_name(series.tenant), series.label, totals.hits[0], totals.hits[1],
+                    totals.hits[2], totals.misses, totals.sets, totals.tokens_in_saved,
+                    totals.tokens_out_saved, totals.usd_saved_micro / 1e6,
+                    totals.usd_set_micro / 1e6));
+  }
+}
+
+void latency(std::string& out, const InfoSource& from) {
+  static constexpr std::array<std::pair<std::string_view, Operation>, kOperations> kNames{{
+      {"get_hot", Operation::kGetHot},
+      {"get_write_buffer", Operation::kGetWriteBuffer},
+      {"get_flash", Operation::kGetFlash},
+      {"get_miss", Operation::kGetMiss},
+      {"set", Operation::kSet},
+      {"delete", Operation::kErase},
+      {"expire", Operation::kExpire},
+      {"look", Operation::kLook},
+  }};
+  Section section(out, "Latency");
+  for (const auto& [name, operation] : kNames) {
+    const Latencies all = from.state.latencies(operation);
+    const auto us = [&](double quantile) {
+      return static_cast<double>(all.quantile_ns(quantile)) / 1e3;
+    };
+    section.field(fmt::format("latency_{}", name),
+                  fmt::format("count={},p50_us={:.1f},p95_us={:.1f},p99_us={:.1f},p99.9_us={:.1f}",
+                              all.count, us(0.5), us(0.95), us(0.99), us(0.999)));
+  }
+}
+
 struct SectionWriter {
   std::string_view name;
   void (*write)(std::string& out, const InfoSource& from);
 };
-constexpr std::array<SectionWriter, 16> kSections{{
+constexpr std::array<SectionWriter, 18> kSections{{
     {"server", server},
     {"clients", clients},
     {"memory", memory},
@@ -310,6 +357,8 @@ constexpr std::array<SectionWriter, 16> kSections{{
     {"replication", replication},
     {"cpu", cpu},
     {"tiers", tiers},
+    {"models", models},
+    {"latency", latency},
     {"compression", compression},
     {"device", device},
     {"segments", segments},

@@ -64,11 +64,12 @@ std::uint16_t bound_port(int descriptor) {
   return ntohs(reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_port);
 }
 
-Error bind_error(int error_number, const std::string& host, std::uint16_t port) {
+Error bind_error(int error_number, const std::string& host, std::uint16_t port,
+                 std::string_view flag) {
   const std::string endpoint = format_endpoint(host, port);
   if (error_number == EADDRINUSE) {
     return {ErrorCode::kAlreadyExists,
-            fmt::format("{} is in use by another process; choose another with --listen", endpoint),
+            fmt::format("{} is in use by another process; choose another with {}", endpoint, flag),
             error_number};
   }
   return os_error(error_number, "cannot listen on " + endpoint);
@@ -89,11 +90,12 @@ bool is_loopback(const std::string& host) {
 }
 
 BoundSocket::BoundSocket(BoundSocket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), port_(other.port_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)), port_(other.port_), flag_(other.flag_) {}
 
 BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(port_, other.port_);
+  std::swap(flag_, other.flag_);
   return *this;
 }
 
@@ -101,17 +103,18 @@ BoundSocket::~BoundSocket() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<BoundSocket> BoundSocket::bind(const std::string& host, std::uint16_t port) {
+Result<BoundSocket> BoundSocket::bind(const std::string& host, std::uint16_t port,
+                                      std::string_view flag) {
   auto address = make_address(host, port);
   if (!address) return Error{ErrorCode::kInvalidArgument, host + " is not a numeric IP address"};
   const int descriptor =
       ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return bind_error(errno, host, port);
-  BoundSocket socket(descriptor, port);
+  if (descriptor < 0) return bind_error(errno, host, port, flag);
+  BoundSocket socket(descriptor, port, flag);
   const int on = 1;
   ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (::bind(descriptor, address->get(), address->length) != 0) {
-    return bind_error(errno, host, port);
+    return bind_error(errno, host, port, flag);
   }
   socket.port_ = bound_port(descriptor);
   return socket;
@@ -122,7 +125,7 @@ Result<void> BoundSocket::listen() {
   if (errno == EADDRINUSE) {
     return Error{
         ErrorCode::kAlreadyExists,
-        fmt::format("port {} is in use by another process; choose another with --listen", port_),
+        fmt::format("port {} is in use by another process; choose another with {}", port_, flag_),
         errno};
   }
   return os_error(errno, "listen");

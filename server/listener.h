@@ -17,8 +17,9 @@ namespace kachel::server {
 /// and no client gets in before it is.
 class BoundSocket {
  public:
-  /// `host`: a numeric IPv4 or IPv6 address. Port 0: any free one.
-  static Result<BoundSocket> bind(const std::string& host, std::uint16_t port);
+  /// `host`: a numeric IPv4 or IPv6 address. Port 0: any free one. `flag`: for errors.
+  static Result<BoundSocket> bind(const std::string& host, std::uint16_t port,
+                                  std::string_view flag = "--listen");
   BoundSocket(BoundSocket&& other) noexcept;
   BoundSocket& operator=(BoundSocket&& other) noexcept;
   ~BoundSocket();
@@ -28,9 +29,11 @@ class BoundSocket {
   int descriptor() const { return descriptor_; }
 
  private:
-  BoundSocket(int descriptor, std::uint16_t port) : descriptor_(descriptor), port_(port) {}
+  BoundSocket(int descriptor, std::uint16_t port, std::string_view flag)
+      : descriptor_(descriptor), port_(port), flag_(flag) {}
   int descriptor_ = -1;
   std::uint16_t port_ = 0;
+  std::string_view flag_;  // static
 };
 
 /// Lives on the first worker's thread while it accepts.

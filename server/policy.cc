@@ -274,6 +274,8 @@ std::vector<std::string> describe_changes(const PolicySet& before, const PolicyS
     if (name == kDefaultTenant || after.tenants().contains(name)) continue;
     lines.push_back(fmt::format("tenant {}: removed", name));
   }
+  auto prices = describe_price_changes(before.prices(), after.prices());
+  std::move(prices.begin(), prices.end(), std::back_inserter(lines));
   return lines;
 }
 

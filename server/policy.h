@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "server/price_table.h"
 
 namespace kachel::server {
 
@@ -68,7 +69,7 @@ GovernedTime put_expiry(const TenantPolicy& policy, std::int64_t asked_ms, std::
 /// When the bytes of a put are to be gone; 0: nothing was asked for. Clamped only if it was.
 GovernedTime put_erase_by(const TenantPolicy& policy, std::int64_t asked_ms, std::int64_t now_ms);
 
-/// The policies of one configuration file. Immutable once shared.
+/// The policies and prices of one configuration file. Immutable once shared.
 class PolicySet {
  public:
   using Tenants = std::map<std::string, TenantPolicy, std::less<>>;
@@ -77,10 +78,13 @@ class PolicySet {
   /// Those that the file names.
   const Tenants& tenants() const { return tenants_; }
   void set(std::string name, const TenantPolicy& policy);
+  const PriceTable& prices() const { return prices_; }
+  PriceTable& prices() { return prices_; }
 
  private:
   Tenants tenants_;
   TenantPolicy default_;  // bounds nothing unless the file says so
+  PriceTable prices_;
 };
 
 /// "ttl_max 24h, require_subject true": what is set, in the table's order.

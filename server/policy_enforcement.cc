@@ -19,9 +19,11 @@ std::int64_t enforce_on_expiry(Session& session, std::int64_t asked_ms) {
 }
 
 void enforce_on_put(Session& session, PutOptions& options) {
-  const TenantPolicy policy = session.policy();
-  const std::int64_t now_ms = session.store().now_ms();
-  WorkerCounters& counters = session.counters();
+  enforce_on_put(session.policy(), session.store().now_ms(), session.counters(), options);
+}
+
+void enforce_on_put(const TenantPolicy& policy, std::int64_t now_ms, WorkerCounters& counters,
+                    PutOptions& options) {
   options.metadata.erase_by_ms = counted(put_erase_by(policy, options.metadata.erase_by_ms, now_ms),
                                          counters.erase_by_clamped);
   if (options.keep_ttl) return;

@@ -17,6 +17,10 @@ std::int64_t enforce_on_expiry(Session& session, std::int64_t asked_ms);
 /// expiry is left to enforce_on_kept_expiry().
 void enforce_on_put(Session& session, PutOptions& options);
 
+/// The same without a session.
+void enforce_on_put(const TenantPolicy& policy, std::int64_t now_ms, WorkerCounters& counters,
+                    PutOptions& options);
+
 /// Whether a kept expiry must be looked at before it is kept: the policy bounds it.
 bool bounds_kept_expiry(Session& session);
 /// Sets expires_at_ms of a put with keep_ttl in place of the entry found.

@@ -40,6 +40,34 @@ Stats ServerState::since_reset(Stats stats) const {
   return stats;
 }
 
+Latencies ServerState::latencies(Operation operation) const {
+  Latencies all;
+  for (const auto& worker : counters)
+    worker->meter.add_to(all, operation);
+  return all;
+}
+
+ModelTotals ServerState::model_totals(ModelSlot slot) const {
+  ModelTotals all;
+  for (const auto& worker : counters)
+    worker->meter.add_to(all, slot);
+  return all;
+}
+
+std::uint64_t ServerState::throttled() const {
+  std::uint64_t all = 0;
+  for (const auto& worker : counters)
+    all += worker->meter.throttled.load(std::memory_order_relaxed);
+  return all;
+}
+
+std::uint64_t ServerState::throttled_now() const {
+  std::uint64_t all = 0;
+  for (const auto& worker : counters)
+    all += worker->meter.throttled_now.load(std::memory_order_relaxed);
+  return all;
+}
+
 PolicyTotals ServerState::policy_totals() const {
   PolicyTotals all;
   for (const auto& worker : counters) {

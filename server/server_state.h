@@ -11,6 +11,7 @@
 #include "engine/options.h"
 #include "engine/stats.h"
 #include "server/client_registry.h"
+#include "server/meter.h"
 #include "server/policy_source.h"
 #include "server/resp_parser.h"
 
@@ -45,9 +46,10 @@ struct WorkerCounters {
   std::atomic<std::uint64_t> erase_by_clamped{0};
   std::atomic<std::uint64_t> sets_without_subject{0};
   std::atomic<std::uint64_t> kachel_sets_refused{0};
+  Meter meter;
 
   static void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
-    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    add_own(counter, amount);
   }
 };
 
@@ -87,6 +89,7 @@ struct ServerState {
   std::atomic<std::uint64_t> rejected_connections{0};
   std::atomic<std::uint64_t> memory_bytes{0};  // the bound, as CONFIG GET maxmemory shows it
   ClientRegistry clients;
+  ModelRegistry models;
 
   PolicySource policy;
   std::atomic<std::uint64_t> policy_reloads{0};
@@ -94,6 +97,13 @@ struct ServerState {
 
   /// Since the start, or the last CONFIG RESETSTAT.
   CounterTotals totals() const;
+  /// Since the start, whatever was reset.
+  CounterTotals all_totals() const { return sum(); }
+  Latencies latencies(Operation operation) const;
+  ModelTotals model_totals(ModelSlot slot) const;
+  /// Writes that waited for the write buffers; those that do now.
+  std::uint64_t throttled() const;
+  std::uint64_t throttled_now() const;
   /// `stats` less what CONFIG RESETSTAT has put aside (hits, misses).
   Stats since_reset(Stats stats) const;
   PolicyTotals policy_totals() const;

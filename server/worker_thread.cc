@@ -27,6 +27,8 @@ void WorkerThread::start() {
   std::promise<void> ready;
   loop_.post([this, &ready] {
     worker_ = store_.attach(loop_);
+    accounted_.emplace(*worker_,
+                       std::make_shared<Ledger>(counters_.meter, state_.models, state_.policy));
     poller_ = std::make_unique<Poller>(loop_);
     scratch_.resize(kScratchBytes);
     sweep();
@@ -76,7 +78,7 @@ void WorkerThread::open(int descriptor, std::string peer, std::string local) {
     void resume_later(Session&) override {}
     void input_changed(Session&) override {}
   } nobody;
-  const SessionServices services{store_, *worker_, state_, counters_, chunks_, policy_, nobody};
+  const SessionServices services{store_, *accounted_, state_, counters_, chunks_, policy_, nobody};
   ConnectionOwner& owner = *this;
   auto connection = std::make_unique<Connection>(owner, descriptor, services, client);
   connection->index = connections_.size();
@@ -177,6 +179,7 @@ void WorkerThread::stop_if_done() {
     return;
   }
   poller_.reset();
+  accounted_.reset();
   worker_.reset();
   loop_.stop();
 }

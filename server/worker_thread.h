@@ -9,12 +9,14 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "engine/store.h"
 #include "io/asio_loop.h"
+#include "server/accounting_worker.h"
 #include "server/connection.h"
 #include "server/server_state.h"
 
@@ -72,6 +74,7 @@ class WorkerThread final : private ConnectionOwner {
 
   // Loop thread only, from here.
   std::unique_ptr<Worker> worker_;
+  std::optional<AccountingWorker> accounted_;  // the same, as sessions see it
   std::unique_ptr<Poller> poller_;
   ChunkPool chunks_;
   PolicyReader policy_{state_.policy};

@@ -117,7 +117,7 @@ class Server:
             begin = log.tell()
             self.process = subprocess.Popen(
                 [self.kacheld, "--data", self.data, "--listen", f"127.0.0.1:{self.port}",
-                 "--memory", self.memory],
+                 "--http", "off", "--memory", self.memory],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         while True:
             with open(self.log, encoding="utf-8", errors="replace") as log:

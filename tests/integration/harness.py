@@ -55,6 +55,7 @@ class Server:
     def command(self):
         return [
             self.executable, "--data", self.data, "--listen", "127.0.0.1:0",
+            *([] if "--http" in self.args else ["--http", "off"]),
             "--memory", self.memory, "--durability", self.durability, *self.args,
         ]
 
@@ -175,6 +176,8 @@ class TestCase(unittest.TestCase):
 
     def run_kacheld(self, *args):
         """Runs kacheld expecting it to end by itself: (exit code, stderr)."""
+        if "--listen" in args and "--http" not in args:
+            args = (*args, "--http", "off")  # or tests side by side would want one port
         result = subprocess.run(
             [binary("kacheld"), *args], stdin=subprocess.DEVNULL, capture_output=True,
             text=True, errors="replace", timeout=DEADLINE_S, preexec_fn=die_with_parent)

@@ -69,6 +69,17 @@ class Flags(harness.TestCase):
         self.assertGreater(code, 0, output)
         self.assertIn("listen on 127.0.0.1", output)
 
+    def test_http_has_the_same_bounds(self):
+        data = ("--data", self.path("data"), "--listen", "127.0.0.1:0")
+        self.assertIn("listen on 127.0.0.1", self.refused(*data, "--http", "0.0.0.0:0"))
+        self.assertIn("off, for no HTTP", self.refused(*data, "--http", "6381"))
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            endpoint = f"127.0.0.1:{busy.getsockname()[1]}"
+            code, output = self.run_kacheld(*data, "--http", endpoint)
+        self.assertGreater(code, 0, output)
+        self.assertIn("choose another with --http", output)
+        self.assertFalse(os.path.exists(self.path("data")), "a refused start created the store")
+
     def test_version_and_help_are_no_errors(self):
         for flag in ("--help", "--version"):
             code, output = self.run_kacheld(flag)

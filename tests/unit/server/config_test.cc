@@ -97,6 +97,22 @@ TEST(CommandLine, RefusesToListenBeyondLoopback) {
   EXPECT_EQ(error_of({"--data", "d", "--listen", "127.1.2.3:1"}), "");
 }
 
+TEST(CommandLine, HttpHasItsPortOrNone) {
+  const auto usual = parse_command_line({"--data", "d"});
+  EXPECT_EQ(usual->http_host, "127.0.0.1");
+  EXPECT_EQ(usual->http_port, 6381);
+  EXPECT_EQ(parse_command_line({"--data", "d", "--http", "[::1]:0"})->http_host, "::1");
+  EXPECT_EQ(parse_command_line({"--data", "d", "--http", "off"})->http_host, "");
+  Config config;
+  apply_config_text(config, "http = \"\"\n", "kachel.toml");
+  EXPECT_EQ(config.http_host, "");
+  EXPECT_EQ(error_of({"--data", "d", "--http", "6381"}),
+            "--http: write HOST:PORT, for instance 127.0.0.1:6381 or [::1]:6381; or off, for no "
+            "HTTP");
+  EXPECT_NE(error_of({"--data", "d", "--http", "0.0.0.0:6381"}).find("no authentication"),
+            std::string::npos);
+}
+
 TEST(ConfigFile, HasTheSameNamesAsTheFlags) {
   Config config;
   apply_config_text(config,

@@ -1,0 +1,167 @@
+// Numbers of the server: clients, latencies, policies, and what models' entries saved.
+#include <array>
+#include <fmt/format.h>
+
+#include "server/metrics.h"
+#include "server/set_metadata.h"
+#include "server/tenant_name.h"
+
+namespace kachel::server {
+namespace {
+
+struct OperationLabels {
+  Operation operation;
+  std::string_view name;
+  std::string_view tier;
+};
+constexpr std::array<OperationLabels, kOperations> kLabels{{
+    {Operation::kGetHot, "get", "hot"},
+    {Operation::kGetWriteBuffer, "get", "write_buffer"},
+    {Operation::kGetFlash, "get", "flash"},
+    {Operation::kGetMiss, "get", "miss"},
+    {Operation::kSet, "set", "none"},
+    {Operation::kErase, "delete", "none"},
+    {Operation::kExpire, "expire", "none"},
+    {Operation::kLook, "look", "none"},
+}};
+
+void write_latencies(MetricWriter& out, const ServerState& state) {
+  out.histogram("kachel_operation_duration_seconds",
+                "From an operation's start in the engine to its answer, in seconds; of hits of the "
+                "hot tier one in 13 is timed.");
+  for (const OperationLabels& labels : kLabels) {
+    out.sample(state.latencies(labels.operation),
+               {{"operation", labels.name}, {"tier", labels.tier}});
+  }
+}
+
+void write_http(MetricWriter& out, const http::HttpNumbers& http) {
+  out.gauge("kachel_http_connections", "Connections to the HTTP port now.", http.connections);
+  out.counter("kachel_http_connections_total", "Connections to the HTTP port.",
+              http.connections_total);
+  out.counter("kachel_http_connections_refused_total",
+              "Connections to the HTTP port beyond the bound.", http.connections_refused);
+  out.counter("kachel_http_requests_total", "HTTP requests, by operation and status.");
+  for (const auto& [key, count] : http.requests) {
+    const std::string status = fmt::format("{}", key.second);
+    out.sample(count, {{"operation", key.first}, {"status", status}});
+  }
+}
+
+void write_policies(MetricWriter& out, const ServerState& state) {
+  const PolicyTotals policy = state.policy_totals();
+  out.counter("kachel_policy_clamped_total",
+              "Writes that asked for a later time than the tenant's policy allows.");
+  out.sample(policy.ttl_clamped, {{"bound", "ttl"}});
+  out.sample(policy.erase_by_clamped, {{"bound", "erase_by"}});
+  out.counter("kachel_policy_reloads_total", "SIGHUPs, by what became of them.");
+  out.sample(state.policy_reloads.load(), {{"result", "done"}});
+  out.sample(state.policy_reloads_refused.load(), {{"result", "refused"}});
+}
+
+/// Why a write was not taken, whoever decided it.
+void write_refusals(MetricWriter& out, const ServerState& state, const Stats& stats) {
+  const PolicyTotals policy = state.policy_totals();
+  out.counter("kachel_sets_not_stored_total", "SETs accepted and dropped, by reason.");
+  out.sample(stats.sets_not_stored, {{"reason", "pressure"}});
+  out.sample(policy.sets_without_subject, {{"reason", "no_subject"}});
+  out.counter("kachel_admissions_refused_total",
+              "Writes refused with an answer that says so, by reason.");
+  out.sample(policy.kachel_sets_refused, {{"reason", "no_subject"}});
+  out.sample(stats.fills_refused_erased, {{"reason", "lease_erased"}});
+  out.sample(stats.fills_refused_expired, {{"reason", "lease_expired"}});
+  out.sample(stats.fills_refused_unknown, {{"reason", "lease_unknown"}});
+}
+
+struct ModelRow {
+  std::string_view tenant;
+  std::string label;
+  ModelTotals totals;
+};
+
+using Value = double (*)(const ModelTotals& totals);
+constexpr double kMicro = 1e6;
+
+void write_by_model(MetricWriter& out, const std::vector<ModelRow>& rows, std::string name,
+                    std::string help, Value value) {
+  out.counter(std::move(name), std::move(help));
+  for (const ModelRow& row : rows)
+    out.sample(value(row.totals), {{"tenant", row.tenant}, {"model", row.label}});
+}
+
+void write_tokens(MetricWriter& out, const std::vector<ModelRow>& rows, std::string name,
+                  std::string help, std::uint64_t ModelTotals::*in,
+                  std::uint64_t ModelTotals::*tokens_out) {
+  out.counter(std::move(name), std::move(help));
+  for (const ModelRow& row : rows) {
+    out.sample(row.totals.*in,
+               {{"tenant", row.tenant}, {"model", row.label}, {"direction", "input"}});
+    out.sample(row.totals.*tokens_out,
+               {{"tenant", row.tenant}, {"model", row.label}, {"direction", "output"}});
+  }
+}
+
+void write_hits(MetricWriter& out, const std::vector<ModelRow>& rows) {
+  out.counter("kachel_hits_total", "Reads served, by tenant, model and tier.");
+  for (const ModelRow& row : rows) {
+    for (const Tier tier : {Tier::kHot, Tier::kWriteBuffer, Tier::kFlash}) {
+      out.sample(row.totals.hits[static_cast<std::size_t>(tier)],
+                 {{"tenant", row.tenant}, {"model", row.label}, {"tier", tier_name(tier)}});
+    }
+  }
+}
+
+}  // namespace
+
+void write_serving_metrics(MetricWriter& out, const ServerState& state, const Stats& stats,
+                           const http::HttpNumbers& http) {
+  const CounterTotals totals = state.all_totals();
+  out.gauge("kachel_clients", "Clients of the Redis protocol now.", state.clients.count());
+  out.gauge("kachel_clients_max", "Most clients of the Redis protocol at once.", state.max_clients);
+  out.counter("kachel_connections_total", "Clients accepted.", totals.connections);
+  out.counter("kachel_connections_refused_total", "Clients beyond the bound.", totals.rejected);
+  out.counter("kachel_commands_total", "Commands of the Redis protocol.", totals.commands);
+  out.counter("kachel_command_errors_total",
+              "Commands that are none, and breaches of the protocol.", totals.errors);
+  out.counter("kachel_network_receive_bytes_total", "Bytes received from clients.",
+              totals.input_bytes);
+  out.counter("kachel_network_transmit_bytes_total", "Bytes sent to clients.", totals.output_bytes);
+  out.gauge("kachel_clients_throttled",
+            "Clients that wait because the write buffers are past half, now.",
+            state.throttled_now());
+  out.counter("kachel_clients_throttled_total", "Writes that had to wait so.", state.throttled());
+  write_http(out, http);
+  write_latencies(out, state);
+  write_policies(out, state);
+  write_refusals(out, state, stats);
+}
+
+void write_model_metrics(MetricWriter& out, const ServerState& state) {
+  std::vector<ModelRow> rows;
+  for (ModelSeries& series : state.models.all()) {
+    const ModelTotals totals = state.model_totals(series.slot);
+    rows.push_back({tenant_name(series.tenant), std::move(series.label), totals});
+  }
+  write_hits(out, rows);
+  out.counter("kachel_misses_total",
+              "Reads of what is not there, by tenant; a miss does not know its model.");
+  for (const ModelRow& row : rows) {
+    if (row.label == kUnknownModel) out.sample(row.totals.misses, {{"tenant", row.tenant}});
+  }
+  write_by_model(out, rows, "kachel_sets_total",
+                 "Values stored: where each fills a miss, the misses of the model.",
+                 [](const ModelTotals& t) { return static_cast<double>(t.sets); });
+  write_tokens(out, rows, "kachel_tokens_saved_total",
+               "Tokens of entries served: not computed again.", &ModelTotals::tokens_in_saved,
+               &ModelTotals::tokens_out_saved);
+  write_tokens(out, rows, "kachel_tokens_computed_total", "Tokens of values stored.",
+               &ModelTotals::tokens_in_set, &ModelTotals::tokens_out_set);
+  write_by_model(out, rows, "kachel_usd_saved_total",
+                 "US dollars that the entries served would have cost to compute again.",
+                 [](const ModelTotals& t) { return t.usd_saved_micro / kMicro; });
+  write_by_model(out, rows, "kachel_usd_computed_total",
+                 "US dollars that the values stored have cost to compute.",
+                 [](const ModelTotals& t) { return t.usd_set_micro / kMicro; });
+}
+
+}  // namespace kachel::server
