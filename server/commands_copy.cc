@@ -133,7 +133,8 @@ class CopyKey final : public boost::intrusive_ref_counter<CopyKey, boost::thread
   void copied() {
     if (!request_.moves) return finish(true);
     if (string_) {
-      worker().erase(space_, request_.from, std::nullopt,
+      // What somebody has set meanwhile is not what was copied: it stays.
+      worker().erase(space_, request_.from, string_->entry->version,
                      [keep = self(), this](Result<EraseOutcome> outcome) {
                        if (!outcome) return fail(outcome.error());
                        finish(true);

@@ -132,22 +132,20 @@ class ReadFields final : public HashEach {
   };
 
   void on_field(const HashField& field, const ZeroizingString& key) override {
-    if (wanted_ == Wanted::kNames) {
-      take({field.name, nullptr});
-      return done();
-    }
-    worker().get(fields(), key,
-                 [keep = self(), this, name = field.name](Result<std::optional<Found>> found) {
-                   if (!found) return done(found.error());
-                   // Gone since it was listed: as if it had been before.
-                   if (*found) take({name, (*found)->entry});
-                   done();
-                 });
+    const std::size_t at = items_.size();
+    items_.push_back({field.name, nullptr});
+    bytes_ += sizeof(Item) + field.name.size();
+    if (wanted_ == Wanted::kNames) return done();
+    worker().get(fields(), key, [keep = self(), this, at](Result<std::optional<Found>> found) {
+      if (!found) return done(found.error());
+      if (*found) take(at, std::move((*found)->entry));
+      done();
+    });
   }
 
-  void take(Item item) {
-    bytes_ += sizeof(Item) + item.name.size() + (item.value ? item.value->value().size() : 0);
-    if (bytes_ <= limit()) items_.push_back(std::move(item));
+  void take(std::size_t at, Entry::Pointer entry) {
+    bytes_ += entry->value().size();
+    if (!is_enough()) items_[at].value = std::move(entry);
   }
   std::size_t limit() const { return reply_.session().state().limits.output_hard_bytes; }
   bool is_enough() const override { return bytes_ > limit(); }
@@ -164,6 +162,10 @@ class ReadFields final : public HashEach {
   }
 
   void write(ReplyWriter reply) {
+    // Gone since it was listed: as if it had been before.
+    if (wanted_ != Wanted::kNames) {
+      std::erase_if(items_, [](const Item& item) { return item.value == nullptr; });
+    }
     if (wanted_ == Wanted::kBoth) {
       reply.map(items_.size());
     } else {
@@ -226,14 +228,13 @@ class ScanFields final
     cursor_ = page.cursor;
     std::erase_if(page.fields, [&](const HashField& field) { return !options_.takes(field.name); });
     left_ = page.fields.size() + 1;
-    for (HashField& field : page.fields) {
-      const ZeroizingString key = field_key(hash_, field.name);
+    found_.resize(page.fields.size());
+    for (std::size_t at = 0; at < found_.size(); ++at) {
+      found_[at].first = std::move(page.fields[at].name);
       reply_.session().worker().get(
-          fields_of(space_), key,
-          [keep = boost::intrusive_ptr(this), name = std::move(field.name)](auto found) mutable {
-            if (found && *found) {
-              keep->found_.emplace_back(std::move(name), std::move((*found)->entry));
-            }
+          fields_of(space_), field_key(hash_, found_[at].first),
+          [keep = boost::intrusive_ptr(this), at](Result<std::optional<Found>> found) {
+            if (found && *found) keep->found_[at].second = std::move((*found)->entry);
             keep->finish_one();
           });
     }
@@ -242,6 +243,7 @@ class ScanFields final
 
   void finish_one() {
     if (--left_ > 0) return;
+    std::erase_if(found_, [](const auto& item) { return item.second == nullptr; });
     ReplyWriter reply = reply_.writer();
     reply.array(2);
     reply.bulk(std::to_string(cursor_));

@@ -36,7 +36,9 @@ class KeyTypes {
   /// What the look has found.
   void take(std::vector<std::optional<Glimpse>> hashes, std::string refusal);
   /// The command has run.
-  void forget() { *this = {}; }
+  void forget() {
+    if (is_known_) *this = {};
+  }
 
  private:
   class Look;

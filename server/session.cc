@@ -96,7 +96,7 @@ bool Session::may_start() const {
 }
 
 bool Session::wants_input() const {
-  return !eof_ && may_start();
+  return !eof_ && may_start() && !is_executing();
 }
 
 void Session::consume(std::size_t bytes) {
