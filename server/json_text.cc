@@ -11,10 +11,12 @@ namespace json = boost::json;
 
 /// Takes everything and keeps nothing.
 struct Discard {
+  // NOLINTBEGIN(readability-identifier-naming): the parser looks for these names.
   static constexpr std::size_t max_object_size = SIZE_MAX;
   static constexpr std::size_t max_array_size = SIZE_MAX;
   static constexpr std::size_t max_key_size = SIZE_MAX;
   static constexpr std::size_t max_string_size = SIZE_MAX;
+  // NOLINTEND(readability-identifier-naming)
 
   using Code = json::error_code;
   using Text = json::string_view;
