@@ -269,7 +269,7 @@ Result<void> Applier::apply(std::span<LogRecord> records) {
     if (committed.error().code != ErrorCode::kNoSpace) uncommitted_.reset();
     return committed;
   }
-  if (!records.empty()) applied_through_ = records.back().summary.sequence;
+  if (!records.empty()) set_applied_through(records.back().summary.sequence);
   return {};
 }
 

@@ -39,8 +39,8 @@ class Applier {
   Result<std::vector<Row>> take_out_fenced(std::vector<RowKey> keys);
 
   /// Sequence through which everything is in the index.
-  std::uint64_t applied_through() const { return applied_through_; }
-  void set_applied_through(std::uint64_t sequence) { applied_through_ = sequence; }
+  std::uint64_t applied_through() const { return core_.applied_through; }
+  void set_applied_through(std::uint64_t sequence) { core_.applied_through = sequence; }
 
  private:
   class Batch;
@@ -58,7 +58,6 @@ class Applier {
 
   Core& core_;
   std::optional<Changes> uncommitted_;  // of an apply() that found the index full
-  std::uint64_t applied_through_ = 0;
 };
 
 }  // namespace kachel

@@ -78,6 +78,12 @@ std::vector<SegmentCounts> books_of(const Core& core) {
   return books;
 }
 
+bool may_have_hashes(const Core& core, Namespace space) {
+  // What the index has is counted: so in this order.
+  if (core.last_field > core.applied_through) return true;
+  return core.live_counts.has_any_fields() && core.live_counts.of(fields_of(space)) > 0;
+}
+
 Current find_current(Core& core, Shard& shard, Namespace space, const Mac& mac, std::int64_t now_ms,
                      Where where) {
   if (const HotItem* item = shard.hot.peek(mac)) {

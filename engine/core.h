@@ -72,8 +72,10 @@ struct Core {
   std::atomic<std::uint64_t> memory_bytes{0};
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan
   std::atomic<std::uint64_t> durable_through{0};
-  std::atomic<std::uint64_t> last_fence{0};  // sequence
-  std::atomic<bool> writable{true};          // false after a failed sync: see Log
+  std::atomic<std::uint64_t> last_fence{0};       // sequence
+  std::atomic<std::uint64_t> applied_through{0};  // by the index
+  std::atomic<std::uint64_t> last_field{0};       // sequence of a hash field's newest put
+  std::atomic<bool> writable{true};               // false after a failed sync: see Log
   std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };
 
@@ -82,6 +84,9 @@ std::vector<SegmentCounts> books_of(const Core& core);
 
 /// Of what is in the segment; unknown where the holds have changed since reclaim looked.
 HeldShare held_share_of(const Core& core, const Segment& segment);
+
+/// False: none of the database's hashes has a field. Any thread.
+bool may_have_hashes(const Core& core, Namespace space);
 
 /// What is known of a key right now, from memory. The shard's lock is held.
 struct Current {

@@ -38,7 +38,10 @@ class LiveCounts {
   void add(Namespace space, std::int64_t by) {
     const std::lock_guard lock(mutex_);
     counts_[space] += by;
+    if (has_fields(space)) fields_.fetch_add(by, std::memory_order_relaxed);
   }
+  /// False: no hash of any tenant has a field.
+  bool has_any_fields() const { return fields_.load(std::memory_order_relaxed) > 0; }
   /// Those with entries.
   std::vector<std::uint32_t> tenants() const {
     const std::lock_guard lock(mutex_);
@@ -55,10 +58,6 @@ class LiveCounts {
     for (const auto& [space, count] : counts_)
       if (space.tenant == tenant && count > largest.first) largest = {count, space};
     return largest.second;
-  }
-  void clear(Namespace space) {
-    const std::lock_guard lock(mutex_);
-    counts_.erase(space);
   }
   std::uint64_t of(Namespace space) const {
     const std::lock_guard lock(mutex_);
@@ -77,6 +76,7 @@ class LiveCounts {
  private:
   mutable std::mutex mutex_;
   std::map<Namespace, std::int64_t> counts_;
+  std::atomic<std::int64_t> fields_{0};
 };
 
 }  // namespace kachel

@@ -23,12 +23,27 @@ enum class Kind : std::uint8_t { kBlob = 0, kCompletion = 1, kEmbedding = 2 };
 
 enum class Tier : std::uint8_t { kHot, kWriteBuffer, kFlash };
 
+/// A database's hashes keep their fields beside its strings: in the database with this bit.
+inline constexpr std::uint8_t kFieldsBit = 0x20;
+/// One of keys: 0..15, and 32..47 of the fields of their hashes.
+constexpr bool is_key_database(std::uint64_t database) {
+  return (database & ~std::uint64_t{kFieldsBit}) < kDatabases;
+}
+
 /// Whose key it is. The tenant comes from authentication; the database from SELECT.
 struct Namespace {
   std::uint32_t tenant = 0;
   std::uint8_t database = 0;
   friend auto operator<=>(const Namespace&, const Namespace&) = default;
 };
+
+constexpr bool has_fields(Namespace space) {
+  return is_key_database(space.database) && (space.database & kFieldsBit) != 0;
+}
+/// Where the fields of the database's hashes are.
+constexpr Namespace fields_of(Namespace space) {
+  return {space.tenant, static_cast<std::uint8_t>(space.database | kFieldsBit)};
+}
 
 /// What is erased together besides a tenant's database: a subject's entries, or a model's. Known
 /// by a keyed hash of its text: scope.h.

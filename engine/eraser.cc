@@ -73,6 +73,10 @@ EraseTarget target_of(const Core& core, const EraseRequest& request) {
       target.fence.space = request.space;
       for (const ZeroizingString& name : request.names)
         target.keys.push_back({request.space, key_mac(core.mac_key, request.space, name)});
+      for (const ZeroizingString& field : request.fields) {
+        const Namespace space = fields_of(request.space);
+        target.keys.push_back({space, key_mac(core.mac_key, space, field)});
+      }
       std::sort(target.keys.begin(), target.keys.end());
       break;
     case EraseKind::kTenant:
@@ -142,19 +146,25 @@ EraseTarget target_of(const audit::EraseEvent& event, bool& is_known) {
   EraseTarget target;
   target.fence.version = event.sequence;
   target.fence.created_ms = event.time_ms;
-  std::vector<Mac> macs;
   is_known = true;
-  for (const std::string& text : event.targets) {
-    const auto mac = parse_mac(text);
-    if (!mac) is_known = false;
-    macs.push_back(mac.value_or(Mac{}));
-  }
+  const auto macs_of = [&](const std::vector<std::string>& texts) {
+    std::vector<Mac> macs;
+    for (const std::string& text : texts) {
+      const auto mac = parse_mac(text);
+      if (!mac) is_known = false;
+      macs.push_back(mac.value_or(Mac{}));
+    }
+    return macs;
+  };
+  const std::vector<Mac> macs = macs_of(event.targets);
   const auto database = static_cast<std::uint8_t>(event.database);
   if (event.scope == audit::kKeysScope) {
     target.kind = EraseKind::kKeys;
     target.fence.space = {event.tenant, database};
     for (const Mac& mac : macs)
       target.keys.push_back({target.fence.space, mac});
+    for (const Mac& mac : macs_of(event.fields))
+      target.keys.push_back({fields_of(target.fence.space), mac});
     std::sort(target.keys.begin(), target.keys.end());
   } else if (event.scope == audit::kTenantScope) {
     target.kind = EraseKind::kTenant;
@@ -184,7 +194,7 @@ audit::EraseEvent event_of(const EraseTarget& target, const ReceiptId& id) {
   event.sequence = target.fence.version;
   if (target.kind == EraseKind::kKeys) event.database = target.fence.space.database;
   for (const RowKey& key : target.keys)
-    event.targets.push_back(text_of(key.mac));
+    (has_fields(key.space) ? event.fields : event.targets).push_back(text_of(key.mac));
   if (is_scope(target.fence.space)) event.targets.push_back(text_of(target.fence.mac));
   return event;
 }

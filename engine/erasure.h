@@ -24,6 +24,9 @@ struct EraseRequest {
   EraseKind kind = EraseKind::kSubject;
   Namespace space;                     // the database is that of kKeys
   std::vector<ZeroizingString> names;  // 1 to kMaxKeysErased keys; one subject or model; none
+  /// Of kKeys: the fields of hashes among them (field_key()), in the same database. With the names
+  /// at most kMaxKeysErased.
+  std::vector<ZeroizingString> fields{};
   std::string reason;           // one line for the audit log, or empty; must not repeat a name
   std::optional<ReceiptId> id;  // the same again is the same erase
 };

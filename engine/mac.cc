@@ -5,6 +5,8 @@
 #include <sodium/utils.h>
 #include <vector>
 
+#include "engine/field_key.h"
+
 namespace kachel {
 namespace {
 
@@ -25,6 +27,16 @@ Mac hash(const MacKey& key, unsigned char* message, Namespace space, std::string
                               kPrefixBytes + text.size(),
                               reinterpret_cast<const unsigned char*>(key.data()));
   return mac;
+}
+
+Mac plain_mac(const MacKey& key, Namespace space, std::string_view text) {
+  const std::size_t size = kPrefixBytes + text.size();
+  if (size <= kStackBytes) {
+    std::array<unsigned char, kStackBytes> message;
+    return hash(key, message.data(), space, text);
+  }
+  std::vector<unsigned char> message(size);
+  return hash(key, message.data(), space, text);
 }
 
 }  // namespace
@@ -49,14 +61,19 @@ std::optional<Mac> parse_mac(std::string_view text) {
   return mac;
 }
 
+HashPrefix hash_prefix(const MacKey& key, Namespace fields, std::string_view hash) {
+  return prefix_of(plain_mac(key, fields, field_key(hash, {})));
+}
+
 Mac key_mac(const MacKey& key, Namespace space, std::string_view text) {
-  const std::size_t size = kPrefixBytes + text.size();
-  if (size <= kStackBytes) {
-    std::array<unsigned char, kStackBytes> message;
-    return hash(key, message.data(), space, text);
-  }
-  std::vector<unsigned char> message(size);
-  return hash(key, message.data(), space, text);
+  Mac mac = plain_mac(key, space, text);
+  if (!has_fields(space)) return mac;
+  const auto parsed = parse_field_key(text);
+  if (!parsed) return mac;
+  const HashPrefix prefix =
+      prefix_of(plain_mac(key, space, text.substr(0, text.size() - parsed->field.size())));
+  std::memcpy(mac.bytes.data(), prefix.data(), prefix.size());
+  return mac;
 }
 
 }  // namespace kachel

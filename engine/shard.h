@@ -56,7 +56,7 @@ struct Shard {
 inline constexpr std::size_t kShards = 64;
 
 inline std::size_t shard_of(const Mac& mac) {
-  return mac.high() % kShards;
+  return (mac.high() >> 32) % kShards;  // other bits than those that place it within the shard
 }
 
 }  // namespace kachel

@@ -119,6 +119,9 @@ class StoreImpl final : public Store {
   }
 
   std::uint64_t count(Namespace space) const override { return core_.live_counts.of(space); }
+  bool may_have_hashes(Namespace space) const override {
+    return kachel::may_have_hashes(core_, space);
+  }
   std::int64_t now_ms() const override { return core_.clock.now_ms(); }
   Stats stats() const override;
   std::optional<Erasure> erasure(const ReceiptId& id) const override { return eraser_->find(id); }

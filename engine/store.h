@@ -130,10 +130,23 @@ enum class ExpiryOutcome : std::uint8_t {
 using ExpiryHandler = UniqueFunction<void(Result<ExpiryOutcome>)>;
 
 struct ScanPage {
-  std::uint64_t cursor = 0;  // 0: done
+  std::uint64_t cursor = 0;  // 0: done; below 2^56
   std::vector<ZeroizingString> keys;
 };
 using ScanHandler = UniqueFunction<void(Result<ScanPage>)>;
+
+/// Whether a listing reads the texts, which are on the disk, or leaves them empty.
+enum class Texts : std::uint8_t { kLeft, kRead };
+
+struct HashField {
+  ZeroizingString name;
+  Glimpse seen;
+};
+struct FieldPage {
+  std::uint64_t cursor = 0;  // 0: done
+  std::vector<HashField> fields;
+};
+using FieldsHandler = UniqueFunction<void(Result<FieldPage>)>;
 using DoneHandler = UniqueFunction<void(Result<void>)>;
 
 using ReceiptHandler = UniqueFunction<void(Result<ReceiptId>)>;
@@ -175,6 +188,18 @@ class Worker {
   /// full iteration is returned at least once.
   virtual void scan(Namespace space, std::uint64_t cursor, std::size_t count,
                     ScanHandler handler) = 0;
+  // A hash has no entry of its own: it is there while one of its fields is. A field is an entry
+  // like any other, with the key field_key() in the namespace fields_of(space).
+  /// A hash as a key: one of its fields that are there, for the expiry. Cheap where
+  /// Store::may_have_hashes() says no.
+  virtual void glimpse_hash(Namespace space, std::string_view hash, GlimpseHandler handler) = 0;
+  /// Fields of one hash in no useful order. Every one there from start to end of a full iteration
+  /// is returned exactly once.
+  virtual void list_fields(Namespace space, std::string_view hash, std::uint64_t cursor,
+                           std::size_t count, Texts texts, FieldsHandler handler) = 0;
+  /// As scan(), the keys of the namespace's hashes.
+  virtual void scan_hashes(Namespace space, std::uint64_t cursor, std::size_t count, Texts texts,
+                           ScanHandler handler) = 0;
   /// Erases all of the namespace; durable before the handler runs.
   virtual bool erase_all(Namespace space, DoneHandler handler) = 0;
 
@@ -220,6 +245,8 @@ class Store {
   virtual std::unique_ptr<Worker> attach(io::Loop& loop) = 0;
 
   virtual std::uint64_t count(Namespace space) const = 0;
+  /// False: none of the database's hashes has a field. Costs next to nothing.
+  virtual bool may_have_hashes(Namespace space) const = 0;
   virtual Stats stats() const = 0;
   /// How far an erase with a receipt has come; nothing when it is not known, or was reclaimed long
   /// ago or by an earlier process: Worker::receipt() knows those as well.

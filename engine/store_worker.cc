@@ -332,6 +332,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
         operation->handler(PutOutcome::kNotStored);
       },
       &sequence, &after);
+  if (has_fields(key.space)) raise_to(core_.last_field, sequence);
   operation->entry->version = sequence;
   Pending& pending = shard.pending[key.mac];
   pending = {sequence, sequence, expires_at_ms, raw_bytes, false, operation->entry, {}};

@@ -33,6 +33,11 @@ class StoreWorker final : public Worker {
   void give_up_lease(Namespace space, std::string_view key, LeaseToken token) override;
   void end_lease_waits() override;
   void scan(Namespace space, std::uint64_t cursor, std::size_t count, ScanHandler handler) override;
+  void glimpse_hash(Namespace space, std::string_view hash, GlimpseHandler handler) override;
+  void list_fields(Namespace space, std::string_view hash, std::uint64_t cursor, std::size_t count,
+                   Texts texts, FieldsHandler handler) override;
+  void scan_hashes(Namespace space, std::uint64_t cursor, std::size_t count, Texts texts,
+                   ScanHandler handler) override;
   bool erase_all(Namespace space, DoneHandler handler) override;
   bool request_erase(EraseRequest request, ReceiptHandler handler) override;
   void count_erase(const EraseRequest& request, ScopeCountHandler handler) override;
@@ -56,6 +61,11 @@ class StoreWorker final : public Worker {
   /// Who comes back from elsewhere looks first whether the worker is still there.
   std::weak_ptr<const char> presence() const { return present_; }
   Key key_of(Namespace space, std::string_view text) const;
+  /// Runs `list() -> Result<Page>` on the pool once what was acknowledged before is in the index;
+  /// then the handler.
+  template <typename Page, typename List>
+  void list_on_pool(List list, UniqueFunction<void(Result<Page>)> handler);
+  void find_hash(const Key& hash, GlimpseHandler handler);
   bool decide(const Key& key, Decision decision, int warmed = 0);
   void warm(const Key& key, Decision decision, int warmed);
 

@@ -19,7 +19,17 @@ Result<void> check(const EraseRequest& request) {
     return invalid("a subject or model is 1 to " + std::to_string(kMaxSubjectBytes) +
                    " bytes long");
   }
+  if (names + request.fields.size() > kMaxKeysErased) {
+    return invalid("an erase takes at most " + std::to_string(kMaxKeysErased) +
+                   " keys at once, and each field of a hash is one: delete most of its fields with "
+                   "HDEL first, or erase by subject, model or tenant");
+  }
   return audit::check_reason(request.reason, request.names);
+}
+
+/// Asked again, the hash's fields are gone, or others are there.
+bool fields_are_those(const audit::EraseEvent& done, const audit::EraseEvent& asked) {
+  return asked.fields.empty() || done.fields == asked.fields;
 }
 
 /// Its place in the log, raised from there on. `handler` on `loop`, once that is durable.
@@ -120,7 +130,8 @@ bool StoreWorker::request_erase(EraseRequest request, ReceiptHandler handler) {
         const audit::EraseEvent asked = event_of(operation->target, operation->id);
         const audit::EraseEvent& done = **known;
         if (done.tenant != asked.tenant || done.scope != asked.scope ||
-            done.database != asked.database || done.targets != asked.targets) {
+            done.database != asked.database || done.targets != asked.targets ||
+            !fields_are_those(done, asked)) {
           return operation->handler(
               invalid("this request id belongs to an erase of something else: use a new one"));
         }
@@ -149,8 +160,10 @@ void StoreWorker::EraseOperation::count_tenant() {
   core.env.log_loop.post([self = shared_from_this()] {
     self->log.when_applied([self] {
       const std::uint32_t tenant = self->target.fence.space.tenant;
-      for (unsigned database = 0; database < kDatabases; ++database) {
-        self->entries += self->core.live_counts.of({tenant, static_cast<std::uint8_t>(database)});
+      for (std::uint8_t database = 0; database < kDatabases; ++database) {
+        const Namespace space{tenant, database};
+        self->entries += self->core.live_counts.of(space);
+        self->entries += self->core.live_counts.of(fields_of(space));
       }
       self->loop.post([self] { self->raise_fence(); });
     });

@@ -42,7 +42,7 @@ auto AccountingWorker::timed(Operation operation, UniqueFunction<void(Result<Val
 std::optional<Found> AccountingWorker::get_hot(Namespace space, std::string_view key) {
   const bool samples = until_sample_ == 0;
   const SteadyClock::time_point start = samples ? SteadyClock::now() : SteadyClock::time_point();
-  std::optional<Found> found = inner_.get_hot(space, key);
+  std::optional<Found> found = ForwardingWorker::get_hot(space, key);
   if (!found) return found;
   ++untimed_hits_;
   if (samples) {
@@ -57,7 +57,7 @@ std::optional<Found> AccountingWorker::get_hot(Namespace space, std::string_view
 }
 
 bool AccountingWorker::get(Namespace space, std::string_view key, GetHandler handler) {
-  return inner_.get(
+  return ForwardingWorker::get(
       space, key,
       [ledger = ledger_, start = SteadyClock::now(), tenant = space.tenant, serves = !inspecting_,
        handler = std::move(handler)](Result<std::optional<Found>> found) mutable {
@@ -71,7 +71,7 @@ bool AccountingWorker::get(Namespace space, std::string_view key, GetHandler han
 }
 
 bool AccountingWorker::glimpse(Namespace space, std::string_view key, GlimpseHandler handler) {
-  return inner_.glimpse(space, key,
+  return ForwardingWorker::glimpse(space, key,
                         timed<std::optional<Glimpse>>(Operation::kLook, std::move(handler)));
 }
 
@@ -79,7 +79,7 @@ bool AccountingWorker::put(Namespace space, std::string_view key, std::string_vi
                            PutOptions options, PutHandler handler) {
   attribute(value, options.metadata);
   const Ledger::Put worth = ledger_->price_put(space.tenant, options.metadata);
-  return inner_.put(space, key, value, std::move(options),
+  return ForwardingWorker::put(space, key, value, std::move(options),
                     [worth, handler = timed<PutOutcome>(Operation::kSet, std::move(handler))](
                         Result<PutOutcome> outcome) mutable {
                       if (outcome && *outcome == PutOutcome::kStored) Ledger::count_put(worth);
@@ -89,20 +89,20 @@ bool AccountingWorker::put(Namespace space, std::string_view key, std::string_vi
 
 bool AccountingWorker::erase(Namespace space, std::string_view key,
                              std::optional<std::uint64_t> if_version, EraseHandler handler) {
-  return inner_.erase(space, key, if_version,
+  return ForwardingWorker::erase(space, key, if_version,
                       timed<EraseOutcome>(Operation::kErase, std::move(handler)));
 }
 
 bool AccountingWorker::change_expiry(Namespace space, std::string_view key, ExpiryChange change,
                                      ExpiryHandler handler) {
-  return inner_.change_expiry(space, key, change,
+  return ForwardingWorker::change_expiry(space, key, change,
                               timed<ExpiryOutcome>(Operation::kExpire, std::move(handler)));
 }
 
 // Not timed: whoever waits here waits for another client.
 bool AccountingWorker::lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
                              LeaseHandler handler) {
-  return inner_.lease(space, key, ms,
+  return ForwardingWorker::lease(space, key, ms,
                       [ledger = ledger_, tenant = space.tenant,
                        handler = std::move(handler)](Result<LeaseAnswer> answer) mutable {
                         if (answer && answer->found) ledger->count_hit(tenant, *answer->found);
@@ -115,7 +115,7 @@ void AccountingWorker::when_unthrottled(UniqueFunction<void()> resume) {
   Meter& meter = ledger_->meter();
   add_own(meter.throttled, std::uint64_t{1});
   add_own(meter.throttled_now, std::uint64_t{1});
-  inner_.when_unthrottled([ledger = ledger_, resume = std::move(resume)]() mutable {
+  ForwardingWorker::when_unthrottled([ledger = ledger_, resume = std::move(resume)]() mutable {
     std::atomic<std::uint64_t>& now = ledger->meter().throttled_now;
     now.store(now.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
     resume();

@@ -8,15 +8,16 @@
 #include <memory>
 #include <utility>
 
+#include "server/forwarding_worker.h"
 #include "server/ledger.h"
 
 namespace kachel::server {
 
-class AccountingWorker final : public Worker {
+class AccountingWorker final : public ForwardingWorker {
  public:
   /// `inner` and what `ledger` refers to outlive this, and `ledger` every handler.
   AccountingWorker(Worker& inner, std::shared_ptr<Ledger> ledger)
-      : inner_(inner), ledger_(std::move(ledger)) {}
+      : ForwardingWorker(inner), ledger_(std::move(ledger)) {}
 
   std::optional<Found> get_hot(Namespace space, std::string_view key) override;
   bool get(Namespace space, std::string_view key, GetHandler handler) override;
@@ -30,39 +31,6 @@ class AccountingWorker final : public Worker {
   bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
              LeaseHandler handler) override;
   void when_unthrottled(UniqueFunction<void()> resume) override;
-
-  // As they are.
-  void give_up_lease(Namespace space, std::string_view key, LeaseToken token) override {
-    inner_.give_up_lease(space, key, token);
-  }
-  void end_lease_waits() override { inner_.end_lease_waits(); }
-  void scan(Namespace space, std::uint64_t cursor, std::size_t count,
-            ScanHandler handler) override {
-    inner_.scan(space, cursor, count, std::move(handler));
-  }
-  bool erase_all(Namespace space, DoneHandler handler) override {
-    return inner_.erase_all(space, std::move(handler));
-  }
-  bool request_erase(EraseRequest request, ReceiptHandler handler) override {
-    return inner_.request_erase(std::move(request), std::move(handler));
-  }
-  void count_erase(const EraseRequest& request, ScopeCountHandler handler) override {
-    inner_.count_erase(request, std::move(handler));
-  }
-  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
-    inner_.receipt(id, std::move(handler));
-  }
-  void place_hold(HoldRequest request, HoldHandler handler) override {
-    inner_.place_hold(std::move(request), std::move(handler));
-  }
-  void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
-                    DoneHandler handler) override {
-    inner_.release_hold(tenant, id, std::move(reason), std::move(handler));
-  }
-  void list_holds(std::uint32_t tenant, HoldsHandler handler) override {
-    inner_.list_holds(tenant, std::move(handler));
-  }
-  bool throttled() const override { return inner_.throttled(); }
 
   /// While one lives, what is read serves nobody: reads made then are timed, and neither hits nor
   /// savings.
@@ -88,7 +56,6 @@ class AccountingWorker final : public Worker {
   // A prime, so that the turns of clients that pipeline do not fall in step with it.
   static constexpr std::uint64_t kHotHitsPerSample = 13;
 
-  Worker& inner_;
   std::shared_ptr<Ledger> ledger_;  // shared with handlers, which may outlive this
   std::uint64_t untimed_hits_ = 0;  // since the last sample
   std::uint64_t until_sample_ = 0;  // hits; the first one is

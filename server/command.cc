@@ -44,7 +44,9 @@ struct Registry {
     for (const auto& table :
          {string_commands(), key_commands(), keyspace_commands(), connection_commands(),
           server_commands(), command_commands(), kachel_commands(), erasure_commands(),
-          hold_commands(), lease_commands()}) {
+          hold_commands(), lease_commands(), edit_commands(), copy_commands(), iteration_commands(),
+          object_commands(), hash_commands(), hash_write_commands(), json_commands(),
+          transaction_commands()}) {
       add(table);
     }
     for (const auto& [name, spec] : by_name) {
@@ -78,6 +80,16 @@ bool has_subcommands(const CommandSpec& spec) {
 
 std::span<const CommandSpec* const> all_commands() {
   return registry().top_level;
+}
+
+std::vector<std::size_t> key_places(const CommandSpec& spec, std::size_t arguments) {
+  std::vector<std::size_t> places;
+  if (spec.keys.first == 0) return places;
+  const auto count = static_cast<int>(arguments);
+  const int last = spec.keys.last < 0 ? count + spec.keys.last : spec.keys.last;
+  for (int at = spec.keys.first; at <= last; at += spec.keys.step)
+    places.push_back(static_cast<std::size_t>(at));
+  return places;
 }
 
 bool arity_fits(const CommandSpec& spec, std::size_t arguments) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace kachel::server {
 
@@ -26,6 +27,13 @@ inline constexpr std::uint32_t kStale = 1u << 6;
 inline constexpr std::uint32_t kNoAuth = 1u << 7;
 // Starts when the client's earlier commands are done: it changes what they would find.
 inline constexpr std::uint32_t kAfterAll = 1u << 8;
+// What its keys must be; and it asks the session which of them are hashes. See key_types.h.
+inline constexpr std::uint32_t kStringKeys = 1u << 9;
+inline constexpr std::uint32_t kHashKeys = 1u << 10;
+inline constexpr std::uint32_t kAnyKeys = 1u << 11;
+// Inside MULTI: runs at once instead of being queued; or is refused.
+inline constexpr std::uint32_t kNotQueued = 1u << 12;
+inline constexpr std::uint32_t kNoMulti = 1u << 13;
 }  // namespace command_flag
 
 struct KeyPositions {
@@ -55,6 +63,14 @@ std::span<const CommandSpec> kachel_commands();
 std::span<const CommandSpec> erasure_commands();
 std::span<const CommandSpec> hold_commands();
 std::span<const CommandSpec> lease_commands();
+std::span<const CommandSpec> edit_commands();
+std::span<const CommandSpec> copy_commands();
+std::span<const CommandSpec> iteration_commands();
+std::span<const CommandSpec> object_commands();
+std::span<const CommandSpec> hash_commands();
+std::span<const CommandSpec> hash_write_commands();
+std::span<const CommandSpec> json_commands();
+std::span<const CommandSpec> transaction_commands();
 
 /// By name, in any case; nullptr when there is none. A subcommand as "parent|name".
 const CommandSpec* find_command(std::string_view name);
@@ -62,6 +78,8 @@ const CommandSpec* find_command(std::string_view name);
 bool has_subcommands(const CommandSpec& spec);
 /// Top-level commands in table order.
 std::span<const CommandSpec* const> all_commands();
+/// Where in `arguments` its keys are; the arity fits.
+std::vector<std::size_t> key_places(const CommandSpec& spec, std::size_t arguments);
 bool arity_fits(const CommandSpec& spec, std::size_t arguments);
 
 bool equals_ignoring_case(std::string_view a, std::string_view b);

@@ -132,16 +132,11 @@ void command_getkeys(Session& session, Arguments arguments) {
   if (!arity_fits(*spec, inner.size())) {
     return session.reply().error("ERR Invalid number of arguments specified for command");
   }
-  const int last =
-      spec->keys.last < 0 ? static_cast<int>(inner.size()) + spec->keys.last : spec->keys.last;
-  std::vector<std::string_view> keys;
-  for (int at = spec->keys.first; at <= last; at += spec->keys.step) {
-    keys.push_back(inner[static_cast<std::size_t>(at)]);
-  }
+  const std::vector<std::size_t> places = key_places(*spec, inner.size());
   ReplyWriter reply = session.reply();
-  reply.array(keys.size());
-  for (const std::string_view key : keys)
-    reply.bulk(key);
+  reply.array(places.size());
+  for (const std::size_t place : places)
+    reply.bulk(inner[place]);
 }
 
 constexpr std::uint32_t kFlags = kLoading | kStale;

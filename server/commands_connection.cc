@@ -134,6 +134,7 @@ void quit(Session& session, Arguments) {
 }
 
 void reset(Session& session, Arguments) {
+  session.transaction().reset();
   session.select(0);
   session.set_protocol(Protocol::kResp2);
   session.state().clients.set_name(session.client(), "");
@@ -249,8 +250,8 @@ void client_reply(Session& session, Arguments arguments) {
   session.reply().error(known ? "ERR CLIENT REPLY OFF and SKIP are not supported" : kSyntaxError);
 }
 
-void client_ok(Session& session, Arguments) {
-  session.reply().ok();
+void client_getredir(Session& session, Arguments) {
+  session.reply().integer(-1);
 }
 
 constexpr std::uint32_t kFlags = kLoading | kStale | kFast;
@@ -263,8 +264,9 @@ constexpr CommandSpec kCommands[] = {
     {"hello", -1, kFlags | kNoAuth, kNoKey, hello, kGroup, "Chooses the protocol version."},
     {"auth", -2, kFlags | kNoAuth, kNoKey, auth, kGroup, "Authenticates the connection."},
     {"select", 2, kFlags, kNoKey, select, kGroup, "Changes the database."},
-    {"quit", -1, kFlags | kNoAuth, kNoKey, quit, kGroup, "Closes the connection."},
-    {"reset", 1, kFlags | kNoAuth, kNoKey, reset, kGroup, "Resets the connection's state."},
+    {"quit", -1, kFlags | kNoAuth | kNotQueued, kNoKey, quit, kGroup, "Closes the connection."},
+    {"reset", 1, kFlags | kNoAuth | kNotQueued, kNoKey, reset, kGroup,
+     "Resets the connection's state."},
     {"client", -2, kFlags, kNoKey, nullptr, kGroup, "A container for client commands."},
     {"client|id", 2, kFlags, kNoKey, client_id, kGroup, "Returns the id of the connection."},
     {"client|setname", 3, kFlags, kNoKey, client_setname, kGroup, "Names the connection."},
@@ -276,7 +278,8 @@ constexpr CommandSpec kCommands[] = {
     {"client|no-evict", 3, kFlags | kAdmin, kNoKey, client_on_off, kGroup, "Accepted."},
     {"client|no-touch", 3, kFlags, kNoKey, client_on_off, kGroup, "Accepted."},
     {"client|reply", 3, kFlags, kNoKey, client_reply, kGroup, "Only ON is supported."},
-    {"client|maint_notifications", -2, kFlags, kNoKey, client_ok, kGroup, "Accepted."},
+    {"client|getredir", 2, kFlags, kNoKey, client_getredir, kGroup,
+     "Returns -1: nothing is tracked."},
 };
 
 }  // namespace

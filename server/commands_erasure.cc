@@ -6,6 +6,7 @@
 
 #include "server/arguments.h"
 #include "server/command.h"
+#include "server/hash_walk.h"
 #include "server/resp_parser.h"
 #include "server/session.h"
 
@@ -103,37 +104,88 @@ void write_count(ReplyWriter reply, const ScopeCount& count) {
   }
 }
 
-void count_erase(Session& session, const EraseRequest& request) {
-  PendingReply reply = session.defer();
-  session.worker().count_erase(request,
-                               [reply = std::move(reply)](Result<ScopeCount> found) mutable {
-                                 if (found) {
-                                   write_count(reply.writer(), *found);
-                                 } else {
-                                   reply.writer().error(found.error());
-                                 }
-                                 reply.finish();
-                               });
+void count_erase(const EraseRequest& request, PendingReply reply) {
+  Worker& worker = reply.session().worker();
+  worker.count_erase(request, [reply = std::move(reply)](Result<ScopeCount> found) mutable {
+    if (found) {
+      write_count(reply.writer(), *found);
+    } else {
+      reply.writer().error(found.error());
+    }
+    reply.finish();
+  });
 }
+
+/// Whether it is settled: see engine/store.h.
+bool erase(EraseRequest request, PendingReply reply) {
+  Worker& worker = reply.session().worker();
+  return worker.request_erase(std::move(request),
+                              [reply = std::move(reply)](Result<ReceiptId> id) mutable {
+                                if (id) {
+                                  reply.writer().bulk(text_of(*id));
+                                } else {
+                                  reply.writer().error(id.error());
+                                }
+                                reply.finish();
+                              });
+}
+
+using NamedHandler = UniqueFunction<void(EraseRequest, PendingReply)>;
+
+/// Adds the fields of the hashes that are among the names: an erase of a key is one of all of it.
+class NameFields final : public HashEach {
+ public:
+  NameFields(EraseRequest request, PendingReply reply, NamedHandler then)
+      : HashEach(kWritesPage),
+        request_(std::move(request)),
+        reply_(std::move(reply)),
+        then_(std::move(then)) {}
+
+  void next() {
+    if (at_ == request_.names.size() || is_enough()) {
+      return then_(std::move(request_), std::move(reply_));
+    }
+    start(reply_.session().worker(), request_.space, request_.names[at_++]);
+  }
+
+ private:
+  void on_field(const HashField&, const ZeroizingString& key) override {
+    request_.fields.push_back(key);
+    done();
+  }
+  // More than an erase takes: it will say so.
+  bool is_enough() const override { return request_.fields.size() > kMaxKeysErased; }
+  void on_end(const Result<void>& end) override {
+    if (end) return next();
+    reply_.writer().error(end.error());
+    reply_.finish();
+  }
+
+  EraseRequest request_;
+  PendingReply reply_;
+  NamedHandler then_;
+  std::size_t at_ = 0;
+};
 
 void kachel_erase(Session& session, Arguments arguments) {
   EraseRequest request;
   request.space = session.space();
   EraseReader reader(arguments);
   if (!reader.read(request)) return session.reply().error(reader.error());
-  if (reader.is_dry_run()) return count_erase(session, request);
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
-  const bool settled = session.worker().request_erase(
-      std::move(request), [reply = std::move(reply)](Result<ReceiptId> id) mutable {
-        if (id) {
-          reply.writer().bulk(text_of(*id));
-        } else {
-          reply.writer().error(id.error());
-        }
-        reply.finish();
-      });
-  session.settled(slot, settled);
+  const bool is_dry_run = reader.is_dry_run();
+  if (request.kind == EraseKind::kKeys && session.store().may_have_hashes(request.space)) {
+    session.hold_for(slot);
+    const boost::intrusive_ptr<NameFields> names(new NameFields(
+        std::move(request), std::move(reply), [is_dry_run](EraseRequest named, PendingReply at) {
+          if (is_dry_run) return count_erase(named, std::move(at));
+          erase(std::move(named), std::move(at));
+        }));
+    return names->next();
+  }
+  if (is_dry_run) return count_erase(request, std::move(reply));
+  session.settled(slot, erase(std::move(request), std::move(reply)));
 }
 
 void kachel_receipt(Session& session, Arguments arguments) {

@@ -7,6 +7,7 @@
 #include "server/accounting_worker.h"
 #include "server/arguments.h"
 #include "server/command.h"
+#include "server/hash_walk.h"
 #include "server/policy_enforcement.h"
 #include "server/session.h"
 #include "server/set_command.h"
@@ -151,7 +152,52 @@ void write_metadata(ReplyWriter reply, const Found& found) {
   reply.bulk(tier_name(found.tier));
 }
 
+/// A hash has no metadata of its own: what its fields have in common, and together.
+class DescribeHash final : public HashWalk {
+ public:
+  explicit DescribeHash(PendingReply reply)
+      : HashWalk(Texts::kLeft, kRowsPage), reply_(std::move(reply)) {}
+
+ private:
+  void on_page(std::vector<HashField> fields) override {
+    for (const HashField& field : fields) {
+      ++fields_;
+      raw_bytes_ += field.seen.raw_bytes;
+      version_ = std::max(version_, field.seen.version);
+      expires_at_ms_ = std::max(expires_at_ms_, field.seen.expires_at_ms);
+    }
+    next_page();
+  }
+  void on_end(const Result<void>& end) override {
+    ReplyWriter reply = reply_.writer();
+    if (end) {
+      reply.map(5);
+      reply.bulk("kind");
+      reply.bulk("hash");
+      write_number(reply, "fields", fields_);
+      write_number(reply, "expires_at_ms", static_cast<std::uint64_t>(expires_at_ms_));
+      write_number(reply, "raw_bytes", raw_bytes_);
+      write_number(reply, "version", version_);
+    } else {
+      reply.error(end.error());
+    }
+    reply_.finish();
+  }
+
+  PendingReply reply_;
+  std::uint64_t fields_ = 0;
+  std::uint64_t raw_bytes_ = 0;
+  std::uint64_t version_ = 0;
+  std::int64_t expires_at_ms_ = 0;
+};
+
 void kachel_meta(Session& session, Arguments arguments) {
+  if (session.hash_at(0)) {
+    PendingReply reply = session.defer();
+    session.hold_for(reply.slot());
+    const boost::intrusive_ptr<DescribeHash> walk(new DescribeHash(std::move(reply)));
+    return walk->start(session.worker(), session.space(), arguments[1]);
+  }
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
   const AccountingWorker::Inspection inspection(session.worker());
@@ -173,14 +219,14 @@ void kachel_meta(Session& session, Arguments arguments) {
 constexpr CommandSpec kCommands[] = {
     {"kachel.set",
      -3,
-     kWrite | kDenyOom,
+     kWrite | kDenyOom | kAnyKeys,
      {1, 1, 1},
      kachel_set,
      "kachel",
      "Sets the value of a key together with its metadata."},
     {"kachel.meta",
      2,
-     kReadOnly | kFast,
+     kReadOnly | kFast | kAnyKeys,
      {1, 1, 1},
      kachel_meta,
      "kachel",

@@ -6,6 +6,7 @@
 
 #include "server/arguments.h"
 #include "server/command.h"
+#include "server/hash_walk.h"
 #include "server/operations.h"
 #include "server/policy_enforcement.h"
 #include "server/session.h"
@@ -17,10 +18,11 @@ using namespace command_flag;
 
 class EraseMany final : public FanOut {
  public:
-  EraseMany() : FanOut(Order::kInOrder) {}
+  explicit EraseMany(KeyTypes types) : FanOut(Order::kInOrder), types_(std::move(types)) {}
 
  private:
   bool issue(std::size_t element) override {
+    if (types_.hash_at(element)) return erase_as_hash(argument(element + 1));
     return worker().erase(space(), argument(element + 1), std::nullopt,
                           [keep = self(), this](Result<EraseOutcome> outcome) {
                             if (!outcome) {
@@ -31,21 +33,39 @@ class EraseMany final : public FanOut {
                             completed();
                           });
   }
+  bool erase_as_hash(std::string_view key) {
+    erase_hash(worker(), space(), key, [keep = self(), this](Result<bool> erased) {
+      if (!erased) {
+        fail("ERR " + erased.error().message);
+      } else if (*erased) {
+        ++erased_;
+      }
+      completed();
+    });
+    return false;
+  }
   void write(ReplyWriter reply) override { reply.integer(erased_); }
+
+  KeyTypes types_;
   std::int64_t erased_ = 0;
 };
 
 void del(Session& session, Arguments arguments) {
-  const boost::intrusive_ptr<EraseMany> operation(new EraseMany);
+  const boost::intrusive_ptr<EraseMany> operation(new EraseMany(session.key_types()));
   operation->start(session, arguments, arguments.size() - 1);
 }
 
 class CountExisting final : public FanOut {
  public:
-  CountExisting() : FanOut(Order::kAny) {}
+  explicit CountExisting(KeyTypes types) : FanOut(Order::kAny), types_(std::move(types)) {}
 
  private:
   bool issue(std::size_t element) override {
+    if (types_.hash_at(element)) {
+      ++existing_;
+      completed();
+      return true;
+    }
     return worker().glimpse(space(), argument(element + 1),
                             [keep = self(), this](Result<std::optional<Glimpse>> seen) {
                               if (!seen) {
@@ -57,17 +77,20 @@ class CountExisting final : public FanOut {
                             });
   }
   void write(ReplyWriter reply) override { reply.integer(existing_); }
+
+  KeyTypes types_;
   std::int64_t existing_ = 0;
 };
 
 void exists(Session& session, Arguments arguments) {
-  const boost::intrusive_ptr<CountExisting> operation(new CountExisting);
+  const boost::intrusive_ptr<CountExisting> operation(new CountExisting(session.key_types()));
   operation->start(session, arguments, arguments.size() - 1);
 }
 
 /// Replies with `write(reply, std::optional<Glimpse>)`.
 template <typename Write>
 void with_glimpse(Session& session, std::string_view key, Write write) {
+  if (const auto hash = session.hash_at(0)) return write(session.reply(), hash);
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
   const bool settled = session.worker().glimpse(
@@ -84,6 +107,7 @@ void with_glimpse(Session& session, std::string_view key, Write write) {
 }
 
 void type(Session& session, Arguments arguments) {
+  if (session.hash_at(0)) return session.reply().simple("hash");
   with_glimpse(session, arguments[1], [](ReplyWriter reply, const std::optional<Glimpse>& seen) {
     reply.simple(seen ? "string" : "none");
   });
@@ -124,7 +148,43 @@ void write_expiry_outcome(ReplyWriter reply, const Result<ExpiryOutcome>& outcom
   reply.integer(changed ? 1 : 0);
 }
 
+bool allows(const ExpiryChange& change, std::int64_t now_has) {
+  switch (change.condition) {
+    case ExpiryCondition::kIfNone:
+      return now_has == 0;
+    case ExpiryCondition::kIfSome:
+      return now_has != 0;
+    case ExpiryCondition::kIfLater:
+      return now_has != 0 && change.expires_at_ms > now_has;
+    case ExpiryCondition::kIfSooner:
+      return now_has == 0 || change.expires_at_ms < now_has;
+    case ExpiryCondition::kAlways:
+      break;
+  }
+  return change.expires_at_ms != 0 || now_has != 0;  // nothing to persist
+}
+
+/// Of all the hash's fields, one after the other.
+void change_expiry_of_hash(Session& session, const Glimpse& hash, std::string_view key,
+                           const ExpiryChange& change) {
+  if (!allows(change, hash.expires_at_ms)) return session.reply().integer(0);
+  PendingReply reply = session.defer();
+  session.hold_for(reply.slot());
+  change_hash_expiry(session.worker(), session.space(), key, change.expires_at_ms,
+                     [reply = std::move(reply)](Result<bool> changed) mutable {
+                       if (changed) {
+                         reply.writer().integer(*changed ? 1 : 0);
+                       } else {
+                         reply.writer().error(changed.error());
+                       }
+                       reply.finish();
+                     });
+}
+
 void change_expiry(Session& session, std::string_view key, const ExpiryChange& change) {
+  if (const auto hash = session.hash_at(0)) {
+    return change_expiry_of_hash(session, *hash, key, change);
+  }
   PendingReply reply = session.defer();
   const std::uint64_t slot = reply.slot();
   const bool settled = session.worker().change_expiry(
@@ -212,7 +272,10 @@ void expire(Session& session, Arguments arguments, TimeForm form) {
   if (!expires_at_ms) return;
   const ExpiryChange change{enforce_on_expiry(session, *expires_at_ms), condition_of(flags),
                             std::nullopt};
-  if (flags.some && flags.sooner) return expire_sooner_if_some(session, arguments[1], change);
+  const auto hash = session.hash_at(0);
+  if (hash && flags.some && hash->expires_at_ms == 0) return session.reply().integer(0);
+  if (!hash && flags.some && flags.sooner)
+    return expire_sooner_if_some(session, arguments[1], change);
   change_expiry(session, arguments[1], change);
 }
 
@@ -244,26 +307,32 @@ constexpr KeyPositions kAllKeys{1, -1, 1};
 constexpr std::string_view kGroup = "generic";
 
 constexpr CommandSpec kCommands[] = {
-    {"del", -2, kWrite, kAllKeys, del, kGroup, "Deletes keys."},
-    {"unlink", -2, kWrite | kFast, kAllKeys, del, kGroup, "Deletes keys, as DEL does."},
-    {"exists", -2, kReadOnly | kFast, kAllKeys, exists, kGroup, "Counts the keys that exist."},
-    {"expire", -3, kWrite | kFast, kOneKey, expire_in_seconds, kGroup,
+    {"del", -2, kWrite | kAnyKeys, kAllKeys, del, kGroup, "Deletes keys."},
+    {"unlink", -2, kWrite | kFast | kAnyKeys, kAllKeys, del, kGroup, "Deletes keys, as DEL does."},
+    {"touch", -2, kReadOnly | kFast | kAnyKeys, kAllKeys, exists, kGroup,
+     "Counts the keys that exist."},
+    {"exists", -2, kReadOnly | kFast | kAnyKeys, kAllKeys, exists, kGroup,
+     "Counts the keys that exist."},
+    {"expire", -3, kWrite | kFast | kAnyKeys, kOneKey, expire_in_seconds, kGroup,
      "Sets the expiry of a key in seconds."},
-    {"pexpire", -3, kWrite | kFast, kOneKey, pexpire, kGroup,
+    {"pexpire", -3, kWrite | kFast | kAnyKeys, kOneKey, pexpire, kGroup,
      "Sets the expiry of a key in milliseconds."},
-    {"expireat", -3, kWrite | kFast, kOneKey, expireat, kGroup,
+    {"expireat", -3, kWrite | kFast | kAnyKeys, kOneKey, expireat, kGroup,
      "Sets the expiry of a key to a Unix time in seconds."},
-    {"pexpireat", -3, kWrite | kFast, kOneKey, pexpireat, kGroup,
+    {"pexpireat", -3, kWrite | kFast | kAnyKeys, kOneKey, pexpireat, kGroup,
      "Sets the expiry of a key to a Unix time in milliseconds."},
-    {"ttl", 2, kReadOnly | kFast, kOneKey, ttl, kGroup, "Returns the seconds left of a key."},
-    {"pttl", 2, kReadOnly | kFast, kOneKey, pttl, kGroup,
+    {"ttl", 2, kReadOnly | kFast | kAnyKeys, kOneKey, ttl, kGroup,
+     "Returns the seconds left of a key."},
+    {"pttl", 2, kReadOnly | kFast | kAnyKeys, kOneKey, pttl, kGroup,
      "Returns the milliseconds left of a key."},
-    {"expiretime", 2, kReadOnly | kFast, kOneKey, expiretime, kGroup,
+    {"expiretime", 2, kReadOnly | kFast | kAnyKeys, kOneKey, expiretime, kGroup,
      "Returns the Unix time, in seconds, at which a key expires."},
-    {"pexpiretime", 2, kReadOnly | kFast, kOneKey, pexpiretime, kGroup,
+    {"pexpiretime", 2, kReadOnly | kFast | kAnyKeys, kOneKey, pexpiretime, kGroup,
      "Returns the Unix time, in milliseconds, at which a key expires."},
-    {"persist", 2, kWrite | kFast, kOneKey, persist, kGroup, "Removes the expiry of a key."},
-    {"type", 2, kReadOnly | kFast, kOneKey, type, kGroup, "Returns the type of a key: string."},
+    {"persist", 2, kWrite | kFast | kAnyKeys, kOneKey, persist, kGroup,
+     "Removes the expiry of a key."},
+    {"type", 2, kReadOnly | kFast | kAnyKeys, kOneKey, type, kGroup,
+     "Returns the type of a key: string or hash."},
 };
 
 }  // namespace

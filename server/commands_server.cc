@@ -28,6 +28,23 @@ void time(Session& session, Arguments) {
   reply.bulk(std::to_string(now % 1000 * 1000));
 }
 
+void lolwut(Session& session, Arguments) {
+  session.reply().verbatim("txt", fmt::format("Redis ver. {}\n", kRedisVersion));
+}
+
+/// There are no replicas to wait for.
+void wait(Session& session, Arguments arguments) {
+  if (!integer_argument(session, arguments[1])) return;
+  const auto timeout_ms = integer_argument(session, arguments[2]);
+  if (!timeout_ms) return;
+  if (*timeout_ms < 0) return session.reply().error("ERR timeout is negative");
+  session.reply().integer(0);
+}
+
+void module_list(Session& session, Arguments) {
+  session.reply().array(0);
+}
+
 using Parameters = std::vector<std::pair<std::string_view, std::string>>;
 
 /// What clients and monitors read; Redis' names, our values.
@@ -121,6 +138,10 @@ constexpr std::string_view kGroup = "server";
 constexpr CommandSpec kCommands[] = {
     {"info", -1, kFlags, kNoKey, info, kGroup, "Returns the server's numbers."},
     {"time", 1, kFlags | kFast, kNoKey, time, kGroup, "Returns the store's clock."},
+    {"lolwut", -1, kFlags | kFast, kNoKey, lolwut, kGroup, "Returns the version."},
+    {"wait", 3, kFlags, kNoKey, wait, "generic", "Returns 0: there are no replicas."},
+    {"module", -2, kFlags | kAdmin, kNoKey, nullptr, kGroup, "A container for module commands."},
+    {"module|list", 2, kFlags | kAdmin, kNoKey, module_list, kGroup, "Returns an empty list."},
     {"config", -2, kFlags | kAdmin, kNoKey, nullptr, kGroup, "A container for config commands."},
     {"config|get", -3, kFlags | kAdmin, kNoKey, config_get, kGroup, "Returns parameters."},
     {"config|set", -4, kFlags | kAdmin, kNoKey, config_set, kGroup, "Sets maxmemory."},

@@ -6,6 +6,7 @@
 
 #include "server/arguments.h"
 #include "server/command.h"
+#include "server/hash_walk.h"
 #include "server/operations.h"
 #include "server/policy_enforcement.h"
 #include "server/session.h"
@@ -15,12 +16,6 @@ namespace kachel::server {
 namespace {
 
 using namespace command_flag;
-
-void write_found(ReplyWriter reply, const Result<std::optional<Found>>& found) {
-  if (!found) return reply.error(found.error());
-  if (!*found) return reply.null();
-  reply.value((*found)->entry);
-}
 
 void get(Session& session, Arguments arguments) {
   if (const auto hot = session.worker().get_hot(session.space(), arguments[1])) {
@@ -70,52 +65,14 @@ void setnx(Session& session, Arguments arguments) {
   run_set(session, arguments[1], arguments[2], std::move(request));
 }
 
-class MultiGet final : public FanOut {
+class MultiGet final : public GetMany {
  public:
-  explicit MultiGet(std::size_t keys) : FanOut(Order::kAny), found_(keys) {}
+  explicit MultiGet(std::size_t keys) : GetMany(keys) {}
 
  private:
-  bool issue(std::size_t element) override {
-    const std::string_view key = argument(element + 1);
-    if (auto hot = worker().get_hot(space(), key)) {
-      take(element, std::move(hot->entry));
-      completed();
-      return true;
-    }
-    return worker().get(space(), key,
-                        [keep = self(), this, element](Result<std::optional<Found>> found) {
-                          if (!found) {
-                            fail("ERR " + found.error().message);
-                          } else if (*found) {
-                            take(element, std::move((*found)->entry));
-                          }
-                          completed();
-                        });
+  std::string_view key_of(std::size_t element, ZeroizingString&) const override {
+    return argument(element + 1);
   }
-
-  // The values are all held until the last is there: bounded like any output.
-  void take(std::size_t element, Entry::Pointer entry) {
-    const std::size_t limit = session().state().limits.output_hard_bytes;
-    bytes_ += entry->value().size();
-    if (bytes_ > limit) {
-      return fail(fmt::format("ERR the reply would exceed {} bytes; ask for fewer keys", limit));
-    }
-    found_[element] = std::move(entry);
-  }
-
-  void write(ReplyWriter reply) override {
-    reply.array(found_.size());
-    for (const Entry::Pointer& entry : found_) {
-      if (entry) {
-        reply.value(entry);
-      } else {
-        reply.null();
-      }
-    }
-  }
-
-  std::vector<Entry::Pointer> found_;
-  std::size_t bytes_ = 0;
 };
 
 void mget(Session& session, Arguments arguments) {
@@ -125,11 +82,25 @@ void mget(Session& session, Arguments arguments) {
 
 class MultiSet final : public FanOut {
  public:
-  explicit MultiSet(PutOptions options) : FanOut(Order::kInOrder), options_(std::move(options)) {}
+  MultiSet(PutOptions options, KeyTypes types)
+      : FanOut(Order::kInOrder), options_(std::move(options)), types_(std::move(types)) {}
 
  private:
   bool issue(std::size_t element) override {
-    return worker().put(space(), argument(element * 2 + 1), argument(element * 2 + 2), options_,
+    const std::string_view key = argument(element * 2 + 1);
+    const std::string_view value = argument(element * 2 + 2);
+    if (!types_.hash_at(element)) return put(key, value);
+    erase_hash(worker(), space(), key,
+               [keep = self(), this, text = ZeroizingString(key),
+                kept = ZeroizingString(value)](Result<bool> erased) {
+                 if (erased) return static_cast<void>(put(text, kept));
+                 fail("ERR " + erased.error().message);
+                 completed();
+               });
+    return false;
+  }
+  bool put(std::string_view key, std::string_view value) {
+    return worker().put(space(), key, value, options_,
                         [keep = self(), this](Result<PutOutcome> outcome) {
                           if (!outcome) fail("ERR " + outcome.error().message);
                           completed();
@@ -138,17 +109,26 @@ class MultiSet final : public FanOut {
   void write(ReplyWriter reply) override { reply.ok(); }
 
   PutOptions options_;
+  KeyTypes types_;
 };
 
 /// MSET of values that the tenant's policy keeps from being stored: as SET, it is answered as
 /// if they were, and what they would have replaced goes.
 class MultiDrop final : public FanOut {
  public:
-  MultiDrop() : FanOut(Order::kInOrder) {}
+  explicit MultiDrop(KeyTypes types) : FanOut(Order::kInOrder), types_(std::move(types)) {}
 
  private:
   bool issue(std::size_t element) override {
     WorkerCounters::add(session().counters().sets_without_subject, 1);
+    if (types_.hash_at(element)) {
+      erase_hash(worker(), space(), argument(element * 2 + 1),
+                 [keep = self(), this](Result<bool> erased) {
+                   if (!erased) fail("ERR " + erased.error().message);
+                   completed();
+                 });
+      return false;
+    }
     return worker().erase(space(), argument(element * 2 + 1), std::nullopt,
                           [keep = self(), this](Result<EraseOutcome> outcome) {
                             if (!outcome) fail("ERR " + outcome.error().message);
@@ -156,6 +136,8 @@ class MultiDrop final : public FanOut {
                           });
   }
   void write(ReplyWriter reply) override { reply.ok(); }
+
+  KeyTypes types_;
 };
 
 void mset(Session& session, Arguments arguments) {
@@ -165,10 +147,10 @@ void mset(Session& session, Arguments arguments) {
   PutOptions options;
   boost::intrusive_ptr<FanOut> operation;
   if (lacks_subject(session, options.metadata)) {
-    operation.reset(new MultiDrop);
+    operation.reset(new MultiDrop(session.key_types()));
   } else {
     enforce_on_put(session, options);
-    operation.reset(new MultiSet(std::move(options)));
+    operation.reset(new MultiSet(std::move(options), session.key_types()));
   }
   operation->start(session, arguments, arguments.size() / 2);
 }
@@ -249,27 +231,28 @@ constexpr KeyPositions kOneKey{1, 1, 1};
 constexpr std::string_view kGroup = "string";
 
 constexpr CommandSpec kCommands[] = {
-    {"get", 2, kReadOnly | kFast, kOneKey, get, kGroup, "Returns the value of a key."},
-    {"set", -3, kWrite | kDenyOom, kOneKey, set, kGroup, "Sets the value of a key."},
-    {"setex", 4, kWrite | kDenyOom, kOneKey, setex, kGroup,
+    {"get", 2, kReadOnly | kFast | kStringKeys, kOneKey, get, kGroup,
+     "Returns the value of a key."},
+    {"set", -3, kWrite | kDenyOom | kAnyKeys, kOneKey, set, kGroup, "Sets the value of a key."},
+    {"setex", 4, kWrite | kDenyOom | kAnyKeys, kOneKey, setex, kGroup,
      "Sets the value of a key and its expiry in seconds."},
-    {"psetex", 4, kWrite | kDenyOom, kOneKey, psetex, kGroup,
+    {"psetex", 4, kWrite | kDenyOom | kAnyKeys, kOneKey, psetex, kGroup,
      "Sets the value of a key and its expiry in milliseconds."},
-    {"setnx", 3, kWrite | kDenyOom | kFast, kOneKey, setnx, kGroup,
+    {"setnx", 3, kWrite | kDenyOom | kFast | kAnyKeys, kOneKey, setnx, kGroup,
      "Sets the value of a key only if the key does not exist."},
     {"mget", -2, kReadOnly | kFast, {1, -1, 1}, mget, kGroup, "Returns the values of keys."},
     {"mset",
      -3,
-     kWrite | kDenyOom,
+     kWrite | kDenyOom | kAnyKeys,
      {1, -1, 2},
      mset,
      kGroup,
      "Sets the values of keys, one after the other."},
-    {"strlen", 2, kReadOnly | kFast, kOneKey, strlen_command, kGroup,
+    {"strlen", 2, kReadOnly | kFast | kStringKeys, kOneKey, strlen_command, kGroup,
      "Returns the length of a value."},
-    {"getex", -2, kWrite | kFast, kOneKey, getex, kGroup,
+    {"getex", -2, kWrite | kFast | kStringKeys, kOneKey, getex, kGroup,
      "Returns the value of a key and changes its expiry."},
-    {"getdel", 2, kWrite | kFast, kOneKey, getdel, kGroup,
+    {"getdel", 2, kWrite | kFast | kStringKeys, kOneKey, getdel, kGroup,
      "Returns the value of a key and deletes the key."},
 };
 

@@ -156,9 +156,13 @@ void cpu(std::string& out, const InfoSource&) {
 void keyspace(std::string& out, const InfoSource& from) {
   Section section(out, "Keyspace");
   for (std::uint8_t database = 0; database < kDatabases; ++database) {
-    const std::uint64_t keys = from.store.count({0, database});
-    if (keys == 0) continue;
-    section.field(fmt::format("db{}", database), fmt::format("keys={},expires=0,avg_ttl=0", keys));
+    const Namespace strings{0, database};
+    const std::uint64_t fields = from.store.count(fields_of(strings));
+    const std::uint64_t entries = from.store.count(strings) + fields;
+    if (entries == 0) continue;
+    std::string line = fmt::format("keys={},expires=0,avg_ttl=0", entries);
+    if (fields > 0) line += fmt::format(",hash_fields={}", fields);
+    section.field(fmt::format("db{}", database), line);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "server/operations.h"
 
+#include <fmt/format.h>
 #include <utility>
 
 namespace kachel::server {
@@ -59,9 +60,55 @@ void FanOut::fail(std::string error) {
   if (error_.empty()) error_ = std::move(error);
 }
 
-void ReadModifyWrite::start(Session& session, std::string_view key) {
+void write_found(ReplyWriter reply, const Result<std::optional<Found>>& found) {
+  if (!found) return reply.error(found.error());
+  if (!*found) return reply.null();
+  reply.value((*found)->entry);
+}
+
+bool GetMany::issue(std::size_t element) {
+  ZeroizingString room;
+  const std::string_view key = key_of(element, room);
+  if (auto hot = worker().get_hot(where(), key)) {
+    take(element, std::move(hot->entry));
+    completed();
+    return true;
+  }
+  return worker().get(where(), key,
+                      [keep = self(), this, element](Result<std::optional<Found>> found) {
+                        if (!found) {
+                          fail("ERR " + found.error().message);
+                        } else if (*found) {
+                          take(element, std::move((*found)->entry));
+                        }
+                        completed();
+                      });
+}
+
+// The values are all held until the last is there: bounded like any output.
+void GetMany::take(std::size_t element, Entry::Pointer entry) {
+  const std::size_t limit = session().state().limits.output_hard_bytes;
+  bytes_ += entry->value().size();
+  if (bytes_ > limit) {
+    return fail(fmt::format("ERR the reply would exceed {} bytes; ask for fewer keys", limit));
+  }
+  found_[element] = std::move(entry);
+}
+
+void GetMany::write(ReplyWriter reply) {
+  reply.array(found_.size());
+  for (const Entry::Pointer& entry : found_) {
+    if (entry) {
+      reply.value(entry);
+    } else {
+      reply.null();
+    }
+  }
+}
+
+void ReadModifyWrite::start(Session& session, Namespace space, std::string_view key) {
   reply_ = session.defer();
-  space_ = session.space();
+  space_ = space;
   key_ = key;
   session.hold_for(reply_.slot());
   retry();

@@ -69,6 +69,26 @@ class FanOut : public boost::intrusive_ref_counter<FanOut, boost::thread_unsafe_
   bool finished_ = false;
 };
 
+/// The values of entries, each or null, in order.
+class GetMany : public FanOut {
+ protected:
+  explicit GetMany(std::size_t entries) : FanOut(Order::kAny), found_(entries) {}
+  virtual Namespace where() const { return space(); }
+  /// May be put into `room`.
+  virtual std::string_view key_of(std::size_t element, ZeroizingString& room) const = 0;
+
+ private:
+  bool issue(std::size_t element) override;
+  void take(std::size_t element, Entry::Pointer entry);
+  void write(ReplyWriter reply) override;
+
+  std::vector<Entry::Pointer> found_;
+  std::size_t bytes_ = 0;
+};
+
+/// The value, null, or the error.
+void write_found(ReplyWriter reply, const Result<std::optional<Found>>& found);
+
 /// Reads an entry, then writes on the condition that it is still the same version; again
 /// when it is not. Later commands of the client wait.
 class ReadModifyWrite
@@ -78,7 +98,8 @@ class ReadModifyWrite
   ReadModifyWrite(const ReadModifyWrite&) = delete;
   ReadModifyWrite& operator=(const ReadModifyWrite&) = delete;
 
-  void start(Session& session, std::string_view key);
+  void start(Session& session, std::string_view key) { start(session, session.space(), key); }
+  void start(Session& session, Namespace space, std::string_view key);
 
  protected:
   ReadModifyWrite() = default;

@@ -39,6 +39,11 @@ void PendingReply::finish() {
   session->finish(slot_);
 }
 
+std::uint64_t PendingReply::detach() {
+  session_ = nullptr;
+  return slot_;
+}
+
 Session::Session(const SessionServices& services, ClientRegistry::Pointer client)
     : services_(services),
       client_(std::move(client)),
@@ -85,12 +90,13 @@ void Session::end_of_input() {
 }
 
 bool Session::may_start() const {
-  return !closing_ && !yielded_ && !throttled_ && !full_ && holding_ == 0 &&
-         slots_.size() < limits_.max_pending;
+  // EXEC's reply leaves as a whole: waiting for it to drain would be for ever.
+  return !closing_ && !yielded_ && !throttled_ && (!full_ || is_executing()) && holding_ == 0 &&
+         !key_types_.is_looking() && slots_.size() < limits_.max_pending;
 }
 
 bool Session::wants_input() const {
-  return !eof_ && may_start();
+  return !eof_ && may_start() && !is_executing();
 }
 
 void Session::consume(std::size_t bytes) {
@@ -113,7 +119,7 @@ void Session::run() {
   }
   running_ = false;
   // A client that sends no more has been heard out once what it sent is no whole request.
-  if (eof_ && may_start()) closing_ = true;
+  if (eof_ && may_start() && !is_executing()) closing_ = true;
   if (closing_) input_.release();
   if (!output_.empty() || ended() || aborted_) services_.host.output_ready(*this);
   services_.host.input_changed(*this);
@@ -121,6 +127,7 @@ void Session::run() {
 
 // One request; false when there is none to start now.
 bool Session::step() {
+  if (is_executing()) return step_transaction();
   const std::string_view bytes = unread();
   switch (parser_.parse(bytes)) {
     case RequestParser::Status::kNeedMore:
@@ -132,13 +139,22 @@ bool Session::step() {
       break;
   }
   const Arguments arguments = parser_.arguments(bytes);
-  if (!arguments.empty()) {
-    const CommandSpec* const spec = look_up(arguments);
-    if (spec != nullptr && (wait_while_throttled(*spec) || wait_for_earlier(*spec))) return false;
-    execute(spec, arguments);
-  }
+  if (!arguments.empty() && !start(look_up(arguments), arguments)) return false;
   consume(parser_.length());
   parser_.next();
+  return true;
+}
+
+/// False: it must wait, and be started again then.
+bool Session::start(const CommandSpec* spec, Arguments arguments) {
+  const bool is_queued = transaction_ && transaction_->is_open() && !is_executing();
+  if (spec != nullptr && !is_queued &&
+      (wait_while_throttled(*spec) || key_types_.wait(*this, *spec, arguments))) {
+    return false;
+  }
+  if (spec != nullptr && !is_executing() && wait_for_earlier(*spec)) return false;
+  execute(spec, arguments);
+  key_types_.forget();
   return true;
 }
 
@@ -172,11 +188,17 @@ const CommandSpec* Session::look_up(Arguments arguments) const {
 void Session::execute(const CommandSpec* spec, Arguments arguments) {
   ++turn_commands_;
   WorkerCounters::add(services_.counters.commands, 1);
-  if (spec == nullptr) return reject_unknown(arguments);
+  if (spec == nullptr) {
+    if (transaction_) transaction_->spoil();
+    return reject_unknown(arguments);
+  }
   client_->last_command.store(spec, std::memory_order_relaxed);
   if (!arity_fits(*spec, arguments.size())) {
+    if (transaction_) transaction_->spoil();
     return reply().error(fmt::format("ERR wrong number of arguments for '{}' command", spec->name));
   }
+  if (queue_in_transaction(*spec, arguments)) return;
+  if (!key_types_.refusal().empty()) return reply().error(key_types_.refusal());
   spec_ = spec;
   spec->handler(*this, arguments);
   if (!slots_.empty() && slots_.back().done) count_finished(slots_.back());
@@ -282,7 +304,11 @@ void Session::resume() {
 }
 
 void Session::close_after_reply() {
-  closing_ = true;
+  if (is_executing()) {
+    transaction_->closes = true;
+  } else {
+    closing_ = true;
+  }
 }
 
 void Session::abort() {

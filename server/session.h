@@ -23,11 +23,13 @@
 #include "engine/store.h"
 #include "server/command.h"
 #include "server/input_buffer.h"
+#include "server/key_types.h"
 #include "server/output_chain.h"
 #include "server/policy_source.h"
 #include "server/resp_parser.h"
 #include "server/resp_writer.h"
 #include "server/server_state.h"
+#include "server/transaction.h"
 
 namespace kachel::server {
 
@@ -76,6 +78,8 @@ class PendingReply {
   Session& session() const { return *session_; }
   ReplyWriter writer() const;
   void finish();
+  /// The slot is somebody else's to finish.
+  std::uint64_t detach();
 
  private:
   SessionPointer session_;
@@ -130,7 +134,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   /// Close at once, without a reply.
   void abort();
 
-  Worker& worker() const { return services_.worker; }
+  Worker& worker() const { return is_executing() ? transaction_->worker() : services_.worker; }
   Store& store() const { return services_.store; }
   ServerState& state() const { return services_.state; }
   WorkerCounters& counters() const { return services_.counters; }
@@ -139,6 +143,18 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   ClientRecord& client() const { return *client_; }
   /// Command being executed; while a handler is on the stack.
   const CommandSpec& spec() const { return *spec_; }
+
+  /// The hash under the key of this number of the command being started: see key_types.h.
+  std::optional<Glimpse> hash_at(std::size_t key) const { return key_types_.hash_at(key); }
+  const KeyTypes& key_types() const { return key_types_; }
+  void key_types_known(std::vector<std::optional<Glimpse>> hashes, std::string refusal);
+
+  /// The client's; made when it is first asked for.
+  Transaction& transaction();
+  /// EXEC's commands are being run.
+  bool is_executing() const { return transaction_ && transaction_->is_running(); }
+  /// EXEC: runs what is queued, and replies. Nothing else is pending.
+  void execute_transaction(PendingReply reply);
 
   Namespace space() const { return {0, database_}; }
   void select(std::uint8_t database);
@@ -161,6 +177,11 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   bool may_start() const;
   void run();
   bool step();
+  bool step_transaction();
+  void gather_reply();
+  void end_transaction();
+  bool queue_in_transaction(const CommandSpec& spec, Arguments arguments);
+  bool start(const CommandSpec* spec, Arguments arguments);
   bool wait_while_throttled(const CommandSpec& spec);
   bool wait_for_earlier(const CommandSpec& spec);
   void execute(const CommandSpec* spec, Arguments arguments);
@@ -188,6 +209,8 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
   const CommandSpec* spec_ = nullptr;
+  KeyTypes key_types_;  // of the command about to start
+  std::unique_ptr<Transaction> transaction_;
   std::uint8_t database_ = 0;
   Protocol protocol_ = Protocol::kResp2;
   bool running_ = false;

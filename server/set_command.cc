@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "server/hash_walk.h"
 #include "server/operations.h"
 #include "server/policy_enforcement.h"
 #include "server/session.h"
@@ -73,6 +74,38 @@ class SetAfterRead final : public ReadModifyWrite {
   SetRequest request_;
 };
 
+/// A SET of what is a hash: that goes first.
+void put_over_hash(Session& session, const Glimpse& hash, std::string_view key,
+                   std::string_view value, SetRequest request) {
+  PutOptions& options = request.options;
+  if (options.condition == Condition::kIfAbsent) {
+    return write_outcome(session.reply(), request.reply, PutOutcome::kConditionFailed);
+  }
+  if (request.get) return session.reply().error(kWrongType);
+  options.condition = Condition::kAlways;
+  if (std::exchange(options.keep_ttl, false)) {
+    options.expires_at_ms = enforce_on_expiry(session, hash.expires_at_ms);
+  }
+  PendingReply reply = session.defer();
+  session.hold_for(reply.slot());
+  Worker& worker = session.worker();
+  const Namespace space = session.space();
+  erase_hash(worker, space, key,
+             [&worker, space, text = ZeroizingString(key), kept = ZeroizingString(value),
+              options = std::move(options), form = request.reply,
+              reply = std::move(reply)](Result<bool> erased) mutable {
+               if (!erased) {
+                 reply.writer().error(erased.error());
+                 return reply.finish();
+               }
+               worker.put(space, text, kept, std::move(options),
+                          [reply = std::move(reply), form](Result<PutOutcome> outcome) mutable {
+                            write_outcome(reply.writer(), form, outcome);
+                            reply.finish();
+                          });
+             });
+}
+
 /// SET ... GET of a value that is not stored: the old one is the reply, and goes.
 class EraseAfterRead final : public ReadModifyWrite {
  public:
@@ -131,10 +164,30 @@ void erase_replaced(Session& session, std::string_view key, const SetRequest& re
   session.settled(slot, settled);
 }
 
+/// The same of a value that is not stored.
+void drop_over_hash(Session& session, std::string_view key, const SetRequest& request) {
+  if (request.options.condition == Condition::kIfAbsent) {
+    return write_outcome(session.reply(), request.reply, PutOutcome::kConditionFailed);
+  }
+  if (request.get) return session.reply().error(kWrongType);
+  PendingReply reply = session.defer();
+  session.hold_for(reply.slot());
+  erase_hash(session.worker(), session.space(), key,
+             [form = request.reply, reply = std::move(reply)](Result<bool> erased) mutable {
+               if (erased) {
+                 write_outcome(reply.writer(), form, PutOutcome::kNotStored);
+               } else {
+                 reply.writer().error(erased.error());
+               }
+               reply.finish();
+             });
+}
+
 /// Answers as if the value were stored, and does not store it. What it would have replaced
 /// goes: nothing stale is read.
 void accept_and_drop(Session& session, std::string_view key, const SetRequest& request) {
   WorkerCounters::add(session.counters().sets_without_subject, 1);
+  if (session.hash_at(0)) return drop_over_hash(session, key, request);
   if (request.get) {
     const boost::intrusive_ptr<EraseAfterRead> operation(
         new EraseAfterRead(request.options.condition));
@@ -170,6 +223,9 @@ void run_set(Session& session, std::string_view key, std::string_view value, Set
   request.options.expires_at_ms = *expires_at_ms;
   request.options.keep_ttl = request.expiry.form == TimeForm::kKeep;
   enforce_on_put(session, request.options);
+  if (const auto hash = session.hash_at(0)) {
+    return put_over_hash(session, *hash, key, value, std::move(request));
+  }
   const bool reads = request.get || (request.options.keep_ttl && bounds_kept_expiry(session));
   if (!reads) return put(session, key, value, std::move(request));
   const boost::intrusive_ptr<SetAfterRead> operation(new SetAfterRead(value, std::move(request)));

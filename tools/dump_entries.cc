@@ -56,15 +56,19 @@ std::string base64_of(std::string_view text) {
 struct EntryFilter {
   std::optional<std::uint32_t> tenant;
   std::optional<Mac> key;
+  std::optional<HashPrefix> hash;  // of the key's fields, when it is a hash
   std::optional<ScopeTag> subject;
   std::optional<std::int64_t> since_ms, until_ms;
   std::string model;
   std::string state;
 
+  bool is_field(const inspect::DumpedEntry& entry) const {
+    return has_fields(entry.record.meta.space) && prefix_of(entry.summary.mac) == *hash;
+  }
   bool takes(const inspect::DumpedEntry& entry) const {
     const format::RecordMeta& meta = entry.record.meta;
     if (tenant && meta.space.tenant != *tenant) return false;
-    if (key && entry.summary.mac != *key) return false;
+    if (key && entry.summary.mac != *key && !is_field(entry)) return false;
     if (!model.empty() && meta.model != model) return false;
     if (since_ms && meta.created_ms < *since_ms) return false;
     if (until_ms && meta.created_ms >= *until_ms) return false;
@@ -96,8 +100,9 @@ Result<EntryFilter> filter_of(const DumpContext& context) {
   if (!context.store.mac_key()) return filter;
   const MacKey& mac_key = *context.store.mac_key();
   if (!request.key.empty()) {
-    filter.key =
-        key_mac(mac_key, {tenant, static_cast<std::uint8_t>(request.database)}, request.key);
+    const Namespace space{tenant, static_cast<std::uint8_t>(request.database)};
+    filter.key = key_mac(mac_key, space, request.key);
+    filter.hash = hash_prefix(mac_key, fields_of(space), request.key);
   }
   if (!request.subject.empty()) {
     filter.subject = tag_of(scope_mac(mac_key, tenant, ScopeKind::kSubject, request.subject));

@@ -25,6 +25,9 @@ std::string dumped_scope(Namespace space) {
   if (space.database == kSubjectScope) return "subject";
   if (space.database == kModelScope) return "model";
   if (space.database == format::kAllDatabases) return "tenant";
+  if (has_fields(space)) {
+    return "fields of database " + std::to_string(space.database & ~kFieldsBit);
+  }
   return "database " + std::to_string(space.database);
 }
 

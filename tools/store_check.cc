@@ -107,6 +107,9 @@ Result<void> add_claims(const StoreCheck& check, const inspect::StoreView& store
     options.texts.emplace_back(key);
     options.claims.push_back(
         {inspect::ErasedScope::of_key({space, key_mac(*store.mac_key(), space, key)}), true});
+    const Namespace fields = fields_of(space);
+    options.claims.push_back(
+        {inspect::ErasedScope::of_hash(fields, hash_prefix(*store.mac_key(), fields, key)), true});
   }
   for (const std::string& subject : check.subjects) {
     options.texts.emplace_back(subject);

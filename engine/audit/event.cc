@@ -93,6 +93,7 @@ Result<Event> parse_erase(Reader reader) {
   if (event.scope == kKeysScope) event.database = reader.number<std::uint32_t>("database");
   if (has_entries(event.scope)) event.entries = reader.number<std::uint64_t>("entries");
   event.targets = reader.texts("targets");
+  if (reader.has("fields")) event.fields = reader.texts("fields");
   event.sequence = reader.number<std::uint64_t>("sequence");
   if (reader.has("reason")) event.reason = reader.text("reason");
   event.recovered = reader.has("recovered");
@@ -191,10 +192,8 @@ std::string leaf_of(const EraseEvent& event) {
   leaf["scope"] = event.scope;
   if (event.scope == kKeysScope) leaf["database"] = event.database;
   if (has_entries(event.scope)) leaf["entries"] = event.entries;
-  json::array targets;
-  for (const std::string& target : event.targets)
-    targets.emplace_back(target);
-  leaf["targets"] = std::move(targets);
+  leaf["targets"] = json::array(event.targets.begin(), event.targets.end());
+  if (!event.fields.empty()) leaf["fields"] = json::array(event.fields.begin(), event.fields.end());
   leaf["sequence"] = event.sequence;
   if (!event.reason.empty()) leaf["reason"] = event.reason;
   if (event.recovered) leaf["recovered"] = true;

@@ -33,12 +33,13 @@ struct EraseEvent {
   std::int64_t time_ms = 0;
   std::uint32_t tenant = 0;
   std::string scope;
-  std::uint32_t database = 0;        // of keys
-  std::vector<std::string> targets;  // keyed hashes, 32 hexadecimal digits each; of a tenant none
-  std::uint64_t sequence = 0;        // covers what has been put before
-  std::uint64_t entries = 0;         // of keys and of a tenant: those that were there
-  std::string reason;                // as its caller gave it; may be empty
-  bool recovered = false;            // a crash came between the erase and its leaf
+  std::uint32_t database = 0;         // of keys
+  std::vector<std::string> targets;   // keyed hashes, 32 hexadecimal digits each; of a tenant none
+  std::vector<std::string> fields{};  // likewise, of hashes among the keys
+  std::uint64_t sequence = 0;         // covers what has been put before
+  std::uint64_t entries = 0;          // of keys and of a tenant: those that were there
+  std::string reason;                 // as its caller gave it; may be empty
+  bool recovered = false;             // a crash came between the erase and its leaf
 };
 
 /// The bytes of an erase have left the store.

@@ -1,5 +1,7 @@
 #include "engine/format/record_rules.h"
 
+#include "engine/field_key.h"
+
 namespace kachel::format {
 namespace {
 
@@ -9,6 +11,7 @@ const char* put_fault(const RecordMeta& meta, std::size_t payload_bytes) {
     return "a raw payload is not of its raw length";
   }
   if (meta.codec != Codec::kRaw && payload_bytes == 0) return "a compressed payload is empty";
+  if (has_fields(meta.space) && !parse_field_key(meta.key)) return "a field names no hash";
   if (meta.model.size() > kMaxModelBytes) return "the model is too long";
   if (meta.subjects.size() > kMaxSubjects) return "too many subjects";
   for (const std::string_view subject : meta.subjects) {

@@ -44,7 +44,7 @@ constexpr bool is_database(RecordType type, std::uint64_t database) {
   }
   if (type == RecordType::kHold) return database == kSubjectScope || database == kAllDatabases;
   if (type == RecordType::kRelease) return database == kAllDatabases;
-  return database < kDatabases || (type == RecordType::kFence && database == kAllDatabases);
+  return is_key_database(database) || (type == RecordType::kFence && database == kAllDatabases);
 }
 
 /// Names the subject it is about.

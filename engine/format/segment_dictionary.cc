@@ -69,7 +69,7 @@ bool is_ascending(const std::vector<T>& items) {
 /// What is wrong with what it says; nullptr when nothing is.
 const char* fault_of(const SegmentDictionary& dictionary) {
   if (dictionary.id == 0) return "it has no id";
-  if (dictionary.space.database >= kDatabases) return "no such database";
+  if (!is_key_database(dictionary.space.database)) return "no such database";
   if (dictionary.created_ms < 0 || dictionary.lowest_expires_ms < 0 ||
       dictionary.lowest_erase_by_ms < 0) {
     return "no such time";
@@ -159,7 +159,7 @@ Result<SegmentDictionary> decode_dictionary(std::span<const std::byte> bytes, co
   dictionary.id = load<std::uint64_t>(from + kIdOffset);
   dictionary.space.tenant = load<std::uint32_t>(from + kTenantOffset);
   const auto database = load<std::uint64_t>(from + kDatabaseOffset);
-  if (database >= kDatabases) return corrupt(place, "no such database");
+  if (!is_key_database(database)) return corrupt(place, "no such database");
   dictionary.space.database = static_cast<std::uint8_t>(database);
   dictionary.created_ms = load<std::int64_t>(from + kCreatedOffset);
   dictionary.lowest_expires_ms = load<std::int64_t>(from + kLowestExpiresOffset);

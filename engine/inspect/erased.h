@@ -18,6 +18,8 @@ class ErasedScope {
   static Result<ErasedScope> of(const audit::EraseEvent& erase);
   /// Of a tenant's key or subject; what it is called in messages never has the name itself.
   static ErasedScope of_key(const RowKey& key);
+  /// Of all fields of a hash, which are in the namespace `fields`.
+  static ErasedScope of_hash(Namespace fields, const HashPrefix& prefix);
   static ErasedScope of_subject(std::uint32_t tenant, const Mac& mac);
 
   const std::string& name() const { return name_; }
@@ -30,11 +32,15 @@ class ErasedScope {
   bool covers(const format::SegmentDictionary& dictionary) const;
 
  private:
+  bool covers_key(Namespace space, const Mac& mac) const;
+
   std::string name_;
   std::uint32_t tenant_ = 0;
   bool is_tenant_ = false;
   std::optional<std::uint8_t> database_{};  // of keys
   std::vector<Mac> keys_;                   // ascending
+  std::vector<Mac> fields_;                 // ascending; in the database's namespace of fields
+  std::optional<HashPrefix> hash_{};        // in the database_
   std::vector<ScopeTag> tags_;
   std::uint64_t below_ = UINT64_MAX;  // version
 };

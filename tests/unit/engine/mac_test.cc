@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <set>
 
+#include "engine/field_key.h"
 #include "format_testing.h"
 
 namespace kachel {
@@ -50,6 +51,28 @@ TEST(KeyMac, LongKeysAreTakenWhole) {
   changed.back() = 'l';
   EXPECT_NE(key_mac(format::test_mac_key(), {1, 0}, longest),
             key_mac(format::test_mac_key(), {1, 0}, changed));
+}
+
+TEST(KeyMac, FieldsOfOneHashShareTheirFirstBytes) {
+  const MacKey key = format::test_mac_key();
+  const Namespace fields = fields_of({1, 3});
+  const Mac a = key_mac(key, fields, field_key("hash", "a"));
+  const Mac b = key_mac(key, fields, field_key("hash", "b"));
+  const Mac other = key_mac(key, fields, field_key("hasi", "a"));
+  EXPECT_NE(a, b);
+  EXPECT_EQ(prefix_of(a), prefix_of(b));
+  EXPECT_EQ(prefix_of(a), hash_prefix(key, fields, "hash"));
+  EXPECT_NE(prefix_of(a), prefix_of(other));
+  EXPECT_NE(prefix_of(a), prefix_of(key_mac(key, fields_of({1, 4}), field_key("hash", "a"))));
+  EXPECT_NE(a.high(), b.high());
+  EXPECT_NE(a.high(), other.high());
+}
+
+TEST(KeyMac, WhatIsNoFieldStillHasAHash) {
+  const Namespace fields = fields_of({1, 3});
+  EXPECT_FALSE(parse_field_key("abc"));
+  EXPECT_FALSE(parse_field_key(std::string_view("\x05\0\0\0abcd", 8)));
+  EXPECT_NE(key_mac(format::test_mac_key(), fields, "abc"), Mac{});
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/field_key.h"
 #include "engine/store.h"
 #include "io/clock.h"
 
@@ -145,6 +146,51 @@ class FakeStore final : public Store, public Worker {
       return page;
     });
   }
+  void glimpse_hash(Namespace space, std::string_view hash, GlimpseHandler handler) override {
+    answer("glimpse_hash", hash, std::move(handler),
+           [=, this, hash = std::string(hash)]() -> std::optional<Glimpse> {
+             const std::vector<HashField> fields = fields_in(space, hash);
+             if (fields.empty()) return std::nullopt;
+             return fields.front().seen;
+           });
+  }
+  void list_fields(Namespace space, std::string_view hash, std::uint64_t cursor, std::size_t count,
+                   Texts, FieldsHandler handler) override {
+    answer("fields", hash, std::move(handler), [=, this, hash = std::string(hash)] {
+      FieldPage page;
+      std::uint64_t at = 0;
+      for (HashField& field : fields_in(space, hash)) {
+        if (at++ < cursor) continue;
+        if (page.fields.size() == count) {
+          page.cursor = at - 1;
+          break;
+        }
+        page.fields.push_back(std::move(field));
+      }
+      return page;
+    });
+  }
+  void scan_hashes(Namespace space, std::uint64_t cursor, std::size_t count, Texts,
+                   ScanHandler handler) override {
+    answer("scan_hashes", "", std::move(handler), [=, this] {
+      ScanPage page;
+      std::uint64_t at = 0;
+      std::string last;
+      for (const auto& [key, row] : rows) {
+        if (key.first != fields_of(space).database) continue;
+        const std::string hash(parse_field_key(key.second)->hash);
+        if (at > 0 && hash == last) continue;
+        last = hash;
+        if (at++ < cursor) continue;
+        if (page.keys.size() == count) {
+          page.cursor = at - 1;
+          break;
+        }
+        page.keys.emplace_back(hash);
+      }
+      return page;
+    });
+  }
   /// Takes nothing out, and tells what it was asked for.
   bool request_erase(EraseRequest request, ReceiptHandler handler) override {
     calls.push_back("erase " + text_of(request));
@@ -190,6 +236,8 @@ class FakeStore final : public Store, public Worker {
     text += " of " + std::to_string(request.space.tenant);
     for (const ZeroizingString& name : request.names)
       text += " " + name;
+    for (const ZeroizingString& field : request.fields)
+      text += " ." + std::string(parse_field_key(field)->field);
     if (!request.reason.empty()) text += " because " + request.reason;
     if (request.id) text += " as " + kachel::text_of(*request.id);
     return text;
@@ -221,6 +269,7 @@ class FakeStore final : public Store, public Worker {
       total += key.first == space.database ? 1 : 0;
     return total;
   }
+  bool may_have_hashes(Namespace space) const override { return count(fields_of(space)) > 0; }
   Stats stats() const override { return numbers; }
   std::int64_t now_ms() const override { return clock.wall_ms(); }
   Result<void> set_memory(std::uint64_t bytes) override {
@@ -234,6 +283,23 @@ class FakeStore final : public Store, public Worker {
   void close_async(DoneHandler done) override { done({}); }
 
  private:
+  std::vector<HashField> fields_in(Namespace space, const std::string& hash) {
+    std::vector<HashField> fields;
+    std::erase_if(rows, [&](const auto& row) {
+      const std::int64_t expires = row.second.expires_at_ms;
+      return expires != 0 && expires <= clock.wall_ms();
+    });
+    for (const auto& [key, row] : rows) {
+      if (key.first != fields_of(space).database) continue;
+      const auto parsed = parse_field_key(key.second);
+      if (parsed->hash != hash) continue;
+      fields.push_back(
+          {parsed->field,
+           {row.expires_at_ms, row.entry->value().size(), row.entry->version, Tier::kFlash}});
+    }
+    return fields;
+  }
+
   template <typename Handler, typename Effect>
   bool answer(const std::string& call, std::string_view key, Handler handler, Effect effect) {
     calls.push_back(call + (key.empty() ? "" : " ") + std::string(key));

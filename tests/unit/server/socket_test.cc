@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "server/forwarding_worker.h"
 #include "server/listener.h"
 #include "server/worker_thread.h"
 #include "tests/unit/server/session_fixture.h"
@@ -17,78 +18,14 @@ namespace {
 
 /// One door to the fake store for each worker; the fake has no locks, so only one worker
 /// may use its data.
-class Door final : public Worker {
- public:
-  explicit Door(FakeStore& store) : store_(store) {}
-  std::optional<Found> get_hot(Namespace space, std::string_view key) override {
-    return store_.get_hot(space, key);
-  }
-  bool get(Namespace space, std::string_view key, GetHandler handler) override {
-    return store_.get(space, key, std::move(handler));
-  }
-  bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) override {
-    return store_.glimpse(space, key, std::move(handler));
-  }
-  bool put(Namespace space, std::string_view key, std::string_view value, PutOptions options,
-           PutHandler handler) override {
-    return store_.put(space, key, value, std::move(options), std::move(handler));
-  }
-  bool erase(Namespace space, std::string_view key, std::optional<std::uint64_t> if_version,
-             EraseHandler handler) override {
-    return store_.erase(space, key, if_version, std::move(handler));
-  }
-  bool change_expiry(Namespace space, std::string_view key, ExpiryChange change,
-                     ExpiryHandler handler) override {
-    return store_.change_expiry(space, key, change, std::move(handler));
-  }
-  bool lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
-             LeaseHandler handler) override {
-    return store_.lease(space, key, ms, std::move(handler));
-  }
-  void give_up_lease(Namespace space, std::string_view key, LeaseToken token) override {
-    store_.give_up_lease(space, key, token);
-  }
-  void end_lease_waits() override { store_.end_lease_waits(); }
-  void scan(Namespace space, std::uint64_t cursor, std::size_t count,
-            ScanHandler handler) override {
-    store_.scan(space, cursor, count, std::move(handler));
-  }
-  bool request_erase(EraseRequest request, ReceiptHandler handler) override {
-    return store_.request_erase(std::move(request), std::move(handler));
-  }
-  void count_erase(const EraseRequest& request, ScopeCountHandler handler) override {
-    store_.count_erase(request, std::move(handler));
-  }
-  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
-    store_.receipt(id, std::move(handler));
-  }
-  void place_hold(HoldRequest request, HoldHandler handler) override {
-    store_.place_hold(std::move(request), std::move(handler));
-  }
-  void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
-                    DoneHandler handler) override {
-    store_.release_hold(tenant, id, std::move(reason), std::move(handler));
-  }
-  void list_holds(std::uint32_t tenant, HoldsHandler handler) override {
-    store_.list_holds(tenant, std::move(handler));
-  }
-  bool erase_all(Namespace space, DoneHandler handler) override {
-    return store_.erase_all(space, std::move(handler));
-  }
-  bool throttled() const override { return store_.throttled(); }
-  void when_unthrottled(UniqueFunction<void()> resume) override {
-    store_.when_unthrottled(std::move(resume));
-  }
-
- private:
-  FakeStore& store_;
-};
+using Door = ForwardingWorker;
 
 class ServedStore final : public Store {
  public:
   FakeStore fake;
   std::unique_ptr<Worker> attach(io::Loop&) override { return std::make_unique<Door>(fake); }
   std::uint64_t count(Namespace space) const override { return fake.count(space); }
+  bool may_have_hashes(Namespace space) const override { return fake.may_have_hashes(space); }
   Stats stats() const override { return fake.stats(); }
   std::optional<Erasure> erasure(const ReceiptId& id) const override { return fake.erasure(id); }
   std::vector<Erasure> pending_erasures() const override { return fake.pending_erasures(); }

@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import KeyvRedis from "@keyv/redis";
+import { createCache } from "cache-manager";
+import { Keyv } from "keyv";
+import { ran, url, versionOf } from "./lib.mjs";
+
+const store = new Keyv({ store: new KeyvRedis(url) });
+const cache = createCache({ stores: [store], ttl: 60_000 });
+let computed = 0;
+const compute = () => cache.wrap("prompt", async () => ({ text: `answer ${++computed}` }));
+assert.deepEqual(await compute(), { text: "answer 1" });
+assert.deepEqual(await compute(), { text: "answer 1" });
+assert.equal(computed, 1);
+await cache.mset([{ key: "a", value: "1" }, { key: "b", value: "2" }]);
+assert.deepEqual(await cache.mget(["a", "b", "c"]), ["1", "2", undefined]);
+assert.ok((await cache.ttl("a")) > Date.now());
+await cache.del("prompt");
+assert.deepEqual(await compute(), { text: "answer 2" });
+await cache.clear();
+assert.equal(await cache.get("a"), undefined);
+await cache.disconnect();
+ran("cache-manager", versionOf("cache-manager"));

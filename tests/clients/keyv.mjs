@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import KeyvRedis from "@keyv/redis";
+import Keyv from "keyv";
+import { ran, url, versionOf } from "./lib.mjs";
+
+const keyv = new Keyv({ store: new KeyvRedis(url), namespace: "space", useKeyPrefix: false });
+const errors = [];
+keyv.on("error", (error) => errors.push(error));
+const answer = { text: "a completion", tokens: 17 };
+assert.equal(await keyv.set("prompt", answer, 60_000), true);
+assert.deepEqual(await keyv.get("prompt"), answer);
+assert.equal(await keyv.has("prompt"), true);
+assert.equal(await keyv.get("absent"), undefined);
+await keyv.setMany([{ key: "a", value: 1 }, { key: "b", value: 2 }]);
+assert.deepEqual(await keyv.getMany(["a", "b", "c"]), [1, 2, undefined]);
+const seen = [];
+for await (const [key] of keyv.iterator()) seen.push(key);
+assert.deepEqual(seen.sort(), ["a", "b", "prompt"]);
+assert.equal(await keyv.delete("prompt"), true);
+assert.equal(await keyv.delete("prompt"), false);
+assert.equal(await keyv.set("short", 1, 50), true);
+while ((await keyv.get("short")) !== undefined) await new Promise((done) => setTimeout(done, 10));
+await keyv.clear();
+assert.equal(await keyv.get("a"), undefined);
+assert.deepEqual(errors, []);
+await keyv.disconnect();
+ran("@keyv/redis", versionOf("@keyv/redis"));
