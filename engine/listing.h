@@ -39,14 +39,16 @@ bool is_live(const Core& core, Namespace space, const Row& row, std::int64_t now
 template <typename Page, typename List>
 void StoreWorker::list_on_pool(List list, UniqueFunction<void(Result<Page>)> handler) {
   auto answer = std::make_shared<UniqueFunction<void(Result<Page>)>>(std::move(handler));
-  core_.env.log_loop.post([this, list = std::move(list), answer] {
-    log_.when_applied([this, list, answer] {
-      core_.env.pool.run([&loop = loop_, list, answer] {
-        auto found = std::make_shared<Result<Page>>(list());
-        loop.post([answer, found] { (*answer)(std::move(*found)); });
+  // Without the worker, which may be gone by then.
+  core_.env.log_loop.post(
+      [&core = core_, &log = log_, &loop = loop_, list = std::move(list), answer] {
+        log.when_applied([&core, &loop, list, answer] {
+          core.env.pool.run([&loop, list, answer] {
+            auto found = std::make_shared<Result<Page>>(list());
+            loop.post([answer, found] { (*answer)(std::move(*found)); });
+          });
+        });
       });
-    });
-  });
 }
 
 }  // namespace kachel
