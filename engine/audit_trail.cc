@@ -13,6 +13,13 @@ constexpr std::size_t kMostAtOnce = 256;
 constexpr std::chrono::seconds kCheckpointEvery{60};
 constexpr std::string_view kDirectory = "audit";
 
+/// Another tenant's erase is as unknown as one that never was.
+bool is_of(std::uint32_t tenant, std::string_view leaf) {
+  const auto event = audit::parse_leaf(leaf);
+  const auto* const erase = event ? std::get_if<audit::EraseEvent>(&*event) : nullptr;
+  return erase != nullptr && erase->tenant == tenant;
+}
+
 }  // namespace
 
 audit::HoldEvent event_of(const Hold& hold) {
@@ -453,19 +460,19 @@ void AuditTrail::end_claim(const ReceiptId& id) {
     answer(std::move(claim));
 }
 
-void AuditTrail::receipt(const ReceiptId& id, std::optional<Erasure> now, io::Loop& loop,
-                         Written done) {
+void AuditTrail::receipt(std::uint32_t tenant, const ReceiptId& id, std::optional<Erasure> now,
+                         io::Loop& loop, Written done) {
   auto answer = std::make_shared<Written>(std::move(done));
-  when_loaded([this, id, now, &loop, answer] {
-    core_.env.pool.run([this, id, now, &loop, answer] {
-      auto text = std::make_shared<Result<std::optional<std::string>>>(compose(id, now));
+  when_loaded([this, tenant, id, now, &loop, answer] {
+    core_.env.pool.run([this, tenant, id, now, &loop, answer] {
+      auto text = std::make_shared<Result<std::optional<std::string>>>(compose(tenant, id, now));
       loop.post([answer, text] { (*answer)(std::move(*text)); });
     });
   });
 }
 
 /// Pool thread.
-Result<std::optional<std::string>> AuditTrail::compose(const ReceiptId& id,
+Result<std::optional<std::string>> AuditTrail::compose(std::uint32_t tenant, const ReceiptId& id,
                                                        const std::optional<Erasure>& now) {
   Places places;
   {
@@ -488,6 +495,7 @@ Result<std::optional<std::string>> AuditTrail::compose(const ReceiptId& id,
   for (const std::uint64_t index : indexes) {
     auto leaf = log_->entry(index);
     if (!leaf) return leaf.error();
+    if (index == places.erase && !is_of(tenant, *leaf)) return std::optional<std::string>();
     auto proof = log_->receipt(index);
     if (!proof) return proof.error();
     receipt.events.push_back({std::move(*leaf), std::move(*proof)});

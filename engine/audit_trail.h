@@ -84,7 +84,8 @@ class AuditTrail {
   /// As JSON (audit/receipt.h), signed; nothing when it is not known. `now` is what the eraser
   /// says of it.
   using Written = UniqueFunction<void(Result<std::optional<std::string>>)>;
-  void receipt(const ReceiptId& id, std::optional<Erasure> now, io::Loop& loop, Written done);
+  void receipt(std::uint32_t tenant, const ReceiptId& id, std::optional<Erasure> now,
+               io::Loop& loop, Written done);
 
   /// Signs what is not signed. `done` on the log loop. Log thread.
   void stop(io::Task done);
@@ -125,7 +126,7 @@ class AuditTrail {
   void write(std::vector<Item> batch);
   void answer(Claim claim);
   void when_loaded(io::Task task);
-  Result<std::optional<std::string>> compose(const ReceiptId& id,
+  Result<std::optional<std::string>> compose(std::uint32_t tenant, const ReceiptId& id,
                                              const std::optional<Erasure>& now);
   void schedule_checkpoint();
   void finish_stop();

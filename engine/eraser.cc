@@ -268,6 +268,7 @@ void Eraser::add(const EraseTarget& target, std::uint64_t entries) {
     const std::lock_guard lock(mutex_);
     Task& task = tasks_[target.fence.version];
     task.target = target;
+    task.state.tenant = target.fence.space.tenant;
     task.state.fence = target.fence.version;
     task.state.fenced_ms = target.fence.created_ms;
     task.state.deadline_ms = deadline_after(target.fence.created_ms, core_.erase_within_ms);

@@ -39,7 +39,8 @@ enum class ErasureState : std::uint8_t {
 
 /// Times in ms since the epoch, of the store's clock; 0: not yet.
 struct Erasure {
-  ReceiptId id{};           // nil while it is not recorded
+  ReceiptId id{};  // nil while it is not recorded
+  std::uint32_t tenant = 0;
   std::uint64_t fence = 0;  // sequence: covers what has been put before
   ErasureState state = ErasureState::kFenced;
   std::int64_t fenced_ms = 0;

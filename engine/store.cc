@@ -21,6 +21,7 @@
 #include "engine/recovery.h"
 #include "engine/rocksdb_index.h"
 #include "engine/store_worker.h"
+#include "engine/tenants.h"
 
 namespace kachel {
 namespace {
@@ -67,7 +68,10 @@ Result<void> run_on(io::Loop& loop, UniqueFunction<void(DoneHandler)> begin) {
 class StoreImpl final : public Store {
  public:
   StoreImpl(Environment environment, const Options& options, std::unique_ptr<Identity> identity)
-      : core_(std::move(environment), options), identity_(std::move(identity)), applier_(core_) {
+      : core_(std::move(environment), options),
+        identity_(std::move(identity)),
+        tenants_(core_.env.storage, identity_->mac_key()),
+        applier_(core_) {
     core_.store_id = identity_->store_id();
     core_.mac_key = identity_->mac_key();
     core_.row_filter = std::make_unique<DeadRows>(core_);
@@ -134,6 +138,10 @@ class StoreImpl final : public Store {
     return {};
   }
 
+  Result<std::uint32_t> tenant_number(std::string_view name) override {
+    return tenants_.number_of(name);
+  }
+
   void record_policies(std::map<std::string, std::string> policies) override {
     trail_->record_policies(std::move(policies));
   }
@@ -196,6 +204,7 @@ class StoreImpl final : public Store {
 
   Core core_;
   std::unique_ptr<Identity> identity_;
+  Tenants tenants_;
   Applier applier_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Reclaimer> reclaimer_;

@@ -210,8 +210,9 @@ class Worker {
   virtual bool request_erase(EraseRequest request, ReceiptHandler handler) = 0;
   /// What request_erase() would find now. Reads the tables of all segments.
   virtual void count_erase(const EraseRequest& request, ScopeCountHandler handler) = 0;
-  /// The receipt as JSON, with its proofs (docs/erasure.md); nothing when it is not known.
-  virtual void receipt(const ReceiptId& id, ReceiptTextHandler handler) = 0;
+  /// The receipt as JSON, with its proofs (docs/erasure.md); nothing when the tenant has none of
+  /// this id.
+  virtual void receipt(std::uint32_t tenant, const ReceiptId& id, ReceiptTextHandler handler) = 0;
 
   /// Keeps the bytes of all that is about a subject, or of all that a tenant has, now or until the
   /// hold is released: no erase, deadline or want of room destroys them, while reads refuse what
@@ -255,6 +256,10 @@ class Store {
   virtual std::vector<Erasure> pending_erasures() const = 0;
   /// How long the bytes of what dies from now on may stay.
   virtual Result<void> set_erase_within(std::chrono::milliseconds within) = 0;
+  /// The number that stands for a tenant's name in a Namespace. Blocks when it is a new one, until
+  /// it is known for good. kInvalidArgument: no name for a tenant, or one that can't be told from
+  /// another's; kCorrupt, kNoSpace, kIo.
+  virtual Result<std::uint32_t> tenant_number(std::string_view name) = 0;
   /// Tells the audit log which policies are in force, by tenant; nothing is written when they are
   /// those it was told last.
   virtual void record_policies(std::map<std::string, std::string> policies) = 0;

@@ -41,7 +41,7 @@ class StoreWorker final : public Worker {
   bool erase_all(Namespace space, DoneHandler handler) override;
   bool request_erase(EraseRequest request, ReceiptHandler handler) override;
   void count_erase(const EraseRequest& request, ScopeCountHandler handler) override;
-  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override;
+  void receipt(std::uint32_t tenant, const ReceiptId& id, ReceiptTextHandler handler) override;
   void place_hold(HoldRequest request, HoldHandler handler) override;
   void release_hold(std::uint32_t tenant, const HoldId& id, std::string reason,
                     DoneHandler handler) override;

@@ -229,8 +229,8 @@ void StoreWorker::count_erase(const EraseRequest& request, ScopeCountHandler han
   eraser_.count(target_of(core_, request), loop_, std::move(handler));
 }
 
-void StoreWorker::receipt(const ReceiptId& id, ReceiptTextHandler handler) {
-  trail_.receipt(id, eraser_.find(id), loop_, std::move(handler));
+void StoreWorker::receipt(std::uint32_t tenant, const ReceiptId& id, ReceiptTextHandler handler) {
+  trail_.receipt(tenant, id, eraser_.find(id), loop_, std::move(handler));
 }
 
 }  // namespace kachel

@@ -71,44 +71,46 @@ bool AccountingWorker::get(Namespace space, std::string_view key, GetHandler han
 }
 
 bool AccountingWorker::glimpse(Namespace space, std::string_view key, GlimpseHandler handler) {
-  return ForwardingWorker::glimpse(space, key,
-                        timed<std::optional<Glimpse>>(Operation::kLook, std::move(handler)));
+  return ForwardingWorker::glimpse(
+      space, key, timed<std::optional<Glimpse>>(Operation::kLook, std::move(handler)));
 }
 
 bool AccountingWorker::put(Namespace space, std::string_view key, std::string_view value,
                            PutOptions options, PutHandler handler) {
   attribute(value, options.metadata);
   const Ledger::Put worth = ledger_->price_put(space.tenant, options.metadata);
-  return ForwardingWorker::put(space, key, value, std::move(options),
-                    [worth, handler = timed<PutOutcome>(Operation::kSet, std::move(handler))](
-                        Result<PutOutcome> outcome) mutable {
-                      if (outcome && *outcome == PutOutcome::kStored) Ledger::count_put(worth);
-                      handler(std::move(outcome));
-                    });
+  return ForwardingWorker::put(
+      space, key, value, std::move(options),
+      [worth, handler = timed<PutOutcome>(Operation::kSet, std::move(handler))](
+          Result<PutOutcome> outcome) mutable {
+        if (outcome && *outcome == PutOutcome::kStored) Ledger::count_put(worth);
+        handler(std::move(outcome));
+      });
 }
 
 bool AccountingWorker::erase(Namespace space, std::string_view key,
                              std::optional<std::uint64_t> if_version, EraseHandler handler) {
   return ForwardingWorker::erase(space, key, if_version,
-                      timed<EraseOutcome>(Operation::kErase, std::move(handler)));
+                                 timed<EraseOutcome>(Operation::kErase, std::move(handler)));
 }
 
 bool AccountingWorker::change_expiry(Namespace space, std::string_view key, ExpiryChange change,
                                      ExpiryHandler handler) {
-  return ForwardingWorker::change_expiry(space, key, change,
-                              timed<ExpiryOutcome>(Operation::kExpire, std::move(handler)));
+  return ForwardingWorker::change_expiry(
+      space, key, change, timed<ExpiryOutcome>(Operation::kExpire, std::move(handler)));
 }
 
 // Not timed: whoever waits here waits for another client.
 bool AccountingWorker::lease(Namespace space, std::string_view key, std::chrono::milliseconds ms,
                              LeaseHandler handler) {
-  return ForwardingWorker::lease(space, key, ms,
-                      [ledger = ledger_, tenant = space.tenant,
-                       handler = std::move(handler)](Result<LeaseAnswer> answer) mutable {
-                        if (answer && answer->found) ledger->count_hit(tenant, *answer->found);
-                        if (answer && !answer->found) ledger->count_miss(tenant);
-                        handler(std::move(answer));
-                      });
+  return ForwardingWorker::lease(
+      space, key, ms,
+      [ledger = ledger_, tenant = space.tenant,
+       handler = std::move(handler)](Result<LeaseAnswer> answer) mutable {
+        if (answer && answer->found) ledger->count_hit(tenant, *answer->found);
+        if (answer && !answer->found) ledger->count_miss(tenant);
+        handler(std::move(answer));
+      });
 }
 
 void AccountingWorker::when_unthrottled(UniqueFunction<void()> resume) {

@@ -16,14 +16,14 @@ std::string describe_locked(const ClientRecord& client) {
   return fmt::format(
       "id={} addr={} laddr={} fd={} name={} age={} idle={} flags=N db={} sub=0 psub=0 ssub=0 "
       "multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 omem={} "
-      "tot-mem={} events=r cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
+      "tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
       client.id, client.address, client.local_address, client.descriptor, client.name,
       (now - client.created_ms) / 1000,
       std::max<std::int64_t>(0, now - client.active_ms.load(std::memory_order_relaxed)) / 1000,
       client.database.load(std::memory_order_relaxed),
       client.output_bytes.load(std::memory_order_relaxed),
       client.output_bytes.load(std::memory_order_relaxed),
-      command != nullptr ? command->name : std::string_view("NULL"),
+      command != nullptr ? command->name : std::string_view("NULL"), client.user,
       client.protocol.load(std::memory_order_relaxed), client.lib_name, client.lib_version);
 }
 
@@ -55,6 +55,11 @@ std::string ClientRegistry::name(const ClientRecord& client) const {
 void ClientRegistry::set_name(ClientRecord& client, std::string_view name) {
   const std::lock_guard lock(mutex_);
   client.name = name;
+}
+
+void ClientRegistry::set_user(ClientRecord& client, std::string_view user) {
+  const std::lock_guard lock(mutex_);
+  client.user = user;
 }
 
 bool ClientRegistry::set_info(ClientRecord& client, std::string_view attribute,

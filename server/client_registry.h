@@ -27,6 +27,7 @@ struct ClientRecord {
   std::function<void()> kill;
 
   std::string name;
+  std::string user;  // empty: has not said who he is
   std::string lib_name;
   std::string lib_version;
 
@@ -48,6 +49,7 @@ class ClientRegistry {
 
   std::string name(const ClientRecord& client) const;
   void set_name(ClientRecord& client, std::string_view name);
+  void set_user(ClientRecord& client, std::string_view user);
   /// `attribute`: lib-name or lib-ver. False when it is neither.
   bool set_info(ClientRecord& client, std::string_view attribute, std::string_view value);
 

@@ -30,17 +30,39 @@ constexpr std::string_view kNoPassword =
     "sure your configuration is correct?";
 constexpr std::string_view kWrongPassword =
     "WRONGPASS invalid username-password pair or user is disabled.";
+constexpr std::string_view kTooManyAtOnce =
+    "ERR too many clients authenticate at once; try again in a moment";
 
-/// There is one user, default, without a password: any will do, as in Redis.
-bool is_known_user(std::string_view name) {
-  return name == "default";
+/// Calls `done` with the pending reply once the client is who it says; replies why not otherwise.
+template <typename Done>
+void authenticate(Session& session, std::string_view name, std::string_view password, Done done) {
+  PendingReply reply = session.defer();
+  session.hold_for(reply.slot());
+  session.state().authenticator.by_password(
+      name, password, session.loop(),
+      [reply = std::move(reply), done = std::move(done)](AuthAnswer answer) mutable {
+        switch (answer.outcome) {
+          case AuthOutcome::kWelcome:
+            reply.session().become(std::move(answer.principal));
+            done(reply);
+            break;
+          case AuthOutcome::kRefused:
+            reply.writer().error(kWrongPassword);
+            break;
+          case AuthOutcome::kBusy:
+            reply.writer().error(kTooManyAtOnce);
+            break;
+        }
+        reply.finish();
+      });
 }
 
 void auth(Session& session, Arguments arguments) {
   if (arguments.size() > 3) return session.reply().error(kSyntaxError);
-  if (arguments.size() == 2) return session.reply().error(kNoPassword);
-  if (!is_known_user(arguments[1])) return session.reply().error(kWrongPassword);
-  session.reply().ok();
+  const bool is_open = session.state().authenticator.anonymous() != nullptr;
+  if (arguments.size() == 2 && is_open) return session.reply().error(kNoPassword);
+  const std::string_view name = arguments.size() == 2 ? kDefaultTenant : arguments[1];
+  authenticate(session, name, arguments.back(), [](PendingReply& reply) { reply.writer().ok(); });
 }
 
 bool is_valid_name(std::string_view name) {
@@ -50,9 +72,16 @@ bool is_valid_name(std::string_view name) {
 constexpr std::string_view kBadClientName =
     "ERR Client names cannot contain spaces, newlines or special characters.";
 
+constexpr std::string_view kHelloUnknown =
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+    "protocol version at the same time";
+
 struct HelloOptions {
   Protocol protocol = Protocol::kResp2;
   std::optional<std::string_view> name;
+  std::optional<std::string_view> user;
+  std::string_view password;
 };
 
 bool parse_hello_version(Session& session, std::string_view text, HelloOptions& hello) {
@@ -73,10 +102,8 @@ bool parse_hello_options(Session& session, Arguments arguments, HelloOptions& he
   for (std::size_t at = 2; at < arguments.size(); ++at) {
     const std::size_t more = arguments.size() - 1 - at;
     if (equals_ignoring_case(arguments[at], "AUTH") && more >= 2) {
-      if (!is_known_user(arguments[at + 1])) {
-        session.reply().error(kWrongPassword);
-        return false;
-      }
+      hello.user = arguments[at + 1];
+      hello.password = arguments[at + 2];
       at += 2;
     } else if (equals_ignoring_case(arguments[at], "SETNAME") && more >= 1) {
       hello.name = arguments[++at];
@@ -92,15 +119,7 @@ bool parse_hello_options(Session& session, Arguments arguments, HelloOptions& he
   return true;
 }
 
-void hello(Session& session, Arguments arguments) {
-  HelloOptions hello{session.protocol(), std::nullopt};
-  if (arguments.size() > 1) {
-    if (!parse_hello_version(session, arguments[1], hello)) return;
-    if (!parse_hello_options(session, arguments, hello)) return;
-  }
-  session.set_protocol(hello.protocol);
-  if (hello.name) session.state().clients.set_name(session.client(), *hello.name);
-  ReplyWriter reply = session.reply();
+void greet(Session& session, ReplyWriter reply) {
   reply.map(7);
   reply.bulk("server");
   reply.bulk("redis");
@@ -116,6 +135,29 @@ void hello(Session& session, Arguments arguments) {
   reply.bulk("master");
   reply.bulk("modules");
   reply.array(0);
+}
+
+void hello(Session& session, Arguments arguments) {
+  HelloOptions hello{session.protocol(), std::nullopt, std::nullopt, {}};
+  if (arguments.size() > 1) {
+    if (!parse_hello_version(session, arguments[1], hello)) return;
+    if (!parse_hello_options(session, arguments, hello)) return;
+  }
+  const auto take = [protocol = hello.protocol, names = hello.name.has_value(),
+                     name = std::string(hello.name.value_or(""))](Session& said) {
+    said.set_protocol(protocol);
+    if (names) said.state().clients.set_name(said.client(), name);
+  };
+  if (hello.user) {
+    return authenticate(session, *hello.user, hello.password,
+                        [take, protocol = hello.protocol](PendingReply& reply) {
+                          take(reply.session());
+                          greet(reply.session(), reply.writer(protocol));
+                        });
+  }
+  if (session.principal() == nullptr) return session.reply().error(kHelloUnknown);
+  take(session);
+  greet(session, session.reply());
 }
 
 void select(Session& session, Arguments arguments) {
@@ -138,6 +180,7 @@ void reset(Session& session, Arguments) {
   session.select(0);
   session.set_protocol(Protocol::kResp2);
   session.state().clients.set_name(session.client(), "");
+  session.become(nullptr);
   session.reply().simple("RESET");
 }
 

@@ -193,7 +193,8 @@ void kachel_receipt(Session& session, Arguments arguments) {
   if (!id) return session.reply().error(kReceiptForm);
   PendingReply reply = session.defer();
   session.worker().receipt(
-      *id, [reply = std::move(reply)](Result<std::optional<std::string>> text) mutable {
+      session.space().tenant, *id,
+      [reply = std::move(reply)](Result<std::optional<std::string>> text) mutable {
         if (!text) {
           reply.writer().error(text.error());
         } else if (*text) {

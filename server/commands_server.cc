@@ -17,7 +17,8 @@ using namespace command_flag;
 
 void info(Session& session, Arguments arguments) {
   const std::vector<std::string_view> sections(arguments.begin() + 1, arguments.end());
-  session.reply().verbatim("txt", render_info(session.state(), session.store(), sections));
+  const InfoScope scope{session.space().tenant, session.principal()->is_admin};
+  session.reply().verbatim("txt", render_info(session.state(), session.store(), scope, sections));
 }
 
 void time(Session& session, Arguments) {

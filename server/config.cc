@@ -62,24 +62,19 @@ struct Endpoint {
   std::uint16_t port = 0;
 };
 
-Result<Endpoint> parse_loopback(std::string_view text, std::uint16_t usual_port) {
+Result<Endpoint> parse_endpoint(std::string_view text, std::uint16_t usual_port) {
   const auto parts = split_endpoint(text);
   const auto port = parts ? parse_count(parts->port, 0, 65535) : Result<std::uint64_t>(0);
   if (!parts || parts->host.empty() || !port) {
     return invalid(
         fmt::format("write HOST:PORT, for instance 127.0.0.1:{0} or [::1]:{0}", usual_port));
   }
-  std::string host(parts->host == "localhost" ? "127.0.0.1" : parts->host);
-  if (!is_loopback(host)) {
-    return invalid("\"" + std::string(text) +
-                   "\" is refused: there is no authentication yet, so only this machine may "
-                   "connect; listen on 127.0.0.1 or [::1]");
-  }
-  return Endpoint{std::move(host), static_cast<std::uint16_t>(*port)};
+  return Endpoint{std::string(parts->host == "localhost" ? "127.0.0.1" : parts->host),
+                  static_cast<std::uint16_t>(*port)};
 }
 
 Result<void> set_listen(Config& config, std::string_view text) {
-  auto endpoint = parse_loopback(text, config.listen_port);
+  auto endpoint = parse_endpoint(text, config.listen_port);
   if (!endpoint) return endpoint.error();
   config.listen_host = std::move(endpoint->host);
   config.listen_port = endpoint->port;
@@ -91,8 +86,13 @@ Result<void> set_http(Config& config, std::string_view text) {
     config.http_host.clear();
     return {};
   }
-  auto endpoint = parse_loopback(text, config.http_port);
+  auto endpoint = parse_endpoint(text, config.http_port);
   if (!endpoint) return invalid(endpoint.error().message + "; or off, for no HTTP");
+  if (!is_loopback(endpoint->host)) {
+    return invalid("\"" + std::string(text) +
+                   "\" is refused: HTTP is not encrypted yet, so only this machine may connect; "
+                   "serve on 127.0.0.1 or [::1], and put a proxy before it");
+  }
   config.http_host = std::move(endpoint->host);
   config.http_port = endpoint->port;
   return {};
@@ -157,6 +157,8 @@ constexpr std::array kSettings = std::to_array<Setting>({
     {"data", "DIR", "directory of the store; made if its parent exists",
      [](Config& config, std::string_view text) { return set_text(config.data, text); }},
     {"listen", "HOST:PORT", "where to serve (127.0.0.1:6380); port 0: any free one", set_listen},
+    {"users", "FILE", "who may connect, written by `kachel user`; needed beyond this machine",
+     [](Config& config, std::string_view text) { return set_text(config.users_file, text); }},
     {"http", "HOST:PORT", "where to serve HTTP (127.0.0.1:6381); off: not at all", set_http},
     {"memory", "SIZE", "bound of all memory (256MiB)",
      [](Config& config, std::string_view text) {
@@ -245,7 +247,13 @@ std::optional<Config> parse_command_line(std::vector<std::string> arguments) {
     }
     config.flags.insert(name);
   }
-  config.options.erase_within = config.policy.default_tenant().erase_within;
+  config.options.erase_within = config.policy.shortest_erase_within();
+  if (!is_loopback(config.listen_host) && config.users_file.empty()) {
+    throw ConfigError(
+        "--listen: \"" + config.listen_host +
+        "\" is refused: anybody there could read and erase everything; say who may "
+        "with --users FILE (see kachel user --help), or listen on 127.0.0.1 or [::1]");
+  }
   if (config.data.empty()) {
     throw ConfigError("--data is missing: name the directory of the store (see kacheld --help)");
   }

@@ -30,6 +30,7 @@ struct Config {
   std::int64_t idle_timeout_ms = 0;  // 0: never
   std::string log_level = "info";
   std::string port_file;
+  std::string users_file;  // empty: everybody on this machine is `default`
   std::string config_file;
   bool io_uring = true;
   PolicySet policy;

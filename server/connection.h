@@ -14,6 +14,7 @@ class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
   virtual Poller& poller() = 0;
+  virtual io::Loop& loop() = 0;
   /// For reading; its content is nobody's between two events.
   virtual std::span<char> scratch() = 0;
   /// flush() this connection at the end of the turn.
@@ -50,6 +51,7 @@ class Connection final : public Poller::Target, public SessionHost {
   void on_events(std::uint32_t events) override;
   void output_ready(Session& session) override;
   void resume_later(Session& session) override;
+  io::Loop& loop() override { return owner_.loop(); }
   void input_changed(Session& session) override;
   bool has_hung_up() override;
 

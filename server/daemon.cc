@@ -21,6 +21,7 @@
 #include "io/random.h"
 #include "io/thread_pool.h"
 #include "io/units.h"
+#include "server/accounts.h"
 #include "server/http/server.h"
 #include "server/listener.h"
 #include "server/policy_reload.h"
@@ -177,12 +178,25 @@ void log_erasure_alarm(const ErasureOutlook& outlook) {
                 format_size(outlook.at_risk_bytes), outlook.overdue, describe(outlook.trouble));
 }
 
-void log_policies(const PolicySet& policies) {
+void log_policies(const PolicySet& policies, const UserSet& users) {
   for (const auto& [name, policy] : policies.tenants()) {
     spdlog::info("tenant {}: {}", name, describe(policy));
-    if (name != kDefaultTenant) {
-      spdlog::warn("tenant {}: nobody is it yet, as there is no authentication", name);
+    if (name != kDefaultTenant && users.find(name) == nullptr) {
+      spdlog::warn("tenant {}: no user is it; add one with `kachel user add {}`", name, name);
     }
+  }
+}
+
+void log_users(const Config& config, const Authenticator& authenticator) {
+  if (config.users_file.empty()) return;
+  spdlog::info("{} users may connect ({})", authenticator.users().users().size(),
+               config.users_file);
+  if (!is_loopback(config.listen_host)) {
+    spdlog::warn("connections are not encrypted: passwords and entries cross the network in clear");
+  } else if (authenticator.anonymous()) {
+    spdlog::info(
+        "without a password everybody on this machine is the administrator `default`; "
+        "`kachel user add default` ends that");
   }
 }
 
@@ -274,10 +288,13 @@ class Daemon {
 
  private:
   int serve(Store& store, BoundSocket socket) {
+    auto accounts = load_accounts(config_, store);
+    if (!accounts) return report(accounts.error(), "--users: ");
     const unsigned threads = config_.threads > 0 ? config_.threads : default_threads();
     const std::uint16_t port = socket.port();
     ServerState state;
     fill_state(state, config_, threads, port, random_);
+    state.authenticator.publish(std::move(*accounts));
     std::vector<std::unique_ptr<WorkerThread>> workers;
     for (unsigned i = 0; i < threads; ++i) {
       workers.push_back(
@@ -288,7 +305,8 @@ class Daemon {
     state.io_uring = workers.front()->uses_io_uring();
     if (http_ != nullptr) http_->open(store, state, *state.counters[threads]);
     log_start(config_, store, *workers.front(), threads);
-    log_policies(config_.policy);
+    log_policies(config_.policy, state.authenticator.users());
+    log_users(config_, state.authenticator);
     store.record_policies(describe_all(config_.policy));
     int exit_code = kExitOk;
     {
@@ -314,10 +332,22 @@ class Daemon {
     while (sigwait(&signals_, &received) == 0 && received == SIGHUP) {
       log_reload(reload_policy(config_, state.policy), state);
       const auto policies = state.policy.current();
-      (void)store.set_erase_within(policies->default_tenant().erase_within);
+      (void)store.set_erase_within(policies->shortest_erase_within());
       store.record_policies(describe_all(*policies));
+      reload_users(store, state);
     }
     return received;
+  }
+
+  void reload_users(Store& store, ServerState& state) {
+    auto accounts = load_accounts(config_, store);
+    if (!accounts) {
+      spdlog::error("SIGHUP: the users in force stay: {}", accounts.error().message);
+      return;
+    }
+    for (const std::string& line : describe_changes(state.authenticator.users(), accounts->users))
+      spdlog::info("SIGHUP: {}", line);
+    state.authenticator.publish(std::move(*accounts));
   }
 
   int stop(Store& store, std::vector<std::unique_ptr<WorkerThread>>& workers, int exit_code) {

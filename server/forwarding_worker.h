@@ -60,8 +60,8 @@ class ForwardingWorker : public Worker {
   void count_erase(const EraseRequest& request, ScopeCountHandler handler) override {
     worker_.count_erase(request, std::move(handler));
   }
-  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
-    worker_.receipt(id, std::move(handler));
+  void receipt(std::uint32_t tenant, const ReceiptId& id, ReceiptTextHandler handler) override {
+    worker_.receipt(tenant, id, std::move(handler));
   }
   void place_hold(HoldRequest request, HoldHandler handler) override {
     worker_.place_hold(std::move(request), std::move(handler));

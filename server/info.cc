@@ -11,7 +11,6 @@
 
 #include "io/units.h"
 #include "server/command.h"
-#include "server/tenant_name.h"
 
 namespace kachel::server {
 namespace {
@@ -23,6 +22,7 @@ struct InfoSource {
   Stats current;  // since CONFIG RESETSTAT
   CounterTotals totals;
   PolicyTotals policy;
+  InfoScope scope;
 };
 
 class Section {
@@ -74,7 +74,7 @@ void server(std::string& out, const InfoSource& from) {
   section.field("server_time_usec", from.store.now_ms() * 1000);
   section.field("uptime_in_seconds", uptime_s);
   section.field("uptime_in_days", uptime_s / 86400);
-  section.field("config_file", from.state.config_file);
+  if (from.scope.everybody) section.field("config_file", from.state.config_file);
   section.field("io_threads_active", from.state.threads);
 }
 
@@ -111,8 +111,10 @@ void persistence(std::string& out, const InfoSource& from) {
   section.field("loading", 0);
   section.field("durability", durability_name(from.state.durability));
   section.flag("writable", from.stats.writable);
-  section.field("last_sequence", from.stats.last_sequence);
-  section.field("durable_through", from.stats.durable_through);
+  if (from.scope.everybody) {
+    section.field("last_sequence", from.stats.last_sequence);
+    section.field("durable_through", from.stats.durable_through);
+  }
   // What monitors ask of Redis; there is no dump and no rewrite that could fail.
   section.field("rdb_changes_since_last_save", 0);
   section.field("rdb_bgsave_in_progress", 0);
@@ -156,7 +158,7 @@ void cpu(std::string& out, const InfoSource&) {
 void keyspace(std::string& out, const InfoSource& from) {
   Section section(out, "Keyspace");
   for (std::uint8_t database = 0; database < kDatabases; ++database) {
-    const Namespace strings{0, database};
+    const Namespace strings{from.scope.tenant, database};
     const std::uint64_t fields = from.store.count(fields_of(strings));
     const std::uint64_t entries = from.store.count(strings) + fields;
     if (entries == 0) continue;
@@ -318,9 +320,9 @@ void models(std::string& out, const InfoSource& from) {
         fmt::format("tenant={},model={},hot_hits={},write_buffer_hits={},flash_hits={},misses={},"
                     "sets={},tokens_in_saved={},tokens_out_saved={},usd_saved={:.6f},"
                     "usd_computed={:.6f}",
-                    tenant_name(series.tenant), series.label, totals.hits[0], totals.hits[1],
-                    totals.hits[2], totals.misses, totals.sets, totals.tokens_in_saved,
-                    totals.tokens_out_saved, totals.usd_saved_micro / 1e6,
+                    from.state.authenticator.tenant_name(series.tenant), series.label,
+                    totals.hits[0], totals.hits[1], totals.hits[2], totals.misses, totals.sets,
+                    totals.tokens_in_saved, totals.tokens_out_saved, totals.usd_saved_micro / 1e6,
                     totals.usd_set_micro / 1e6));
   }
 }
@@ -351,14 +353,15 @@ void latency(std::string& out, const InfoSource& from) {
 struct SectionWriter {
   std::string_view name;
   void (*write)(std::string& out, const InfoSource& from);
+  bool tells_of_others = true;  // for administrators only
 };
 constexpr std::array<SectionWriter, 18> kSections{{
-    {"server", server},
+    {"server", server, false},
     {"clients", clients},
     {"memory", memory},
-    {"persistence", persistence},
+    {"persistence", persistence, false},
     {"stats", stats},
-    {"replication", replication},
+    {"replication", replication, false},
     {"cpu", cpu},
     {"tiers", tiers},
     {"models", models},
@@ -370,7 +373,7 @@ constexpr std::array<SectionWriter, 18> kSections{{
     {"erasure", erasure},
     {"policy", policy},
     {"start", start},
-    {"keyspace", keyspace},
+    {"keyspace", keyspace, false},
 }};
 
 bool is_wanted(std::string_view section, const std::vector<std::string_view>& wanted) {
@@ -393,13 +396,14 @@ std::uint64_t resident_bytes() {
   return read == 2 ? resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
 }
 
-std::string render_info(const ServerState& state, const Store& store,
+std::string render_info(const ServerState& state, const Store& store, const InfoScope& scope,
                         const std::vector<std::string_view>& sections) {
   const Stats stats = store.stats();
   const InfoSource from{
-      state, store, stats, state.since_reset(stats), state.totals(), state.policy_totals()};
+      state, store, stats, state.since_reset(stats), state.totals(), state.policy_totals(), scope};
   std::string out;
   for (const SectionWriter& section : kSections) {
+    if (section.tells_of_others && !scope.everybody) continue;
     if (is_wanted(section.name, sections)) section.write(out, from);
   }
   return out;

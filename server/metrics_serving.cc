@@ -4,7 +4,6 @@
 
 #include "server/metrics.h"
 #include "server/set_metadata.h"
-#include "server/tenant_name.h"
 
 namespace kachel::server {
 namespace {
@@ -74,7 +73,7 @@ void write_refusals(MetricWriter& out, const ServerState& state, const Stats& st
 }
 
 struct ModelRow {
-  std::string_view tenant;
+  std::string tenant;
   std::string label;
   ModelTotals totals;
 };
@@ -140,7 +139,8 @@ void write_model_metrics(MetricWriter& out, const ServerState& state) {
   std::vector<ModelRow> rows;
   for (ModelSeries& series : state.models.all()) {
     const ModelTotals totals = state.model_totals(series.slot);
-    rows.push_back({tenant_name(series.tenant), std::move(series.label), totals});
+    rows.push_back(
+        {state.authenticator.tenant_name(series.tenant), std::move(series.label), totals});
   }
   write_hits(out, rows);
   out.counter("kachel_misses_total",

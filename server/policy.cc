@@ -15,7 +15,6 @@ namespace {
 
 using Duration = TenantPolicy::Duration;
 
-constexpr std::size_t kMaxTenantNameBytes = 64;
 // Any moment within it, from any moment now, is far from the end of 64 bits.
 constexpr std::chrono::days kMaxDuration = kMaxEraseWithin;
 constexpr std::uint64_t kMaxCapacityBytes = std::uint64_t{1} << 50;
@@ -203,12 +202,7 @@ std::optional<PolicyConflict> find_conflict(const TenantPolicy& policy) {
 }
 
 Result<void> check_tenant_name(std::string_view name) {
-  const bool fits = !name.empty() && name.size() <= kMaxTenantNameBytes;
-  const bool plain = std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-' || c == '.';
-  });
-  if (fits && plain) return {};
+  if (is_tenant_name(name)) return {};
   return invalid(
       fmt::format("a tenant's name has 1 to {} letters, digits, '_', '-' and '.'; "
                   "write for instance [tenant.default]",
@@ -232,6 +226,19 @@ GovernedTime put_erase_by(const TenantPolicy& policy, std::int64_t asked_ms, std
   const std::int64_t latest_ms = after(now_ms, *policy.erase_by_max);
   if (asked_ms != 0 && asked_ms <= latest_ms) return {asked_ms, false};
   return {latest_ms, asked_ms != 0};
+}
+
+const TenantPolicy& PolicySet::of(std::string_view tenant) const {
+  if (tenants_.empty() || tenant == kDefaultTenant) return default_;
+  const auto found = tenants_.find(tenant);
+  return found == tenants_.end() ? default_ : found->second;
+}
+
+TenantPolicy::Duration PolicySet::shortest_erase_within() const {
+  Duration shortest = default_.erase_within;
+  for (const auto& [name, policy] : tenants_)
+    shortest = std::min(shortest, policy.erase_within);
+  return shortest;
 }
 
 void PolicySet::set(std::string name, const TenantPolicy& policy) {

@@ -11,13 +11,13 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/tenants.h"
 #include "io/error.h"
 #include "server/price_table.h"
 
 namespace kachel::server {
 
-/// Everybody, as long as there is no authentication.
-inline constexpr std::string_view kDefaultTenant = "default";
+inline constexpr std::string_view kDefaultTenant = kDefaultTenantName;
 inline constexpr std::size_t kMaxTenants = 1024;
 
 struct TenantPolicy {
@@ -75,6 +75,10 @@ class PolicySet {
   using Tenants = std::map<std::string, TenantPolicy, std::less<>>;
 
   const TenantPolicy& default_tenant() const { return default_; }
+  /// The default tenant's when the file does not name it.
+  const TenantPolicy& of(std::string_view tenant) const;
+  /// The shortest there is: what all tenants' dead share a store's files with.
+  TenantPolicy::Duration shortest_erase_within() const;
   /// Those that the file names.
   const Tenants& tenants() const { return tenants_; }
   void set(std::string name, const TenantPolicy& policy);

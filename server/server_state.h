@@ -10,6 +10,7 @@
 
 #include "engine/options.h"
 #include "engine/stats.h"
+#include "server/authenticator.h"
 #include "server/client_registry.h"
 #include "server/meter.h"
 #include "server/policy_source.h"
@@ -92,6 +93,7 @@ struct ServerState {
   ModelRegistry models;
 
   PolicySource policy;
+  Authenticator authenticator;
   std::atomic<std::uint64_t> policy_reloads{0};
   std::atomic<std::uint64_t> policy_reloads_refused{0};
 

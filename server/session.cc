@@ -34,6 +34,10 @@ ReplyWriter PendingReply::writer() const {
   return {slot.reply, slot.protocol};
 }
 
+ReplyWriter PendingReply::writer(Protocol protocol) const {
+  return {session_->slot(slot_).reply, protocol};
+}
+
 void PendingReply::finish() {
   const SessionPointer session = std::exchange(session_, nullptr);
   session->finish(slot_);
@@ -49,7 +53,9 @@ Session::Session(const SessionServices& services, ClientRegistry::Pointer client
       client_(std::move(client)),
       limits_(services.state.limits),
       parser_(services.state.limits.parser),
-      output_(&services.chunks) {}
+      output_(&services.chunks) {
+  become(nullptr);
+}
 
 Session::~Session() = default;
 
@@ -148,7 +154,8 @@ bool Session::step() {
 /// False: it must wait, and be started again then.
 bool Session::start(const CommandSpec* spec, Arguments arguments) {
   const bool is_queued = transaction_ && transaction_->is_open() && !is_executing();
-  if (spec != nullptr && !is_queued &&
+  // Nothing is looked up for who may not know it.
+  if (spec != nullptr && !is_queued && refusal_of(*spec).empty() &&
       (wait_while_throttled(*spec) || key_types_.wait(*this, *spec, arguments))) {
     return false;
   }
@@ -197,12 +204,38 @@ void Session::execute(const CommandSpec* spec, Arguments arguments) {
     if (transaction_) transaction_->spoil();
     return reply().error(fmt::format("ERR wrong number of arguments for '{}' command", spec->name));
   }
+  if (const std::string refusal = refusal_of(*spec); !refusal.empty()) {
+    if (transaction_) transaction_->spoil();
+    return reply().error(refusal);
+  }
   if (queue_in_transaction(*spec, arguments)) return;
   if (!key_types_.refusal().empty()) return reply().error(key_types_.refusal());
   spec_ = spec;
   spec->handler(*this, arguments);
   if (!slots_.empty() && slots_.back().done) count_finished(slots_.back());
   check_output();
+}
+
+/// Why the client may not run it; empty when it may.
+std::string Session::refusal_of(const CommandSpec& spec) {
+  const Authenticator& authenticator = services_.state.authenticator;
+  if (const std::uint64_t now = authenticator.generation(); now != accounts_seen_) {
+    become(is_recognised_ ? authenticator.find(principal_->name) : nullptr);
+  }
+  if ((spec.flags & command_flag::kNoAuth) != 0) return {};
+  if (!is_recognised_) return "NOAUTH Authentication required.";
+  if ((spec.flags & command_flag::kAdmin) == 0 || principal_->is_admin) return {};
+  return fmt::format("NOPERM User {} has no permissions to run the '{}' command", principal_->name,
+                     spec.name);
+}
+
+void Session::become(PrincipalPointer principal) {
+  const Authenticator& authenticator = services_.state.authenticator;
+  accounts_seen_ = authenticator.generation();
+  if (!principal) principal = authenticator.anonymous();
+  is_recognised_ = principal != nullptr;
+  if (principal) principal_ = std::move(principal);
+  services_.state.clients.set_user(*client_, is_recognised_ ? principal_->name : "");
 }
 
 void Session::reject_unknown(Arguments arguments) {

@@ -21,6 +21,7 @@
 #include <string_view>
 
 #include "engine/store.h"
+#include "server/authenticator.h"
 #include "server/command.h"
 #include "server/input_buffer.h"
 #include "server/key_types.h"
@@ -46,6 +47,8 @@ class SessionHost {
   virtual void resume_later(Session& session) = 0;
   /// wants_input() has changed.
   virtual void input_changed(Session& session) = 0;
+  /// That of this worker.
+  virtual io::Loop& loop() = 0;
   /// Whether the client is known to send no more, though nothing has been read since.
   virtual bool has_hung_up() { return false; }
 };
@@ -77,6 +80,8 @@ class PendingReply {
   std::uint64_t slot() const { return slot_; }
   Session& session() const { return *session_; }
   ReplyWriter writer() const;
+  /// For a reply in another protocol than was spoken when the command came.
+  ReplyWriter writer(Protocol protocol) const;
   void finish();
   /// The slot is somebody else's to finish.
   std::uint64_t detach();
@@ -139,7 +144,12 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   ServerState& state() const { return services_.state; }
   WorkerCounters& counters() const { return services_.counters; }
   /// The tenant's, as it is now.
-  TenantPolicy policy() const { return services_.policy.current().default_tenant(); }
+  const TenantPolicy& policy() const { return services_.policy.current().of(principal_->name); }
+  /// Who the client is; nullptr while it has not said so.
+  const Principal* principal() const { return is_recognised_ ? principal_.get() : nullptr; }
+  /// nullptr: whoever says nothing about himself.
+  void become(PrincipalPointer principal);
+  io::Loop& loop() const { return services_.host.loop(); }
   ClientRecord& client() const { return *client_; }
   /// Command being executed; while a handler is on the stack.
   const CommandSpec& spec() const { return *spec_; }
@@ -156,7 +166,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   /// EXEC: runs what is queued, and replies. Nothing else is pending.
   void execute_transaction(PendingReply reply);
 
-  Namespace space() const { return {0, database_}; }
+  Namespace space() const { return {principal_->tenant, database_}; }
   void select(std::uint8_t database);
   Protocol protocol() const { return protocol_; }
   void set_protocol(Protocol protocol);
@@ -186,6 +196,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   bool wait_for_earlier(const CommandSpec& spec);
   void execute(const CommandSpec* spec, Arguments arguments);
   void protocol_error();
+  std::string refusal_of(const CommandSpec& spec);
   const CommandSpec* look_up(Arguments arguments) const;
   void reject_unknown(Arguments arguments);
   void reject_subcommand(std::string_view parent, std::string_view name);
@@ -211,6 +222,10 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   const CommandSpec* spec_ = nullptr;
   KeyTypes key_types_;  // of the command about to start
   std::unique_ptr<Transaction> transaction_;
+  // What is under way goes on as the last one that there was.
+  PrincipalPointer principal_ = std::make_shared<Principal>();
+  bool is_recognised_ = false;
+  std::uint64_t accounts_seen_ = 0;  // the generation that principal_ is of
   std::uint8_t database_ = 0;
   Protocol protocol_ = Protocol::kResp2;
   bool running_ = false;

@@ -74,10 +74,13 @@ void WorkerThread::open(int descriptor, std::string peer, std::string local) {
   WorkerCounters::add(counters_.connections, 1);
 
   struct NoHost final : SessionHost {  // stands in until the connection takes its place
+    explicit NoHost(io::Loop& own) : own_loop(own) {}
     void output_ready(Session&) override {}
     void resume_later(Session&) override {}
     void input_changed(Session&) override {}
-  } nobody;
+    io::Loop& loop() override { return own_loop; }
+    io::Loop& own_loop;
+  } nobody{loop_};
   const SessionServices services{store_, *accounted_, state_, counters_, chunks_, policy_, nobody};
   ConnectionOwner& owner = *this;
   auto connection = std::make_unique<Connection>(owner, descriptor, services, client);

@@ -51,6 +51,7 @@ class WorkerThread final : private ConnectionOwner {
 
  private:
   Poller& poller() override { return *poller_; }
+  io::Loop& loop() override { return loop_; }
   std::span<char> scratch() override { return scratch_; }
   void flush_later(Connection& connection) override;
   void resume_later(SessionPointer session) override;

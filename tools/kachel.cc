@@ -9,6 +9,7 @@
 #include "tools/repair_command.h"
 #include "tools/stats_command.h"
 #include "tools/store_check.h"
+#include "tools/user_command.h"
 #include "tools/verify_command.h"
 
 namespace {
@@ -24,6 +25,7 @@ struct Arguments {
   StoreCheck store_check;
   DumpRequest dump;
   RepairRequest repair;
+  UserRequest user;
   DumpWhat dump_what = DumpWhat::kEntries;
   bool json = false;
 };
@@ -207,8 +209,39 @@ void add_repair(CLI::App& app, RepairRequest& request) {
   repair->add_flag("--yes", request.yes, "do it");
 }
 
+void add_user(CLI::App& app, UserRequest& request) {
+  CLI::App* const user =
+      app.add_subcommand("user", "Says who may connect to kacheld: the file of its --users.");
+  user->footer(
+      "A user is a tenant: nobody sees what another one has. Passwords are kept as Argon2id,\n"
+      "tokens (of the HTTP port) as SHA-256. Exit code: 0; 2 usage; 3 the file can't be written.");
+  user->require_subcommand(1);
+  static constexpr struct {
+    UserAction action;
+    const char* name;
+    const char* help;
+  } kActions[] = {
+      {UserAction::kAdd, "add", "Adds a user, or gives him another password."},
+      {UserAction::kToken, "token", "Makes a bearer token for a user, and prints it once."},
+      {UserAction::kRemove, "remove", "Removes a user. His entries stay."},
+      {UserAction::kList, "list", "Lists the users."},
+  };
+  for (const auto& [action, name, help] : kActions) {
+    CLI::App* const command = user->add_subcommand(name, help);
+    command->add_option("--users", request.file, "the users' file")->required()->type_name("FILE");
+    command->callback([&request, chosen = action] { request.action = chosen; });
+    if (action != UserAction::kList) command->add_option("NAME", request.name)->required();
+    if (action != UserAction::kAdd) continue;
+    command->add_flag("--admin", request.is_admin, "he may run what concerns all tenants");
+    command->add_flag("--password-stdin", request.reads_stdin,
+                      "the password is the first line of standard input");
+    command->add_flag("--no-password", request.without_password, "he has tokens only");
+  }
+}
+
 int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("stats")) return run_stats(arguments.endpoint, arguments.json);
+  if (app.got_subcommand("user")) return run_user(arguments.user);
   if (app.got_subcommand("repair")) return run_repair(arguments.repair);
   if (app.got_subcommand("dump")) return run_dump(arguments.dump_what, arguments.dump);
   if (app.got_subcommand("verify")) {
@@ -239,6 +272,7 @@ int main(int argc, char** argv) {
   add_verify(app, arguments);
   add_dump(app, arguments);
   add_repair(app, arguments.repair);
+  add_user(app, arguments.user);
 
   try {
     app.parse(argc, argv);

@@ -24,7 +24,7 @@ Result<std::string> read_range(const io::File& file, std::uint64_t offset, std::
   std::string text(bytes, '\0');
   const auto got = file.read_at(offset, std::as_writable_bytes(std::span(text)));
   if (!got) return got.error();
-  if (*got != bytes) return Error{ErrorCode::kIo, "a file of the audit log was read in part only"};
+  if (*got != bytes) return Error{ErrorCode::kIo, "a file was read in part only"};
   return text;
 }
 

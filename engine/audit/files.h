@@ -1,4 +1,4 @@
-// Whole files: read, written, replaced. Blocking. Internal to engine/audit.
+// Whole files: read, written, replaced. Blocking. Internal to the engine.
 #pragma once
 
 #include <string>

@@ -16,14 +16,15 @@ enum class Severity : std::uint8_t {
 std::string_view severity_name(Severity severity);
 
 enum class FindingCode : std::uint8_t {
-  kUnknownFile,       // a file that no part of Kachel has made
-  kLeftover,          // what an interrupted change has left; the next start removes it
-  kQuarantined,       // a segment that was set aside
-  kUnreadable,        // the device, or the file system, does not give the bytes
-  kSuperblockCopy,    // one of two copies is damaged
-  kSuperblock,        // the file is not as long as two copies
-  kKeyFile,           // damaged, or another store's
-  kKeyReadable,       // others than its owner may read the key
+  kUnknownFile,     // a file that no part of Kachel has made
+  kLeftover,        // what an interrupted change has left; the next start removes it
+  kQuarantined,     // a segment that was set aside
+  kUnreadable,      // the device, or the file system, does not give the bytes
+  kSuperblockCopy,  // one of two copies is damaged
+  kSuperblock,      // the file is not as long as two copies
+  kKeyFile,         // damaged, or another store's
+  kKeyReadable,     // others than its owner may read the key
+  kTenantNames,
   kHeader,            // a segment's header
   kForeignSegment,    // of another store
   kMisplacedSegment,  // a whole segment under another one's name

@@ -6,6 +6,7 @@
 #include "engine/audit/tail.h"
 #include "engine/audit/tiles.h"
 #include "engine/inspect/verifier.h"
+#include "engine/tenants.h"
 
 namespace kachel::inspect {
 namespace {
@@ -64,7 +65,13 @@ Result<void> Verifier::list_root() {
                                                   "segments",   "index",      "audit",
                                                   "quarantine", "lost+found", "hot"};
     if (std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown)) continue;
-    if (name == "superblock.new" || name == "SYNC_FAILED") {
+    if (name == "tenants") {
+      if (const auto known = Tenants::load(store_.storage()); !known) {
+        report({FindingCode::kTenantNames, name, {}, 0, known.error().message});
+      }
+      continue;
+    }
+    if (name == "superblock.new" || name == "tenants.new" || name == "SYNC_FAILED") {
       report({FindingCode::kLeftover,
               name,
               {},

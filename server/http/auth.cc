@@ -1,9 +1,11 @@
 #include "server/http/auth.h"
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <string>
+#include <utility>
 
-#include "server/tenant_name.h"
+#include "server/command.h"
 
 namespace kachel::server::http {
 namespace {
@@ -22,21 +24,49 @@ bool is_address_or_localhost(std::string_view host) {
   return !error;
 }
 
+bool is_from_elsewhere(const Head& head) {
+  const bool is_foreign_page = !head.origin.empty() || head.fetch_site == "cross-site";
+  return is_foreign_page || !is_address_or_localhost(head.host);
+}
+
+Authorization refuse(Status status, std::string_view code, std::string detail) {
+  return {nullptr, Problem{status, code, std::move(detail)}};
+}
+
+/// Nobody when the header is of another kind, or its token nobody's.
+PrincipalPointer bearer(std::string_view header, const Authenticator& authenticator) {
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!equals_ignoring_case(header.substr(0, kScheme.size()), kScheme)) return nullptr;
+  return authenticator.by_token(header.substr(kScheme.size()));
+}
+
 }  // namespace
 
-Authorization authorize(const Head& head, std::optional<std::string_view> tenant) {
-  const bool is_foreign_page = !head.origin.empty() || head.fetch_site == "cross-site";
-  if (is_foreign_page || !is_address_or_localhost(head.host)) {
-    return {0,
-            Problem{Status::forbidden, "foreign-origin",
-                    "requests from web pages, and to this port under a host's name, are refused; "
-                    "ask 127.0.0.1 or localhost, without an Origin header"}};
+Authorization authorize(const Head& head, const Authenticator* authenticator, Asks asks_for,
+                        std::optional<std::string_view> tenant) {
+  if (is_from_elsewhere(head)) {
+    return refuse(Status::forbidden, "foreign-origin",
+                  "requests from web pages, and to this port under a host's name, are refused; "
+                  "ask 127.0.0.1 or localhost, without an Origin header");
   }
-  if (!tenant) return {};
-  if (const auto known = find_tenant(*tenant)) return {*known, std::nullopt};
-  return {0, Problem{Status::forbidden, "forbidden",
-                     "no such tenant, or not yours; without authentication there is only "
-                     "\"default\""}};
+  if (asks_for == Asks::kNothing || authenticator == nullptr) return {};
+  const PrincipalPointer caller = head.authorization.empty()
+                                      ? authenticator->anonymous()
+                                      : bearer(head.authorization, *authenticator);
+  if (!caller) {
+    return refuse(
+        Status::unauthorized, "unauthorized",
+        "say who you are, with the header Authorization: Bearer TOKEN; `kachel user token` "
+        "makes one");
+  }
+  if (asks_for == Asks::kServer) {
+    if (caller->is_admin) return {caller, std::nullopt};
+    return refuse(Status::forbidden, "forbidden", "only an administrator may see this");
+  }
+  if (tenant && *tenant == caller->name) return {caller, std::nullopt};
+  PrincipalPointer other = tenant && caller->is_admin ? authenticator->find(*tenant) : nullptr;
+  if (other) return {std::move(other), std::nullopt};
+  return refuse(Status::forbidden, "forbidden", "no such tenant, or not yours");
 }
 
 }  // namespace kachel::server::http

@@ -9,7 +9,6 @@
 #include "server/http/routes.h"
 #include "server/policy_enforcement.h"
 #include "server/set_metadata.h"
-#include "server/tenant_name.h"
 
 namespace kachel::server::http {
 namespace {
@@ -179,7 +178,7 @@ std::optional<Problem> read_put(Exchange& exchange, PutOptions& options) {
     }
   }
   if (auto problem = read_conditions(exchange.head, options)) return problem;
-  const TenantPolicy& policy = policy_of(services.policies.current(), exchange.tenant);
+  const TenantPolicy& policy = services.policies.current().of(exchange.principal->name);
   if (policy.require_subject && options.metadata.subjects.empty()) {
     WorkerCounters::add(services.counters.kachel_sets_refused, 1);
     return Problem{Status::unprocessable_entity, "subject-required",

@@ -168,7 +168,7 @@ void erase(Exchange& exchange) {
 void list_erasures(Exchange& exchange) {
   json::array pending;
   for (const Erasure& erasure : exchange.services().store.pending_erasures())
-    pending.push_back(describe(erasure));
+    if (erasure.tenant == exchange.tenant()) pending.push_back(describe(erasure));
   reply_json(exchange, json::object{{"pending", std::move(pending)}});
 }
 
@@ -176,7 +176,8 @@ void get_receipt(Exchange& exchange) {
   const auto id = id_of(exchange);
   if (!id) return;
   exchange.services().worker.receipt(
-      *id, [self = exchange.shared_from_this()](Result<std::optional<std::string>> text) {
+      exchange.tenant(), *id,
+      [self = exchange.shared_from_this()](Result<std::optional<std::string>> text) {
         if (!text) return self->refuse(text.error());
         if (!*text) {
           return self->refuse({Status::not_found, "no-such-receipt", "no erase has this receipt"});
@@ -192,7 +193,7 @@ void place_hold(Exchange& exchange) {
   const auto object = json_body(exchange, kFields);
   if (!object) return;
   HoldRequest request;
-  request.tenant = exchange.tenant;
+  request.tenant = exchange.tenant();
   std::optional<ZeroizingString> reason;
   const bool is_sound =
       take_text(*object, "subject", request.subject) && take_text(*object, "reason", reason);
@@ -209,7 +210,7 @@ void place_hold(Exchange& exchange) {
 
 void list_holds(Exchange& exchange) {
   exchange.services().worker.list_holds(
-      exchange.tenant, [self = exchange.shared_from_this()](Result<std::vector<HoldInfo>> holds) {
+      exchange.tenant(), [self = exchange.shared_from_this()](Result<std::vector<HoldInfo>> holds) {
         if (!holds) return self->refuse(holds.error());
         json::array list;
         for (const HoldInfo& hold : *holds) {
@@ -227,7 +228,7 @@ void release_hold(Exchange& exchange) {
   const auto id = id_of(exchange);
   if (!id) return;
   const ZeroizingString* const reason = find_parameter(exchange, "reason");
-  exchange.services().worker.release_hold(exchange.tenant, *id,
+  exchange.services().worker.release_hold(exchange.tenant(), *id,
                                           reason == nullptr ? std::string() : std::string(*reason),
                                           [self = exchange.shared_from_this()](Result<void> done) {
                                             if (!done) return self->refuse(done.error());

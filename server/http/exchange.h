@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/store.h"
+#include "server/authenticator.h"
 #include "server/http/message.h"
 #include "server/policy_source.h"
 #include "server/server_state.h"
@@ -65,10 +66,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   const Route* route = nullptr;
   std::vector<ZeroizingString> path;  // the parts of the pattern in braces, decoded
   std::vector<Parameter> query;
-  std::uint32_t tenant = 0;
+  PrincipalPointer principal;  // whose entries it is about; none where the route names no tenant
 
   /// Only where the route needs the store.
   Services& services() const { return *services_; }
+  std::uint32_t tenant() const { return principal->tenant; }
   bool has_store() const { return services_ != nullptr; }
   const HttpNumbers& numbers() const { return *numbers_; }
 

@@ -52,7 +52,7 @@ std::optional<Namespace> space_of(Exchange& exchange, Others others) {
                      fmt::format("database is a number from 0 to {}", kDatabases - 1)});
     return std::nullopt;
   }
-  return Namespace{exchange.tenant, static_cast<std::uint8_t>(database)};
+  return Namespace{exchange.tenant(), static_cast<std::uint8_t>(database)};
 }
 
 std::optional<json::object> json_body(Exchange& exchange,

@@ -14,10 +14,10 @@ namespace {
 constexpr std::string_view kTenantPart = "{tenant}";
 
 constexpr std::array kRoutes = std::to_array<Route>({
-    {Verb::get, "/healthz", "getHealth", get_health, false},
-    {Verb::get, "/readyz", "getReadiness", get_readiness, false},
-    {Verb::get, "/metrics", "getMetrics", get_metrics},
-    {Verb::get, "/v1/openapi.yaml", "getOpenapi", get_openapi, false},
+    {Verb::get, "/healthz", "getHealth", get_health, Asks::kNothing, false},
+    {Verb::get, "/readyz", "getReadiness", get_readiness, Asks::kNothing, false},
+    {Verb::get, "/metrics", "getMetrics", get_metrics, Asks::kServer},
+    {Verb::get, "/v1/openapi.yaml", "getOpenapi", get_openapi, Asks::kNothing, false},
     {Verb::get, "/v1/tenants/{tenant}/entries/{key}", "getEntry", get_entry},
     {Verb::put, "/v1/tenants/{tenant}/entries/{key}", "putEntry", put_entry},
     {Verb::delete_, "/v1/tenants/{tenant}/entries/{key}", "deleteEntry", delete_entry},
@@ -107,12 +107,15 @@ bool decode(Exchange& exchange, const RouteMatch& found, std::string_view query)
 bool is_admitted(Exchange& exchange) {
   const auto part = tenant_part(exchange.route->pattern);
   const auto name = part ? std::optional<std::string_view>(exchange.path[*part]) : std::nullopt;
-  const Authorization authorization = authorize(exchange.head, name);
+  const Authenticator* const authenticator =
+      exchange.has_store() ? &exchange.services().state.authenticator : nullptr;
+  const Authorization authorization =
+      authorize(exchange.head, authenticator, exchange.route->asks_for, name);
   if (authorization.refusal) {
     exchange.refuse(*authorization.refusal);
     return false;
   }
-  exchange.tenant = authorization.tenant;
+  exchange.principal = authorization.principal;
   if (exchange.route->needs_store && !exchange.has_store()) {
     Reply reply = problem_reply({Status::service_unavailable, "starting",
                                  "the store is being opened; ask /readyz when it is done"},

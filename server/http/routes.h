@@ -9,11 +9,15 @@
 
 namespace kachel::server::http {
 
+/// Whose business an operation is.
+enum class Asks : std::uint8_t { kNothing, kTenant, kServer };
+
 struct Route {
   Verb method;
   std::string_view pattern;    // parts in braces match one segment; {tenant} is for authorize()
   std::string_view operation;  // operationId in docs/openapi.yaml; a label
   void (*handle)(Exchange& exchange);
+  Asks asks_for = Asks::kTenant;
   bool needs_store = true;
 };
 /// Static storage.

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "io/manual_loop.h"
 #include "io/random.h"
 #include "server/session.h"
 #include "tests/fuzz/fuzz.h"
@@ -103,6 +104,7 @@ class Client final : public SessionHost {
   void output_ready(Session&) override {}
   void resume_later(Session&) override { resume_asked_ = true; }
   void input_changed(Session&) override {}
+  io::Loop& loop() override { return loop_; }
 
  private:
   bool over() const { return session_->ended() || session_->aborted(); }
@@ -153,6 +155,7 @@ class Client final : public SessionHost {
   ServerState state_;
   PolicyReader policy_{state_.policy};
   ChunkPool chunks_;
+  io::ManualLoop loop_{store_.clock};
   SessionPointer session_;
   std::string replies_;
   bool resume_asked_ = false;

@@ -183,10 +183,11 @@ TEST_F(Machine, ADiskThatFailsIsAFailedFlush) {
 }
 
 TEST_F(Machine, AFlushEndsThoughACompactionFailed) {
+  constexpr std::uint64_t kFlushes = 17;  // enough to be compacted
   for (const int error : {ENOSPC, EIO}) {
     for (const io::FaultOp op : {io::FaultOp::kCreate, io::FaultOp::kWrite, io::FaultOp::kSync}) {
       start();
-      for (std::uint64_t sequence = 1; sequence <= 5; ++sequence) {
+      for (std::uint64_t sequence = 1; sequence <= kFlushes; ++sequence) {
         apply(sequence);
         ASSERT_TRUE(flush(sequence));
       }
@@ -197,15 +198,15 @@ TEST_F(Machine, AFlushEndsThoughACompactionFailed) {
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       ASSERT_EQ(faulty.injected(), before + 1);
       let_background_work();
-      (void)index->apply(changes_to(6));
-      auto flushed = start_flush(6);
+      (void)index->apply(changes_to(kFlushes + 1));
+      auto flushed = start_flush(kFlushes + 1);
       ASSERT_EQ(flushed.wait_for(kPatience), std::future_status::ready)
           << error << ' ' << static_cast<int>(op);
       const bool done = flushed.get().has_value();
       kill();
       start();
       EXPECT_EQ(sequence(), applied_through());
-      EXPECT_EQ(applied_through(), done ? 6U : 5U);
+      EXPECT_EQ(applied_through(), done ? kFlushes + 1 : kFlushes);
       kill();
       remake();
     }

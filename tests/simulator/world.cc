@@ -187,7 +187,7 @@ Result<std::optional<Sighting>> World::get(std::string_view key) {
 
 Result<std::optional<std::string>> World::receipt(const ReceiptId& id) {
   std::optional<Result<std::optional<std::string>>> answer;
-  worker->receipt(id, [&](auto text) { answer.emplace(std::move(text)); });
+  worker->receipt(space.tenant, id, [&](auto text) { answer.emplace(std::move(text)); });
   settle([&] { return answer.has_value(); });
   return std::move(*answer);
 }

@@ -184,7 +184,7 @@ class StoreWorld {
   /// The receipt as JSON; nothing when it is not known.
   std::optional<std::string> receipt(const ReceiptId& id) {
     return wait<std::optional<std::string>>(
-        [&](auto done) { worker->receipt(id, std::move(done)); });
+        [&](auto done) { worker->receipt(space.tenant, id, std::move(done)); });
   }
   Result<HoldId> try_hold(std::optional<ZeroizingString> subject, std::string reason = "case 1") {
     std::optional<Result<HoldId>> id;

@@ -207,7 +207,7 @@ class FakeStore final : public Store, public Worker {
     handler(ScopeCount{1, 2, 300, 4});
   }
   static constexpr const char* kFirstReceipt = "11111111-2222-4333-8444-555555555555";
-  void receipt(const ReceiptId& id, ReceiptTextHandler handler) override {
+  void receipt(std::uint32_t, const ReceiptId& id, ReceiptTextHandler handler) override {
     if (failure) return handler(*failure);
     if (id != *parse_receipt_id(kFirstReceipt)) return handler(std::optional<std::string>());
     handler(std::optional<std::string>("{\"receipt\":1}"));
@@ -245,6 +245,9 @@ class FakeStore final : public Store, public Worker {
   std::optional<Erasure> erasure(const ReceiptId&) const override { return std::nullopt; }
   std::vector<Erasure> pending_erasures() const override { return {}; }
   std::chrono::milliseconds erase_within{0};
+  Result<std::uint32_t> tenant_number(std::string_view name) override {
+    return static_cast<std::uint32_t>(name == "default" ? 0 : name.size());
+  }
   void record_policies(std::map<std::string, std::string>) override {}
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     erase_within = within;

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/credentials.h"
 #include "server/http/auth.h"
 #include "server/http/routes.h"
 #include "server/http/server.h"
@@ -73,21 +74,58 @@ TEST(HttpMessageTest, Queries) {
   EXPECT_FALSE(parse_query(many));
 }
 
-TEST(HttpAuthTest, WhoIsLetIn) {
+std::string refusal(const Head& head, const Authenticator& authenticator,
+                    std::optional<std::string_view> tenant, Asks asks_for = Asks::kTenant) {
+  const auto authorized = authorize(head, &authenticator, asks_for, tenant);
+  return authorized.refusal ? std::string(authorized.refusal->code) : "";
+}
+
+TEST(HttpAuthTest, WithoutUsersWhoeverIsOnThisMachineIsLetIn) {
+  const Authenticator open;
   Head head;
   for (const char* host : {"127.0.0.1:6381", "localhost", "[::1]:6381", "10.0.0.7"}) {
     head.host = host;
-    EXPECT_FALSE(authorize(head, "default").refusal) << host;
-    EXPECT_FALSE(authorize(head, std::nullopt).refusal) << host;
-    EXPECT_EQ(authorize(head, "other").refusal->code, "forbidden") << host;
+    EXPECT_EQ(refusal(head, open, "default"), "") << host;
+    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kServer), "") << host;
+    EXPECT_EQ(refusal(head, open, "other"), "forbidden") << host;
   }
   for (const char* host : {"", "evil.example:6381", "localhost.evil.example", "[", "[x]"}) {
     head.host = host;
-    EXPECT_EQ(authorize(head, "default").refusal->code, "foreign-origin") << host;
+    EXPECT_EQ(refusal(head, open, "default"), "foreign-origin") << host;
+    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kNothing), "foreign-origin") << host;
   }
   head.host = "localhost";
   head.origin = "http://localhost";
-  EXPECT_TRUE(authorize(head, "default").refusal);
+  EXPECT_EQ(refusal(head, open, "default"), "foreign-origin");
+}
+
+TEST(HttpAuthTest, ATokenIsItsUsers) {
+  Authenticator authenticator;
+  Accounts accounts;
+  accounts.is_open = false;
+  accounts.users.users()["alice"] = {"", {token_hash("a")}, false};
+  accounts.users.users()["root"] = {"", {token_hash("r")}, true};
+  accounts.tenants = {{"alice", 7}, {"root", 8}};
+  authenticator.publish(std::move(accounts));
+  Head head;
+  head.host = "localhost";
+  EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kNothing), "");
+  EXPECT_EQ(refusal(head, authenticator, "default"), "unauthorized");
+  EXPECT_EQ(refusal(head, authenticator, "alice"), "unauthorized");
+  EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kServer), "unauthorized");
+  for (const char* wrong : {"Bearer x", "Bearer ", "Basic a", "a", "Bearer"}) {
+    head.authorization = wrong;
+    EXPECT_EQ(refusal(head, authenticator, "alice"), "unauthorized") << wrong;
+  }
+  head.authorization = "bearer a";
+  EXPECT_EQ(authorize(head, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
+  EXPECT_EQ(refusal(head, authenticator, "root"), "forbidden");
+  EXPECT_EQ(refusal(head, authenticator, "nobody"), "forbidden") << "the same words";
+  EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kServer), "forbidden");
+  head.authorization = "Bearer r";
+  EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kServer), "");
+  EXPECT_EQ(authorize(head, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
+  EXPECT_EQ(refusal(head, authenticator, "nobody"), "forbidden");
 }
 
 /// What the port answers to one request.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/manual_loop.h"
 #include "server/session.h"
 #include "tests/unit/server/fake_store.h"
 
@@ -68,8 +69,10 @@ class SessionTest : public ::testing::Test, public SessionHost {
   void output_ready(Session&) override { ++output_notices; }
   void resume_later(Session&) override { resume_asked = true; }
   void input_changed(Session&) override {}
+  io::Loop& loop() override { return manual_loop; }
 
   FakeStore store;
+  io::ManualLoop manual_loop{store.clock};
   ServerState state;
   PolicyReader policies{state.policy};
   ChunkPool chunks;

@@ -29,6 +29,9 @@ class ServedStore final : public Store {
   Stats stats() const override { return fake.stats(); }
   std::optional<Erasure> erasure(const ReceiptId& id) const override { return fake.erasure(id); }
   std::vector<Erasure> pending_erasures() const override { return fake.pending_erasures(); }
+  Result<std::uint32_t> tenant_number(std::string_view name) override {
+    return fake.tenant_number(name);
+  }
   void record_policies(std::map<std::string, std::string> policies) override {
     fake.record_policies(std::move(policies));
   }

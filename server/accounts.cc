@@ -1,0 +1,38 @@
+#include "server/accounts.h"
+
+#include <fmt/format.h>
+#include <utility>
+
+#include "server/listener.h"
+
+namespace kachel::server {
+
+Result<Accounts> load_accounts(const Config& config, Store& store) {
+  Accounts accounts;
+  accounts.is_open = is_loopback(config.listen_host);
+  if (config.users_file.empty()) return accounts;
+  auto users = UserSet::read(config.users_file);
+  if (!users) return users.error();
+  accounts.users = std::move(*users);
+  for (const auto& [name, user] : accounts.users.users()) {
+    const auto number = store.tenant_number(name);
+    if (!number) return number.error();
+    accounts.tenants[name] = *number;
+  }
+  return accounts;
+}
+
+std::vector<std::string> describe_changes(const UserSet& before, const UserSet& after) {
+  std::vector<std::string> lines;
+  for (const auto& [name, user] : after.users()) {
+    const User* const old = before.find(name);
+    if (old == nullptr) lines.push_back(fmt::format("user {}: added", name));
+    if (old != nullptr && *old != user) lines.push_back(fmt::format("user {}: changed", name));
+  }
+  for (const auto& [name, user] : before.users()) {
+    if (after.find(name) == nullptr) lines.push_back(fmt::format("user {}: removed", name));
+  }
+  return lines;
+}
+
+}  // namespace kachel::server
