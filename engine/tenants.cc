@@ -1,8 +1,10 @@
 #include "engine/tenants.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
-#include <fmt/format.h>
+#include <cinttypes>
+#include <cstdio>
 
 #include "engine/audit/files.h"
 #include "engine/format/bytes.h"
@@ -16,13 +18,11 @@ constexpr std::string_view kMagic = "kachel tenants 1\n";
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{16} << 20;
 constexpr std::uint8_t kTenantNames = 252;  // in the place of a database, as scopes have theirs
 
-Error damaged(std::string_view what) {
-  return {
-      ErrorCode::kCorrupt,
-      fmt::format("the file `tenants` {}; put it back from a backup of this store, or remove it: "
-                  "tenants keep their entries, only the names of those that are gone are "
-                  "forgotten",
-                  what)};
+Error damaged(const std::string& what) {
+  return {ErrorCode::kCorrupt,
+          "the file `tenants` " + what +
+              "; put it back from a backup of this store, or remove it: tenants keep their "
+              "entries, only the names of those that are gone are forgotten"};
 }
 
 Result<std::map<std::uint32_t, std::string>> parse(std::string_view text) {
@@ -49,7 +49,10 @@ Result<std::map<std::uint32_t, std::string>> parse(std::string_view text) {
 }  // namespace
 
 std::string tenants_checksum(std::string_view text) {
-  return fmt::format("checksum {:016x}\n", format::checksum(format::as_bytes(text), 0));
+  std::array<char, 17> digits{};
+  std::snprintf(digits.data(), digits.size(), "%016" PRIx64,
+                format::checksum(format::as_bytes(text), 0));
+  return std::string("checksum ").append(digits.data()).append("\n");
 }
 
 bool is_tenant_name(std::string_view name) {
@@ -76,9 +79,9 @@ Result<std::map<std::uint32_t, std::string>> Tenants::load(io::Storage& storage)
 
 Result<std::uint32_t> Tenants::number_of(std::string_view name) {
   if (!is_tenant_name(name)) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("a tenant's name has 1 to {} letters, digits, '_', '-' and '.'",
-                             kMaxTenantNameBytes)};
+    return Error{ErrorCode::kInvalidArgument, "a tenant's name has 1 to " +
+                                                  std::to_string(kMaxTenantNameBytes) +
+                                                  " letters, digits, '_', '-' and '.'"};
   }
   const std::uint32_t number = tenant_number(key_, name);
   if (number == 0) return number;
@@ -92,11 +95,9 @@ Result<std::uint32_t> Tenants::number_of(std::string_view name) {
   const auto found = names_.find(number);
   if (found != names_.end() && found->second == name) return number;
   if (found != names_.end()) {
-    return Error{
-        ErrorCode::kInvalidArgument,
-        fmt::format("the tenant '{}' can't be told from '{}', which this store had before; "
-                    "choose another name",
-                    name, found->second)};
+    return Error{ErrorCode::kInvalidArgument,
+                 "the tenant '" + std::string(name) + "' can't be told from '" + found->second +
+                     "', which this store had before; choose another name"};
   }
   auto names = names_;
   names.emplace(number, name);

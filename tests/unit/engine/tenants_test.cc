@@ -19,7 +19,7 @@ class TenantsTest : public ::testing::Test {
   std::uint32_t number(std::string_view name) {
     const auto found = Tenants(device_, key_).number_of(name);
     EXPECT_TRUE(found) << found.error().message;
-    return found.value_or(0);
+    return found ? *found : 0;
   }
 
   io::MemoryStorage storage_;
