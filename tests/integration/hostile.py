@@ -71,7 +71,7 @@ class Flags(harness.TestCase):
 
     def test_http_has_the_same_bounds(self):
         data = ("--data", self.path("data"), "--listen", "127.0.0.1:0")
-        self.assertIn("listen on 127.0.0.1", self.refused(*data, "--http", "0.0.0.0:0"))
+        self.assertIn("serve on 127.0.0.1", self.refused(*data, "--http", "0.0.0.0:0"))
         self.assertIn("off, for no HTTP", self.refused(*data, "--http", "6381"))
         with socket.create_server(("127.0.0.1", 0)) as busy:
             endpoint = f"127.0.0.1:{busy.getsockname()[1]}"
