@@ -264,7 +264,7 @@ class Start(PolicyTest):
         server = self.configured('[tenant.default]\nttl_max = "24h"\n[tenant.acme]\n').start()
         log = server.log_text()
         self.assertIn("tenant default: ttl_max 24h, erase_within 24h, require_subject false", log)
-        self.assertIn("tenant acme: nobody is it yet", log)
+        self.assertIn("tenant acme: no user is it; add one", log)
         info = server.info("policy")
         self.assertIn("24h", str(info["tenant_default"]))
 
