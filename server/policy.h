@@ -77,7 +77,7 @@ class PolicySet {
   const TenantPolicy& default_tenant() const { return default_; }
   /// The default tenant's when the file does not name it.
   const TenantPolicy& of(std::string_view tenant) const;
-  /// The shortest there is: what all tenants' dead share a store's files with.
+  /// The shortest there is: one store keeps the deadlines of all tenants' dead by it.
   TenantPolicy::Duration shortest_erase_within() const;
   /// Those that the file names.
   const Tenants& tenants() const { return tenants_; }
