@@ -62,8 +62,7 @@ void AuditTrail::load(std::set<std::uint64_t> fences, Loaded done) {
     loaded_ = true;
     return core_.env.log_loop.post([done = std::move(done)]() mutable { done({}); });
   }
-  auto answer = std::make_shared<Loaded>(std::move(done));
-  core_.env.pool.run([this, answer, fences = std::move(fences)] {
+  core_.env.pool.run([this, done = std::move(done), fences = std::move(fences)]() mutable {
     auto events = read_log(fences);
     std::vector<io::Task> waiting;
     {
@@ -72,9 +71,10 @@ void AuditTrail::load(std::set<std::uint64_t> fences, Loaded done) {
       loaded_ = true;
       waiting = std::exchange(waiting_, {});
     }
-    auto contents = std::make_shared<Contents>();
-    if (events) *contents = std::move(*events);
-    core_.env.log_loop.post([answer, contents] { (*answer)(std::move(*contents)); });
+    core_.env.log_loop.post(
+        [done = std::move(done), contents = events ? std::move(*events) : Contents()]() mutable {
+          done(std::move(contents));
+        });
     for (io::Task& task : waiting)
       core_.env.log_loop.post(std::move(task));
   });
@@ -369,21 +369,23 @@ void AuditTrail::reconcile(const std::vector<Hold>& in_force,
 }
 
 void AuditTrail::describe(std::vector<Hold> holds, io::Loop& loop, Described done) {
-  auto answer = std::make_shared<Described>(std::move(done));
-  when_loaded([this, holds = std::move(holds), &loop, answer] {
-    core_.env.pool.run([this, holds, &loop, answer] {
-      auto all = std::make_shared<Result<std::vector<HoldInfo>>>(std::vector<HoldInfo>());
-      for (const Hold& hold : holds) {
-        auto info = describe(hold);
-        if (!info) {
-          *all = info.error();
-          break;
-        }
-        (*all)->push_back(std::move(*info));
-      }
-      loop.post([answer, all] { (*answer)(std::move(*all)); });
+  when_loaded([this, holds = std::move(holds), &loop, done = std::move(done)]() mutable {
+    core_.env.pool.run([this, holds = std::move(holds), &loop, done = std::move(done)]() mutable {
+      loop.post(
+          [done = std::move(done), all = describe(holds)]() mutable { done(std::move(all)); });
     });
   });
+}
+
+/// Pool thread.
+Result<std::vector<HoldInfo>> AuditTrail::describe(const std::vector<Hold>& holds) {
+  std::vector<HoldInfo> all;
+  for (const Hold& hold : holds) {
+    auto info = describe(hold);
+    if (!info) return info.error();
+    all.push_back(std::move(*info));
+  }
+  return all;
 }
 
 /// Pool thread. Of one that is being recorded only what is in the record.
@@ -462,11 +464,11 @@ void AuditTrail::end_claim(const ReceiptId& id) {
 
 void AuditTrail::receipt(std::uint32_t tenant, const ReceiptId& id, std::optional<Erasure> now,
                          io::Loop& loop, Written done) {
-  auto answer = std::make_shared<Written>(std::move(done));
-  when_loaded([this, tenant, id, now, &loop, answer] {
-    core_.env.pool.run([this, tenant, id, now, &loop, answer] {
-      auto text = std::make_shared<Result<std::optional<std::string>>>(compose(tenant, id, now));
-      loop.post([answer, text] { (*answer)(std::move(*text)); });
+  when_loaded([this, tenant, id, now, &loop, done = std::move(done)]() mutable {
+    core_.env.pool.run([this, tenant, id, now, &loop, done = std::move(done)]() mutable {
+      loop.post([done = std::move(done), text = compose(tenant, id, now)]() mutable {
+        done(std::move(text));
+      });
     });
   });
 }

@@ -122,6 +122,7 @@ class AuditTrail {
   Result<Contents> read_log(const std::set<std::uint64_t>& fences);
   Result<audit::AuditLog*> log();
   Result<HoldInfo> describe(const Hold& hold);
+  Result<std::vector<HoldInfo>> describe(const std::vector<Hold>& holds);
   void drain();
   void write(std::vector<Item> batch);
   void answer(Claim claim);

@@ -47,9 +47,9 @@ bool ColdRead::locate(Where where) {
 
 void ColdRead::locate_on_pool() {
   bump(core_.counters.index_pool_lookups);
-  core_.env.pool.run([self = shared_from_this()] {
+  core_.env.pool.run([&loop = loop_, self = shared_from_this()]() mutable {
     const Lookup lookup = self->core_.index->find({self->space_, self->mac_}, Where::kAnywhere);
-    self->loop_.post([self, lookup] { self->on_lookup(lookup); });
+    loop.post([self = std::move(self), lookup] { self->on_lookup(lookup); });
   });
 }
 
@@ -103,7 +103,7 @@ void ColdRead::read(const Row& row) {
 }
 
 void ColdRead::on_read() {
-  const std::shared_ptr<ColdRead> self = std::move(self_);
+  std::shared_ptr<ColdRead> self = std::move(self_);
   if (request_.error != 0) {
     bump(core_.counters.io_errors);
     finish(nullptr);
@@ -115,9 +115,9 @@ void ColdRead::on_read() {
     decode();
     return;
   }
-  core_.env.pool.run([self] {
+  core_.env.pool.run([&loop = loop_, self = std::move(self)]() mutable {
     auto entry = self->decode_entry();
-    self->loop_.post([self, entry = std::move(entry)]() mutable {
+    loop.post([self = std::move(self), entry = std::move(entry)]() mutable {
       self->buffer_.release();
       self->finish(std::move(entry));
     });

@@ -217,13 +217,12 @@ void DictionaryTrainer::on_trained(const std::shared_ptr<Attempt>& attempt) {
 void DictionaryTrainer::check(const Dictionary::Pointer& dictionary,
                               UniqueFunction<void(bool)> done) {
   const std::int64_t due_before_ms = dictionary->due_ms();
-  auto answer = std::make_shared<UniqueFunction<void(bool)>>(std::move(done));
-  core_.env.pool.run([this, dictionary, due_before_ms, answer] {
+  core_.env.pool.run([this, dictionary, due_before_ms, done = std::move(done)]() mutable {
     const bool lives = all_live(*dictionary);
-    core_.env.log_loop.post([dictionary, due_before_ms, answer, lives] {
+    core_.env.log_loop.post([dictionary, due_before_ms, done = std::move(done), lives]() mutable {
       const bool lives_on = lives && dictionary->due_ms() == due_before_ms;
       if (lives_on) dictionary->vouch();
-      (*answer)(lives_on);
+      done(lives_on);
     });
   });
 }

@@ -659,16 +659,17 @@ Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables,
 }  // namespace
 
 void Eraser::count(EraseTarget target, io::Loop& loop, Counted done) {
-  auto answer = std::make_shared<Counted>(std::move(done));
-  auto wanted = std::make_shared<EraseTarget>(std::move(target));
-  core_.env.log_loop.post([this, wanted, &loop, answer] {
-    log_.when_applied([this, wanted, &loop, answer] {
+  core_.env.log_loop.post([this, target = std::move(target), &loop,
+                           done = std::move(done)]() mutable {
+    log_.when_applied([this, target = std::move(target), &loop, done = std::move(done)]() mutable {
       std::vector<Table> tables;
       for (const SegmentPointer& segment : core_.segments.all())
         tables.push_back(table_of(core_, segment));
-      core_.env.pool.run([this, wanted, &loop, answer, tables = std::move(tables)] {
-        auto count = std::make_shared<Result<ScopeCount>>(count_in(core_, tables, *wanted));
-        loop.post([answer, count] { (*answer)(std::move(*count)); });
+      core_.env.pool.run([this, target = std::move(target), &loop, done = std::move(done),
+                          tables = std::move(tables)]() mutable {
+        loop.post([done = std::move(done), count = count_in(core_, tables, target)]() mutable {
+          done(std::move(count));
+        });
       });
     });
   });

@@ -38,17 +38,18 @@ bool is_live(const Core& core, Namespace space, const Row& row, std::int64_t now
 
 template <typename Page, typename List>
 void StoreWorker::list_on_pool(List list, UniqueFunction<void(Result<Page>)> handler) {
-  auto answer = std::make_shared<UniqueFunction<void(Result<Page>)>>(std::move(handler));
   // Without the worker, which may be gone by then.
-  core_.env.log_loop.post(
-      [&core = core_, &log = log_, &loop = loop_, list = std::move(list), answer] {
-        log.when_applied([&core, &loop, list, answer] {
-          core.env.pool.run([&loop, list, answer] {
-            auto found = std::make_shared<Result<Page>>(list());
-            loop.post([answer, found] { (*answer)(std::move(*found)); });
-          });
+  core_.env.log_loop.post([&core = core_, &log = log_, &loop = loop_, list = std::move(list),
+                           handler = std::move(handler)]() mutable {
+    log.when_applied([&core, &loop, list = std::move(list),
+                      handler = std::move(handler)]() mutable {
+      core.env.pool.run([&loop, list = std::move(list), handler = std::move(handler)]() mutable {
+        loop.post([found = list(), handler = std::move(handler)]() mutable {
+          handler(std::move(found));
         });
       });
+    });
+  });
 }
 
 }  // namespace kachel

@@ -143,28 +143,28 @@ void StoreWorker::glimpse_hash(Namespace space, std::string_view text, GlimpseHa
   const Namespace fields = fields_of(space);
   const Key hash{fields, mac_at(hash_prefix(core_.mac_key, fields, text), kHashPrefixBytes, 0)};
   const bool has_all = core_.last_field <= core_.applied_through;
-  auto answer = std::make_shared<GlimpseHandler>(std::move(handler));
-  core_.env.pool.run(
-      [this, &core = core_, &loop = loop_, presence = presence(), hash, has_all, answer] {
-        Result<void> looked;
-        auto macs = first_fields(core, {hash.space, hash.mac}, looked);
-        loop.post([this, presence, hash, has_all, answer, looked, macs = std::move(macs)] {
-          if (presence.expired()) return;
-          if (!looked) return (*answer)(looked.error());
-          for (const Mac& mac : macs) {
-            Shard& shard = core_.shard(mac);
-            std::unique_lock lock(shard.mutex);
-            const Current current =
-                find_current(core_, shard, hash.space, mac, core_.clock.now_ms(), Where::kMemory);
-            lock.unlock();
-            if (!current.exists) continue;
-            return (*answer)(std::optional(
-                Glimpse{current.expires_at_ms, current.raw_bytes, current.version, current.tier}));
-          }
-          if (macs.empty() && has_all) return (*answer)(std::optional<Glimpse>());
-          find_hash(hash, std::move(*answer));
-        });
-      });
+  core_.env.pool.run([this, &core = core_, &loop = loop_, presence = presence(), hash, has_all,
+                      handler = std::move(handler)]() mutable {
+    Result<void> looked;
+    auto macs = first_fields(core, {hash.space, hash.mac}, looked);
+    loop.post([this, presence, hash, has_all, handler = std::move(handler), looked,
+               macs = std::move(macs)]() mutable {
+      if (presence.expired()) return;
+      if (!looked) return handler(looked.error());
+      for (const Mac& mac : macs) {
+        Shard& shard = core_.shard(mac);
+        std::unique_lock lock(shard.mutex);
+        const Current current =
+            find_current(core_, shard, hash.space, mac, core_.clock.now_ms(), Where::kMemory);
+        lock.unlock();
+        if (!current.exists) continue;
+        return handler(std::optional(
+            Glimpse{current.expires_at_ms, current.raw_bytes, current.version, current.tier}));
+      }
+      if (macs.empty() && has_all) return handler(std::optional<Glimpse>());
+      find_hash(hash, std::move(handler));
+    });
+  });
 }
 
 void StoreWorker::find_hash(const Key& hash, GlimpseHandler handler) {

@@ -106,14 +106,13 @@ bool StoreWorker::decide(const Key& key, Decision decision, int warmed) {
 
 void StoreWorker::warm(const Key& key, Decision decision, int warmed) {
   bump(core_.counters.index_pool_lookups);
-  auto kept = std::make_shared<Decision>(std::move(decision));
-  core_.env.pool.run(
-      [this, &core = core_, &loop = loop_, presence = presence(), key, kept, warmed] {
-        (void)core.index->find({key.space, key.mac}, Where::kAnywhere);
-        loop.post([this, presence, key, kept, warmed] {
-          if (!presence.expired()) decide(key, std::move(*kept), warmed);
-        });
-      });
+  core_.env.pool.run([this, &core = core_, &loop = loop_, presence = presence(), key,
+                      decision = std::move(decision), warmed]() mutable {
+    (void)core.index->find({key.space, key.mac}, Where::kAnywhere);
+    loop.post([this, presence, key, decision = std::move(decision), warmed]() mutable {
+      if (!presence.expired()) decide(key, std::move(decision), warmed);
+    });
+  });
 }
 
 bool StoreWorker::glimpse(Namespace space, std::string_view text, GlimpseHandler handler) {

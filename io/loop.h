@@ -33,7 +33,9 @@ class Loop {
 class BlockingPool {
  public:
   virtual ~BlockingPool() = default;
-  /// Runs `work` on some pool thread. Any thread. Unordered.
+  /// Runs `work` on some pool thread, and destroys it there, maybe after what it has posted has
+  /// run: a handler that belongs to a loop is moved into what is posted, never shared with it.
+  /// Any thread. Unordered.
   virtual void run(Task work) = 0;
 };
 

@@ -122,10 +122,18 @@ class ManualLoop final : public Loop {
 class InlinePool final : public BlockingPool {
  public:
   explicit InlinePool(ManualLoop& loop) : loop_(loop) {}
-  void run(Task work) override { loop_.add_work(std::move(work)); }
+  void run(Task work) override {
+    if (!keeps_work_) return loop_.add_work(std::move(work));
+    kept_.push_back(std::move(work));
+    loop_.add_work([&kept = kept_.back()] { kept(); });
+  }
+  /// What has run is destroyed with the pool only: a thread may be as late as that.
+  void keep_work() { keeps_work_ = true; }
 
  private:
   ManualLoop& loop_;
+  bool keeps_work_ = false;
+  std::deque<Task> kept_;
 };
 
 }  // namespace kachel::io

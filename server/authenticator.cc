@@ -111,15 +111,16 @@ void Authenticator::by_password(std::string_view name, std::string_view password
     waiting_.fetch_sub(1);
     return handler({AuthOutcome::kBusy, nullptr});
   }
-  auto answer = std::make_shared<AuthHandler>(std::move(handler));
-  pool_.run([this, hash, principal, digest, password = ZeroizingString(password), &loop, answer] {
+  pool_.run([this, hash, principal, digest, password = ZeroizingString(password), &loop,
+             handler = std::move(handler)]() mutable {
     const bool fits = verify_password(principal ? hash : nobodys_hash(), password);
     const bool is_right = fits && principal;
     waiting_.fetch_sub(1);
     if (is_right) remember(principal->name, digest);
-    loop.post([answer, outcome = is_right ? AuthOutcome::kWelcome : AuthOutcome::kRefused,
-               who = is_right ? principal : nullptr] {
-      (*answer)({outcome, who});
+    loop.post([handler = std::move(handler),
+               outcome = is_right ? AuthOutcome::kWelcome : AuthOutcome::kRefused,
+               who = is_right ? principal : nullptr]() mutable {
+      handler({outcome, who});
     });
   });
 }

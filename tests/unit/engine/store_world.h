@@ -88,6 +88,7 @@ class StoreWorld {
   Result<void> try_open() {
     loop_ = std::make_unique<io::ManualLoop>(clock, io::ManualLoopOptions{seed});
     pool_ = std::make_unique<io::InlinePool>(*loop_);
+    if (keeps_work) pool_->keep_work();
     auto opened =
         Store::open({device, clock, random, *loop_, *pool_, boot_id,
                      index_factory ? index_factory : index->begin(),
@@ -265,6 +266,7 @@ class StoreWorld {
   io::SeededRandom random{7};
   IndexFactory index_factory;  // for the next start: another one than of `index`
   std::string boot_id = "10000000000000000000000000000000";
+  bool keeps_work = false;  // from the next start on: InlinePool::keep_work()
   Namespace space{};
   std::vector<ErasureOutlook> alarms;
   const std::optional<std::uint64_t> seed;
