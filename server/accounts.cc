@@ -7,13 +7,15 @@
 
 namespace kachel::server {
 
-Result<Accounts> load_accounts(const Config& config, Store& store) {
+Result<UserSet> read_users(const Config& config) {
+  if (config.users_file.empty()) return UserSet();
+  return UserSet::read(config.users_file);
+}
+
+Result<Accounts> open_accounts(const Config& config, UserSet users, Store& store) {
   Accounts accounts;
   accounts.is_open = is_loopback(config.listen_host);
-  if (config.users_file.empty()) return accounts;
-  auto users = UserSet::read(config.users_file);
-  if (!users) return users.error();
-  accounts.users = std::move(*users);
+  accounts.users = std::move(users);
   for (const auto& [name, user] : accounts.users.users()) {
     const auto number = store.tenant_number(name);
     if (!number) return number.error();

@@ -270,6 +270,8 @@ class Daemon {
       : config_(config), signals_(signals), http_(http) {}
 
   int run(io::Storage& storage, BoundSocket socket) {
+    auto users = read_users(config_);
+    if (!users) return report(users.error(), "--users: ");
     LoopThread log({.allow_io_uring = config_.io_uring});
     io::ThreadPool pool(kPoolThreads);
     const Environment environment{.storage = storage,
@@ -283,18 +285,19 @@ class Daemon {
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");
     const std::unique_ptr<Store> store = std::move(*opened);
-    return serve(*store, std::move(socket));
+    auto accounts = open_accounts(config_, std::move(*users), *store);
+    if (accounts) return serve(*store, std::move(*accounts), std::move(socket));
+    const int exit_code = report(accounts.error(), "--users: ");
+    return close(*store, exit_code);
   }
 
  private:
-  int serve(Store& store, BoundSocket socket) {
-    auto accounts = load_accounts(config_, store);
-    if (!accounts) return report(accounts.error(), "--users: ");
+  int serve(Store& store, Accounts accounts, BoundSocket socket) {
     const unsigned threads = config_.threads > 0 ? config_.threads : default_threads();
     const std::uint16_t port = socket.port();
     ServerState state;
     fill_state(state, config_, threads, port, random_);
-    state.authenticator.publish(std::move(*accounts));
+    state.authenticator.publish(std::move(accounts));
     std::vector<std::unique_ptr<WorkerThread>> workers;
     for (unsigned i = 0; i < threads; ++i) {
       workers.push_back(
@@ -340,7 +343,9 @@ class Daemon {
   }
 
   void reload_users(Store& store, ServerState& state) {
-    auto accounts = load_accounts(config_, store);
+    auto users = read_users(config_);
+    auto accounts =
+        users ? open_accounts(config_, std::move(*users), store) : Result<Accounts>(users.error());
     if (!accounts) {
       spdlog::error("SIGHUP: the users in force stay: {}", accounts.error().message);
       return;
@@ -358,6 +363,10 @@ class Daemon {
       std::_Exit(kExitFailure);
     }
     workers.clear();
+    return close(store, exit_code);
+  }
+
+  static int close(Store& store, int exit_code) {
     if (const auto closed = store.close(); !closed) {
       spdlog::error("the store could not be closed in order: {}", closed.error().message);
       spdlog::shutdown();

@@ -128,6 +128,7 @@ class Users(TenantTest):
         data = ("--data", self.path("data"), "--listen", "127.0.0.1:0")
         code, output = self.run_kacheld(*data, "--users", self.path("none"))
         self.assertEqual((code, "cannot read the users' file" in output), (10, True), output)
+        self.assertEqual(os.listdir(self.path("data")), [])  # no store is made for the wrong flag
         with open(self.users, "a") as file:
             file.write("mallory password secret\n")
         code, output = self.run_kacheld(*data, "--users", self.users)
