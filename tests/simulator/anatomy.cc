@@ -66,8 +66,9 @@ std::string describe_record(const Piece& record, const MacKey& mac_key, std::siz
                      std::to_string(record.offset) + ": " +
                      std::string(kTypes[static_cast<std::size_t>(record.type)]);
   for (std::size_t key = 0; key < keys; ++key) {
-    if (record.mac == key_mac(mac_key, {}, Oracle::key_name(key))) {
-      text += " " + Oracle::key_name(key);
+    for (const bool hashes : {false, true}) {
+      const Mac mac = key_mac(mac_key, World::space_of(hashes), World::key_text(key, hashes));
+      if (record.mac == mac) text += " " + World::key_name(key);
     }
   }
   if (record.version != record.sequence) text += " version " + std::to_string(record.version);

@@ -38,7 +38,7 @@ std::vector<Anatomy> Surgeon::segments() {
 
 void Surgeon::excuse(Damage& damage, const Piece& record, Excuse excuse) const {
   for (std::size_t key = 0; key < oracle_.keys(); ++key) {
-    const Mac mac = key_mac(mac_key_, world_.space, Oracle::key_name(key));
+    const Mac mac = key_mac(mac_key_, world_.space, world_.key_text(key));
     const bool fence =
         record.type == format::RecordType::kFence || record.type == format::RecordType::kScopeFence;
     if (fence || record.mac == mac) {
@@ -95,10 +95,11 @@ Damage Surgeon::lose_segment() {
 Damage Surgeon::add_foreign_segment() {
   Setup setup;
   setup.options = Setup::small_options(Durability::kGroup);
+  setup.hashes = world_.setup.hashes;
   World other(setup, choices_.choose(1 << 30));
   if (!other.open()) return {};
   for (std::size_t key = 0; key < oracle_.keys(); ++key) {
-    other.worker->put(other.space, Oracle::key_name(key), "of another store", {},
+    other.worker->put(other.space, other.key_text(key), "of another store", {},
                       [](Result<PutOutcome>) {});
   }
   other.run();

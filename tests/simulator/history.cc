@@ -139,6 +139,7 @@ Setup History::setup() {
   setup.index = options_.index;
   if (options_.seed % 3 != 0) setup.options.erase_within = kEraseWithin;
   if (options_.seed % 4 < 2) setup.options.dictionaries = kDictionaries;
+  setup.hashes = options_.seed % 5 == 4;
   profile_.choose_setup(setup, choices_);
   return setup;
 }
@@ -240,7 +241,7 @@ void History::issue_put(const Op& op, std::optional<LeaseToken> lease, const Ref
     put.metadata.subjects = {Oracle::subject_name(subject)};
   }
   const bool settled = world_.worker->put(
-      world_.space, Oracle::key_name(op.key), oracle_.text(op.value), put,
+      world_.space, world_.key_text(op.key), oracle_.text(op.value), put,
       [this, index, answered, refusal, life = life_](Result<PutOutcome> outcome) {
         if (life != life_) return;
         *answered = true;
@@ -274,7 +275,7 @@ void History::erase() {
   ++in_flight_;
   auto answered = std::make_shared<bool>(false);
   const bool settled = world_.worker->erase(
-      world_.space, Oracle::key_name(op.key), {},
+      world_.space, world_.key_text(op.key), {},
       [=, this, life = life_](Result<EraseOutcome> outcome) {
         if (life != life_) return;
         *answered = true;
@@ -303,7 +304,7 @@ void History::expire() {
   ++in_flight_;
   auto answered = std::make_shared<bool>(false);
   const bool settled = world_.worker->change_expiry(
-      world_.space, Oracle::key_name(op.key), {op.expires_at_ms, {}, {}},
+      world_.space, world_.key_text(op.key), {op.expires_at_ms, {}, {}},
       [=, this, life = life_](Result<ExpiryOutcome> outcome) {
         if (life != life_) return;
         *answered = true;
@@ -343,7 +344,7 @@ void History::erase_subject(std::size_t subject) {
   ++in_flight_;
   auto answered = std::make_shared<bool>(false);
   EraseRequest request;
-  request.space = world_.space;
+  request.space = World::strings();
   request.names.push_back(Oracle::subject_name(op.subject));
   const bool settled = world_.worker->request_erase(
       std::move(request),
@@ -463,7 +464,7 @@ void History::get() {
   trace("get " + Oracle::key_name(key));
   auto answered = std::make_shared<bool>(false);
   ++in_flight_;
-  (void)world_.worker->get(world_.space, Oracle::key_name(key),
+  (void)world_.worker->get(world_.space, world_.key_text(key),
                            [=, this, life = life_](Result<std::optional<Found>> found) {
                              if (life != life_) return;
                              *answered = true;
@@ -504,7 +505,7 @@ void History::take_lease() {
   asked.asked_after = oracle_.issued();
   asked.asked_ns = world_.clock.monotonic_ns();
   trace("lease " + Oracle::key_name(asked.key) + " for " + std::to_string(asked.ms) + " ms");
-  (void)world_.worker->lease(world_.space, Oracle::key_name(asked.key),
+  (void)world_.worker->lease(world_.space, world_.key_text(asked.key),
                              std::chrono::milliseconds(asked.ms),
                              [this, asked, from_ms = now_ms()](const Result<LeaseAnswer>& answer) {
                                if (asked.life == life_) on_lease(asked, answer, from_ms);

@@ -51,8 +51,35 @@ Result<void> open_world(World& world, ImageCheck& check) {
   return opened;
 }
 
+/// A hash is there, and listed, while one of its fields is.
+void check_hashes(World& world, const Sightings& seen) {
+  const auto listed = world.scan_hashes();
+  std::vector<bool> glimpsed;
+  for (std::size_t hash = 0; hash < World::kHashes; ++hash)
+    glimpsed.push_back(world.has_hash(World::hash_name(hash)));
+  const std::int64_t now_ms = world.store->now_ms();
+  for (std::size_t hash = 0; hash < World::kHashes; ++hash) {
+    bool is_there = false;
+    bool may_be_there = false;  // all that it has may have expired on the way
+    for (std::size_t key = hash; key < seen.size(); key += World::kHashes) {
+      if (!seen[key]) continue;
+      may_be_there = true;
+      is_there |= seen[key]->expires_at_ms == 0 || seen[key]->expires_at_ms > now_ms;
+    }
+    const std::string name = World::hash_name(hash);
+    const bool is_listed = std::binary_search(listed.begin(), listed.end(), name);
+    if ((is_there && (!is_listed || !glimpsed[hash])) ||
+        (!may_be_there && (is_listed || glimpsed[hash]))) {
+      throw Violation(name + (is_there ? " has" : " has not") + " a field, and is" +
+                      (is_listed ? "" : " not") + " listed, and is" +
+                      (glimpsed[hash] ? "" : " not") + " found");
+    }
+  }
+}
+
 void check_scan(World& world, const Oracle& oracle, const Sightings& seen) {
   const auto scanned = world.scan();
+  if (world.setup.hashes) check_hashes(world, seen);
   const std::int64_t now_ms = world.store->now_ms();
   std::size_t expected = 0;
   std::size_t expired_at_most = 0;  // they count until their segment goes
@@ -101,7 +128,7 @@ void check_lasting(World& world, const Sightings& seen) {
 Sightings read_all(World& world, std::size_t keys) {
   Sightings seen(keys);
   for (std::size_t key = 0; key < keys; ++key) {
-    auto got = world.get(Oracle::key_name(key));
+    auto got = world.get(world.key_text(key));
     if (!got) throw Violation("a get failed: " + got.error().message);
     seen[key] = std::move(*got);
   }

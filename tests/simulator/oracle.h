@@ -75,7 +75,7 @@ class Oracle {
   Oracle(std::size_t keys, const Options& options);
 
   std::size_t keys() const { return base_.size(); }
-  static std::string key_name(std::size_t key) { return "key" + std::to_string(key); }
+  static std::string key_name(std::size_t key) { return World::key_name(key); }
   /// A new value for the key; `bytes` long at least.
   ValueId make_value(std::size_t key, std::size_t bytes, bool compressible);
   const std::string& text(ValueId value) const { return values_[value].text; }

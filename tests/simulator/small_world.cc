@@ -184,7 +184,7 @@ void SmallWorld::put(Key key, std::size_t bytes, std::int64_t lifetime_ms) {
   auto answered = std::make_shared<bool>(false);  // outlives this call when the answer is late
   ++in_flight_;
   const bool settled =
-      world_.worker->put(world_.space, Oracle::key_name(key), oracle_.text(op.value), options,
+      world_.worker->put(world_.space, world_.key_text(key), oracle_.text(op.value), options,
                          [this, index, answered](Result<PutOutcome> outcome) {
                            *answered = true;
                            OpState state = OpState::kFailed;
@@ -203,7 +203,7 @@ void SmallWorld::erase(Key key) {
   const std::size_t index = oracle_.begin({.kind = OpKind::kErase, .key = key});
   auto answered = std::make_shared<bool>(false);
   ++in_flight_;
-  const bool settled = world_.worker->erase(world_.space, Oracle::key_name(key), {},
+  const bool settled = world_.worker->erase(world_.space, world_.key_text(key), {},
                                             [=, this](Result<EraseOutcome> outcome) {
                                               *answered = true;
                                               OpState state = OpState::kFailed;
@@ -228,7 +228,7 @@ void SmallWorld::expire(Key key, std::int64_t in_ms) {
   auto answered = std::make_shared<bool>(false);
   ++in_flight_;
   const bool settled = world_.worker->change_expiry(
-      world_.space, Oracle::key_name(key), {op.expires_at_ms, {}, {}},
+      world_.space, world_.key_text(key), {op.expires_at_ms, {}, {}},
       [=, this](Result<ExpiryOutcome> outcome) {
         *answered = true;
         OpState state = OpState::kFailed;
@@ -257,7 +257,7 @@ void SmallWorld::get(Key key) {
   auto answered = std::make_shared<bool>(false);
   ++in_flight_;
   (void)world_.worker->get(
-      world_.space, Oracle::key_name(key), [=, this](Result<std::optional<Found>> found) {
+      world_.space, world_.key_text(key), [=, this](Result<std::optional<Found>> found) {
         *answered = true;
         --in_flight_;
         if (!found) return fail("a get failed: " + found.error().message);

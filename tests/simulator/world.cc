@@ -4,12 +4,20 @@
 #include <utility>
 
 #include "engine/failed_sync.h"
+#include "engine/field_key.h"
 #include "tests/simulator/storage_file_system.h"
 #include "tests/simulator/waiting_index.h"
 
 namespace kachel::sim {
 namespace {
 const std::string kIndexDirectory = "index";
+
+std::vector<std::string> sorted(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
 }  // namespace
 
 Options Setup::small_options(Durability durability) {
@@ -28,6 +36,7 @@ World::World(const Setup& chosen, std::uint64_t seed)
           io::MemoryStorageOptions{.capacity_bytes = chosen.device_bytes})),
       storage(std::make_unique<io::FaultyStorage>(*disk, seed)),
       choices(seed + 1),
+      space(space_of(chosen.hashes)),
       random_(seed + 2),
       seed_(seed) {
   index_disk->faults = &faults;
@@ -199,20 +208,65 @@ Result<std::vector<HoldInfo>> World::holds() {
   return std::move(*answer);
 }
 
-std::vector<std::string> World::scan() {
-  std::vector<std::string> keys;
+std::string World::key_text(std::size_t key, bool hashes) {
+  const std::string name = key_name(key);
+  if (!hashes) return name;
+  return std::string(field_key(hash_name(key % kHashes), name));
+}
+
+template <typename Page, typename Ask, typename Take>
+void World::list(Ask ask, Take take) {
   std::uint64_t cursor = 0;
   do {
-    std::optional<Result<ScanPage>> page;
-    worker->scan(space, cursor, 7, [&](Result<ScanPage> got) { page.emplace(std::move(got)); });
+    std::optional<Result<Page>> page;
+    ask(cursor, [&](Result<Page> got) { page.emplace(std::move(got)); });
     settle([&] { return page.has_value(); });
-    if (!*page) throw Violation("scan failed: " + page->error().message);
-    keys.insert(keys.end(), (*page)->keys.begin(), (*page)->keys.end());
+    if (!*page) throw Violation("a listing failed: " + page->error().message);
+    take(**page);
     cursor = (*page)->cursor;
   } while (cursor != 0);
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+}
+
+std::vector<std::string> World::scan() {
+  std::vector<std::string> keys;
+  if (!setup.hashes) {
+    list<ScanPage>(
+        [&](auto cursor, auto done) { worker->scan(space, cursor, 7, std::move(done)); },
+        [&](const ScanPage& page) { keys.insert(keys.end(), page.keys.begin(), page.keys.end()); });
+    return sorted(std::move(keys));
+  }
+  for (std::size_t hash = 0; hash < kHashes; ++hash) {
+    list<FieldPage>(
+        [&](auto cursor, auto done) {
+          worker->list_fields(strings(), hash_name(hash), cursor, 3, Texts::kRead, std::move(done));
+        },
+        [&](const FieldPage& page) {
+          for (const HashField& field : page.fields)
+            keys.emplace_back(field.name);
+        });
+  }
+  const std::size_t listed = keys.size();
+  keys = sorted(std::move(keys));
+  if (keys.size() != listed) throw Violation("a field was listed twice");
   return keys;
+}
+
+std::vector<std::string> World::scan_hashes() {
+  std::vector<std::string> names;
+  list<ScanPage>(
+      [&](auto cursor, auto done) {
+        worker->scan_hashes(strings(), cursor, 1, Texts::kRead, std::move(done));
+      },
+      [&](const ScanPage& page) { names.insert(names.end(), page.keys.begin(), page.keys.end()); });
+  return sorted(std::move(names));
+}
+
+bool World::has_hash(const std::string& name) {
+  std::optional<Result<std::optional<Glimpse>>> answer;
+  worker->glimpse_hash(strings(), name, [&](auto found) { answer.emplace(std::move(found)); });
+  settle([&] { return answer.has_value(); });
+  if (!*answer) throw Violation("a hash could not be looked up: " + answer->error().message);
+  return (*answer)->has_value();
 }
 
 }  // namespace kachel::sim

@@ -34,6 +34,7 @@ enum class IndexKind : std::uint8_t {
 struct Setup {
   Options options;
   IndexKind index = IndexKind::kMemory;
+  bool hashes = false;  // the keys are fields of kHashes hashes instead of strings
   std::uint64_t device_bytes = std::uint64_t{1} << 40;
   std::uint64_t slow_io_percent = 0;
   std::uint64_t slow_io_max_ms = 0;
@@ -92,7 +93,22 @@ class World {
   Result<std::optional<Sighting>> get(std::string_view key);
   Result<std::optional<std::string>> receipt(const ReceiptId& id);
   Result<std::vector<HoldInfo>> holds();
+  /// Names of all keys, sorted.
   std::vector<std::string> scan();
+  /// Of all hashes.
+  std::vector<std::string> scan_hashes();
+  bool has_hash(const std::string& name);
+  static std::string key_name(std::size_t key) { return "key" + std::to_string(key); }
+  /// The key of this name, as the store is asked for it in `space`.
+  std::string key_text(std::size_t key) const { return key_text(key, setup.hashes); }
+  static std::string key_text(std::size_t key, bool hashes);
+  static constexpr std::size_t kHashes = 2;
+  static std::string hash_name(std::size_t hash) { return "hash" + std::to_string(hash); }
+  /// Where strings are, and where hashes are asked for.
+  static constexpr Namespace strings() { return {}; }
+  static constexpr Namespace space_of(bool hashes) {
+    return hashes ? fields_of(strings()) : strings();
+  }
   template <typename Condition>
   void settle(Condition done) {
     run();
@@ -110,7 +126,7 @@ class World {
   std::shared_ptr<IndexDisk> index_disk = std::make_shared<IndexDisk>();  // shared with the index
   FaultCounts faults;
   SeededChoices choices;  // of the index and the crash
-  Namespace space{};
+  Namespace space;        // of the keys
   std::unique_ptr<Store> store;
   std::unique_ptr<Worker> worker;
 
@@ -123,6 +139,8 @@ class World {
 
   IndexFactory index_factory();
   std::string boot_id() const;
+  template <typename Page, typename Ask, typename Take>
+  void list(Ask ask, Take take);
 
   io::SeededRandom random_;
   std::uint64_t boots_ = 1;  // of the host
