@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "server/listener.h"
-
 namespace kachel::server {
 
 Result<UserSet> read_users(const Config& config) {
@@ -12,9 +10,8 @@ Result<UserSet> read_users(const Config& config) {
   return UserSet::read(config.users_file);
 }
 
-Result<Accounts> open_accounts(const Config& config, UserSet users, Store& store) {
+Result<Accounts> open_accounts(UserSet users, Store& store) {
   Accounts accounts;
-  accounts.is_open = is_loopback(config.listen_host);
   accounts.users = std::move(users);
   for (const auto& [name, user] : accounts.users.users()) {
     const auto number = store.tenant_number(name);

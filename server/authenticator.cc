@@ -41,7 +41,7 @@ void Authenticator::publish(Accounts accounts) {
         std::make_shared<Principal>(Principal{name, number->second, user.is_admin});
   }
   const User* const named = accounts.users.find(kDefaultTenantName);
-  if (accounts.is_open && named == nullptr) {
+  if (named == nullptr) {
     next->anonymous =
         std::make_shared<Principal>(Principal{std::string(kDefaultTenantName), 0, true});
   }
@@ -60,16 +60,16 @@ UserSet Authenticator::users() const {
   return published()->accounts.users;
 }
 
-PrincipalPointer Authenticator::anonymous() const {
-  return published()->anonymous;
+PrincipalPointer Authenticator::anonymous(Entrance entrance) const {
+  return entrance == Entrance::kLoopback ? published()->anonymous : nullptr;
 }
 
-PrincipalPointer Authenticator::find(std::string_view name) const {
+PrincipalPointer Authenticator::find(std::string_view name, Entrance entrance) const {
   const auto now = published();
   const auto found = now->principals.find(name);
   if (found != now->principals.end()) return found->second;
   const bool is_anonymous = now->anonymous && name == now->anonymous->name;
-  return is_anonymous ? now->anonymous : nullptr;
+  return is_anonymous && entrance == Entrance::kLoopback ? now->anonymous : nullptr;
 }
 
 std::string Authenticator::tenant_name(std::uint32_t number) const {
@@ -87,10 +87,10 @@ PrincipalPointer Authenticator::by_token(std::string_view token) const {
   return now->principals.find(found->first)->second;
 }
 
-void Authenticator::by_password(std::string_view name, std::string_view password, io::Loop& loop,
-                                AuthHandler handler) {
+void Authenticator::by_password(std::string_view name, std::string_view password, Entrance entrance,
+                                io::Loop& loop, AuthHandler handler) {
   const auto now = published();
-  if (now->anonymous && name == now->anonymous->name) {
+  if (entrance == Entrance::kLoopback && now->anonymous && name == now->anonymous->name) {
     return handler({AuthOutcome::kWelcome, now->anonymous});  // any password will do, as in Redis
   }
   // Nor is there anything to find out where nobody has a password.

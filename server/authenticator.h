@@ -32,7 +32,13 @@ using PrincipalPointer = std::shared_ptr<const Principal>;
 struct Accounts {
   UserSet users;
   std::map<std::string, std::uint32_t, std::less<>> tenants;  // numbers, of all users
-  bool is_open = true;  // without a password anybody is `default`, an administrator
+};
+
+/// Who can reach the socket that a client has come through.
+enum class Entrance : std::uint8_t {
+  kLoopback,  // this machine: without a password anybody is `default`, an administrator, unless
+              // there is a user of that name
+  kNetwork,   // others: everybody says who he is
 };
 
 enum class AuthOutcome : std::uint8_t { kWelcome, kRefused, kBusy };
@@ -55,18 +61,18 @@ class Authenticator {
   /// Changes with what is published: who was recognised before is to be looked up again.
   std::uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
-  /// Who says nothing about himself; nobody when a password is asked for.
-  PrincipalPointer anonymous() const;
+  /// Who says nothing about himself; nobody when everybody must.
+  PrincipalPointer anonymous(Entrance entrance) const;
   PrincipalPointer by_token(std::string_view token) const;
   /// Of that name; nobody when there is none.
-  PrincipalPointer find(std::string_view name) const;
+  PrincipalPointer find(std::string_view name, Entrance entrance) const;
   /// Of a tenant's number, for labels; "removed" when no user has it.
   std::string tenant_name(std::uint32_t number) const;
   /// The handler runs on the loop's thread, perhaps before this returns. A password that was right
   /// before is known again at once; any other takes tens of milliseconds on a thread that is there
   /// for nothing else, and only so many wait for it (kBusy).
-  void by_password(std::string_view name, std::string_view password, io::Loop& loop,
-                   AuthHandler handler);
+  void by_password(std::string_view name, std::string_view password, Entrance entrance,
+                   io::Loop& loop, AuthHandler handler);
 
  private:
   using Digest = std::array<unsigned char, 32>;

@@ -39,7 +39,7 @@ void authenticate(Session& session, std::string_view name, std::string_view pass
   PendingReply reply = session.defer();
   session.hold_for(reply.slot());
   session.state().authenticator.by_password(
-      name, password, session.loop(),
+      name, password, session.entrance(), session.loop(),
       [reply = std::move(reply), done = std::move(done)](AuthAnswer answer) mutable {
         switch (answer.outcome) {
           case AuthOutcome::kWelcome:
@@ -59,7 +59,7 @@ void authenticate(Session& session, std::string_view name, std::string_view pass
 
 void auth(Session& session, Arguments arguments) {
   if (arguments.size() > 3) return session.reply().error(kSyntaxError);
-  const bool is_open = session.state().authenticator.anonymous() != nullptr;
+  const bool is_open = session.state().authenticator.anonymous(session.entrance()) != nullptr;
   if (arguments.size() == 2 && is_open) return session.reply().error(kNoPassword);
   const std::string_view name = arguments.size() == 2 ? kDefaultTenant : arguments[1];
   authenticate(session, name, arguments.back(), [](PendingReply& reply) { reply.writer().ok(); });

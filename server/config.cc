@@ -90,11 +90,30 @@ Result<void> set_http(Config& config, std::string_view text) {
   if (!endpoint) return invalid(endpoint.error().message + "; or off, for no HTTP");
   if (!is_loopback(endpoint->host)) {
     return invalid("\"" + std::string(text) +
-                   "\" is refused: HTTP is not encrypted yet, so only this machine may connect; "
-                   "serve on 127.0.0.1 or [::1], and put a proxy before it");
+                   "\" is refused: tokens and entries would cross the network in clear; "
+                   "serve on 127.0.0.1 or [::1], or over TLS with --https");
   }
   config.http_host = std::move(endpoint->host);
   config.http_port = endpoint->port;
+  return {};
+}
+
+/// off, or an endpoint of the network's.
+Result<void> set_endpoint(std::string& host, std::uint16_t& port, std::string_view text) {
+  if (text.empty() || text == "off") {
+    host.clear();
+    return {};
+  }
+  auto endpoint = parse_endpoint(text, port);
+  if (!endpoint) return endpoint.error();
+  host = std::move(endpoint->host);
+  port = endpoint->port;
+  return {};
+}
+
+Result<void> set_requires_client_certificate(Config& config, std::string_view text) {
+  if (text != "true" && text != "false") return invalid("write true or false");
+  config.tls.requires_client_certificate = text == "true";
   return {};
 }
 
@@ -153,39 +172,62 @@ Result<void> set_no_dictionaries(Config& config, std::string_view text) {
 
 constexpr std::uint64_t kMaxSizeBytes = std::uint64_t{1} << 50;
 
-constexpr std::array kSettings = std::to_array<Setting>({
-    {"data", "DIR", "directory of the store; made if its parent exists",
-     [](Config& config, std::string_view text) { return set_text(config.data, text); }},
-    {"listen", "HOST:PORT", "where to serve (127.0.0.1:6380); port 0: any free one", set_listen},
-    {"users", "FILE", "who may connect, written by `kachel user`; needed beyond this machine",
-     [](Config& config, std::string_view text) { return set_text(config.users_file, text); }},
-    {"http", "HOST:PORT", "where to serve HTTP (127.0.0.1:6381); off: not at all", set_http},
-    {"memory", "SIZE", "bound of all memory (256MiB)",
-     [](Config& config, std::string_view text) {
-       return set_size(config.options.memory_bytes, text, kMinMemoryBytes, kMaxSizeBytes);
-     }},
-    {"capacity", "SIZE", "bound of the bytes on disk (10GiB)",
-     [](Config& config, std::string_view text) {
-       return set_size(config.options.capacity_bytes, text, kMinCapacityBytes, kMaxSizeBytes);
-     }},
-    {"durability", "MODE", "relaxed, group or strict (group)", set_durability},
-    {"threads", "N", "threads that serve clients (by the machine)", set_threads},
-    {"max-clients", "N", "clients at once (10000)", set_max_clients},
-    {"idle-timeout", "TIME", "close clients idle for so long (0: never)", set_idle_timeout},
-    {"max-value", "SIZE", "largest value (64MiB)",
-     [](Config& config, std::string_view text) {
-       return set_size(config.options.max_value_bytes, text, 1024, 512 * kMiB);
-     }},
-    {"reclaim-rate", "SIZE", "bytes a second that reclaim moves while nothing presses (64MiB)",
-     [](Config& config, std::string_view text) {
-       return set_size(config.options.reclaim_bytes_per_s, text, kMiB, kMaxSizeBytes);
-     }},
-    {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
-    {"port-file", "FILE", "write the port there once serving",
-     [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},
-    {"no-io-uring", "", "read with a pool of threads even where io_uring works", set_no_io_uring},
-    {"no-dictionaries", "", "compress each value by itself", set_no_dictionaries},
-});
+constexpr std::array kSettings =
+    std::to_array<Setting>({
+        {"data", "DIR", "directory of the store; made if its parent exists",
+         [](Config& config, std::string_view text) { return set_text(config.data, text); }},
+        {"listen", "HOST:PORT", "where to serve (127.0.0.1:6380); port 0: any free one",
+         set_listen},
+        {"users", "FILE", "who may connect, written by `kachel user`; needed beyond this machine",
+         [](Config& config, std::string_view text) { return set_text(config.users_file, text); }},
+        {"http", "HOST:PORT", "where to serve HTTP (127.0.0.1:6381); off: not at all", set_http},
+        {"tls-listen", "HOST:PORT", "where to serve the Redis protocol over TLS 1.3 (off)",
+         [](Config& config, std::string_view text) {
+           return set_endpoint(config.tls_host, config.tls_port, text);
+         }},
+        {"https", "HOST:PORT", "where to serve HTTP over TLS 1.3 (off)",
+         [](Config& config, std::string_view text) {
+           return set_endpoint(config.https_host, config.https_port, text);
+         }},
+        {"tls-cert", "FILE", "certificate for TLS, with its chain (PEM); read again on SIGHUP",
+         [](Config& config, std::string_view text) {
+           return set_text(config.tls.certificate_file, text);
+         }},
+        {"tls-key", "FILE", "its private key (PEM); read again on SIGHUP",
+         [](Config& config, std::string_view text) { return set_text(config.tls.key_file, text); }},
+        {"tls-client-ca", "FILE", "authorities whose certificates log in their common name's user",
+         [](Config& config, std::string_view text) {
+           return set_text(config.tls.client_ca_file, text);
+         }},
+        {"tls-require-client-cert", "", "nobody connects over TLS without such a certificate",
+         set_requires_client_certificate},
+        {"memory", "SIZE", "bound of all memory (256MiB)",
+         [](Config& config, std::string_view text) {
+           return set_size(config.options.memory_bytes, text, kMinMemoryBytes, kMaxSizeBytes);
+         }},
+        {"capacity", "SIZE", "bound of the bytes on disk (10GiB)",
+         [](Config& config, std::string_view text) {
+           return set_size(config.options.capacity_bytes, text, kMinCapacityBytes, kMaxSizeBytes);
+         }},
+        {"durability", "MODE", "relaxed, group or strict (group)", set_durability},
+        {"threads", "N", "threads that serve clients (by the machine)", set_threads},
+        {"max-clients", "N", "clients at once (10000)", set_max_clients},
+        {"idle-timeout", "TIME", "close clients idle for so long (0: never)", set_idle_timeout},
+        {"max-value", "SIZE", "largest value (64MiB)",
+         [](Config& config,
+            std::string_view
+                text) { return set_size(config.options.max_value_bytes, text, 1024, 512 * kMiB); }},
+        {"reclaim-rate", "SIZE", "bytes a second that reclaim moves while nothing presses (64MiB)",
+         [](Config& config, std::string_view text) {
+           return set_size(config.options.reclaim_bytes_per_s, text, kMiB, kMaxSizeBytes);
+         }},
+        {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
+        {"port-file", "FILE", "write the port there once serving",
+         [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},
+        {"no-io-uring", "", "read with a pool of threads even where io_uring works",
+         set_no_io_uring},
+        {"no-dictionaries", "", "compress each value by itself", set_no_dictionaries},
+    });
 
 using Given = std::map<std::string, std::string, std::less<>>;
 
@@ -224,6 +266,42 @@ bool read_flags(std::vector<std::string> arguments, Given& given, std::string& f
   return false;
 }
 
+void check_ports(const Config& config) {
+  const std::pair<std::string_view, const std::string&> hosts[] = {{"listen", config.listen_host},
+                                                                   {"tls-listen", config.tls_host},
+                                                                   {"https", config.https_host}};
+  for (const auto& [flag, host] : hosts) {
+    if (host.empty() || is_loopback(host) || !config.users_file.empty()) continue;
+    throw ConfigError(fmt::format(
+        "--{}: \"{}\" is refused: anybody there could read and erase everything; say who may "
+        "with --users FILE (see kachel user --help), or listen on 127.0.0.1 or [::1]",
+        flag, host));
+  }
+  const TlsSettings& tls = config.tls;
+  const bool wants_tls = !config.tls_host.empty() || !config.https_host.empty();
+  if (wants_tls && (tls.certificate_file.empty() || tls.key_file.empty())) {
+    throw ConfigError(
+        "TLS needs a certificate and its key: name them with --tls-cert FILE and --tls-key FILE");
+  }
+  const bool has_files =
+      !tls.certificate_file.empty() || !tls.key_file.empty() || !tls.client_ca_file.empty();
+  if (!wants_tls && has_files) {
+    throw ConfigError(
+        "certificates are named, and no port serves TLS: add --tls-listen HOST:PORT or --https "
+        "HOST:PORT");
+  }
+  if (tls.requires_client_certificate && tls.client_ca_file.empty()) {
+    throw ConfigError(
+        "--tls-require-client-cert: name the authorities that vouch for clients with "
+        "--tls-client-ca FILE");
+  }
+  if (!tls.client_ca_file.empty() && config.users_file.empty()) {
+    throw ConfigError(
+        "--tls-client-ca: certificates name users, and there are none: name their file with "
+        "--users FILE");
+  }
+}
+
 }  // namespace
 
 std::span<const Setting> settings() {
@@ -248,12 +326,7 @@ std::optional<Config> parse_command_line(std::vector<std::string> arguments) {
     config.flags.insert(name);
   }
   config.options.erase_within = config.policy.shortest_erase_within();
-  if (!is_loopback(config.listen_host) && config.users_file.empty()) {
-    throw ConfigError(
-        "--listen: \"" + config.listen_host +
-        "\" is refused: anybody there could read and erase everything; say who may "
-        "with --users FILE (see kachel user --help), or listen on 127.0.0.1 or [::1]");
-  }
+  check_ports(config);
   if (config.data.empty()) {
     throw ConfigError("--data is missing: name the directory of the store (see kacheld --help)");
   }

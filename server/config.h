@@ -15,6 +15,7 @@
 #include "engine/options.h"
 #include "io/error.h"
 #include "server/policy.h"
+#include "server/tls.h"
 
 namespace kachel::server {
 
@@ -24,6 +25,11 @@ struct Config {
   std::uint16_t listen_port = 6380;
   std::string http_host = "127.0.0.1";  // empty: no HTTP port
   std::uint16_t http_port = 6381;
+  std::string tls_host;  // of the Redis protocol over TLS; empty: no such port
+  std::uint16_t tls_port = 6390;
+  std::string https_host;  // empty: no such port
+  std::uint16_t https_port = 6391;
+  TlsSettings tls;
   Options options;
   unsigned threads = 0;  // 0: chosen from the machine
   std::size_t max_clients = 10'000;

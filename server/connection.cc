@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@ namespace {
 // One read of a request that is being received in place: a turn's worth, not a whole value.
 constexpr std::size_t kMaxReadBytes = 256 * 1024;
 constexpr std::size_t kMaxParts = 64;
+// What a TLS record holds at most.
+constexpr std::size_t kRecordBytes = 16 * 1024;
 // Sent to one client before the others get their turn.
 constexpr std::size_t kMaxTurnOutputBytes = std::size_t{4} << 20;
 
@@ -30,10 +34,14 @@ SessionServices with_host(SessionServices const& services, SessionHost& host) {
 
 }  // namespace
 
-Connection::Connection(ConnectionOwner& owner, int descriptor, const SessionServices& services,
-                       ClientRegistry::Pointer client)
+Connection::Connection(ConnectionOwner& owner, const AcceptedSocket& socket,
+                       const SessionServices& services, ClientRegistry::Pointer client)
     : owner_(owner),
-      descriptor_(descriptor),
+      descriptor_(socket.descriptor),
+      entrance_(socket.entrance),
+      tls_(socket.tls ? std::make_unique<TlsStream>(*socket.tls, socket.descriptor) : nullptr),
+      counters_(services.counters),
+      is_shaking_hands_(tls_ != nullptr),
       client_(std::move(client)),
       session_(new Session(with_host(services, *this), client_)) {}
 
@@ -52,68 +60,145 @@ void Connection::close() {
   if (!is_open()) return;
   session_->abandon();
   if (started_) owner_.poller().remove(descriptor_, *this);
+  if (is_shaking_hands_) WorkerCounters::add(counters_.tls_handshakes_failed, 1);
+  is_shaking_hands_ = false;
+  if (tls_) tls_->shut_down();
   ::close(descriptor_);
   descriptor_ = -1;
   owner_.closed(*this);
 }
 
 void Connection::begin_shutdown() {
+  if (is_shaking_hands_) return close();
   session_->end_of_input();
   owner_.flush_later(*this);
 }
 
 void Connection::on_events(std::uint32_t events) {
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) return close();
+  if (is_shaking_hands_) return shake_hands();
   if ((events & EPOLLOUT) != 0) flush();
   if (is_open() && (events & EPOLLIN) != 0) read();
 }
 
-void Connection::read() {
-  // Only switched off once there is something to read: a session often wants input again
-  // before that.
-  if (!session_->wants_input()) return set_interest(interest_ & ~EPOLLIN);
-  const std::span<char> in_place = session_->input_space();
-  const std::span<char> room = in_place.empty() ? owner_.scratch() : in_place;
-  const ssize_t got =
-      ::recv(descriptor_, room.data(), std::min(room.size(), kMaxReadBytes), MSG_DONTWAIT);
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) close();
-    return;
+void Connection::shake_hands() {
+  switch (tls_->handshake().status) {
+    case TlsStatus::kDone:
+      break;
+    case TlsStatus::kWantsRead:
+      return set_interest(EPOLLIN);
+    case TlsStatus::kWantsWrite:
+      return set_interest(EPOLLIN | EPOLLOUT);
+    case TlsStatus::kClosed:
+    case TlsStatus::kFailed:
+      return close();
   }
-  client_->active_ms.store(monotonic_ms(), std::memory_order_relaxed);
-  const auto bytes = static_cast<std::size_t>(got);
-  if (bytes == 0) {
-    session_->end_of_input();
-  } else if (in_place.empty()) {
-    session_->receive({room.data(), bytes});
-    zeroize(room.data(), bytes);  // the session has kept what it needs
-  } else {
-    session_->receive_in_place(bytes);
+  is_shaking_hands_ = false;
+  WorkerCounters::add(counters_.tls_handshakes, 1);
+  set_interest(EPOLLIN);
+  if (const std::string name = tls_->client_name(); !name.empty()) session_->show_certificate(name);
+  read();
+}
+
+void Connection::read() {
+  // Of a TLS record all that has come: the socket does not tell of it again.
+  while (read_once() && has_unread()) {
   }
 }
 
-bool Connection::write_some() {
-  OutputChain& output = session_->output();
+/// Whether it is worth another one.
+bool Connection::read_once() {
+  // Only switched off once there is something to read: a session often wants input again
+  // before that.
+  if (!session_->wants_input()) {
+    set_interest(interest_ & ~EPOLLIN);
+    return false;
+  }
+  const std::span<char> in_place = session_->input_space();
+  const std::span<char> room = in_place.empty() ? owner_.scratch() : in_place;
+  const Transfer got = receive(room.first(std::min(room.size(), kMaxReadBytes)));
+  if (got.outcome == Outcome::kFailed) close();
+  if (got.outcome == Outcome::kFailed || got.outcome == Outcome::kNotNow) return false;
+  client_->active_ms.store(monotonic_ms(), std::memory_order_relaxed);
+  if (got.outcome == Outcome::kEnd) {
+    session_->end_of_input();
+    return false;
+  }
+  if (in_place.empty()) {
+    session_->receive({room.data(), got.bytes});
+    zeroize(room.data(), got.bytes);  // the session has kept what it needs
+  } else {
+    session_->receive_in_place(got.bytes);
+  }
+  return is_open();
+}
+
+Connection::Transfer Connection::receive(std::span<char> room) {
+  if (tls_) return transfer_of(tls_->read(room));
+  const ssize_t got = ::recv(descriptor_, room.data(), room.size(), MSG_DONTWAIT);
+  if (got > 0) return {Outcome::kDone, static_cast<std::size_t>(got)};
+  if (got == 0) return {Outcome::kEnd};
+  return {errno == EAGAIN || errno == EINTR ? Outcome::kNotNow : Outcome::kFailed};
+}
+
+Connection::Transfer Connection::transfer_of(const TlsOutcome& outcome) {
+  switch (outcome.status) {
+    case TlsStatus::kDone:
+      return {Outcome::kDone, outcome.bytes};
+    case TlsStatus::kWantsWrite:
+      set_interest(interest_ | EPOLLOUT);
+      return {Outcome::kNotNow};
+    case TlsStatus::kWantsRead:
+      return {Outcome::kNotNow};
+    case TlsStatus::kClosed:
+      return {Outcome::kEnd};
+    case TlsStatus::kFailed:
+      break;
+  }
+  return {Outcome::kFailed};
+}
+
+Connection::Transfer Connection::send() {
   std::array<iovec, kMaxParts> parts;
   msghdr message{};
   message.msg_iov = parts.data();
-  message.msg_iovlen = output.gather(parts);
+  message.msg_iovlen = session_->output().gather(parts);
   const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent < 0 && errno == EINTR) return true;
-  if (sent < 0) {
-    if (errno == EAGAIN) {
-      set_interest(interest_ | EPOLLOUT);
-    } else {
-      close();
-    }
-    return false;
+  if (sent >= 0) return {Outcome::kDone, static_cast<std::size_t>(sent)};
+  if (errno == EINTR) return {Outcome::kDone, 0};
+  if (errno != EAGAIN) return {Outcome::kFailed};
+  set_interest(interest_ | EPOLLOUT);
+  return {Outcome::kNotNow};
+}
+
+/// A record's worth: small replies share one.
+Connection::Transfer Connection::send_encrypted() {
+  std::array<iovec, kMaxParts> parts;
+  const std::size_t count = session_->output().gather(parts);
+  const std::string_view first(static_cast<const char*>(parts[0].iov_base), parts[0].iov_len);
+  if (count == 1 || first.size() >= kRecordBytes) return transfer_of(tls_->write(first));
+  const std::span<char> record = owner_.scratch().first(kRecordBytes);
+  std::size_t bytes = 0;
+  for (std::size_t i = 0; i < count && bytes < record.size(); ++i) {
+    const std::size_t taken = std::min(parts[i].iov_len, record.size() - bytes);
+    std::memcpy(record.data() + bytes, parts[i].iov_base, taken);
+    bytes += taken;
   }
-  session_->sent(static_cast<std::size_t>(sent));
+  const TlsOutcome outcome = tls_->write({record.data(), bytes});
+  zeroize(record.data(), bytes);
+  return transfer_of(outcome);
+}
+
+bool Connection::write_some() {
+  const Transfer sent = tls_ ? send_encrypted() : send();
+  if (sent.outcome == Outcome::kFailed || sent.outcome == Outcome::kEnd) close();
+  if (sent.outcome != Outcome::kDone) return false;
+  session_->sent(sent.bytes);
   return true;
 }
 
 void Connection::flush() {
-  if (!is_open()) return;
+  if (!is_open() || is_shaking_hands_) return;
   std::size_t budget = kMaxTurnOutputBytes;
   while (!session_->output().empty() && !session_->aborted()) {
     const std::size_t before = session_->output().bytes();
@@ -126,6 +211,8 @@ void Connection::flush() {
     }
   }
   if (is_open()) finish_turn();
+  // Decrypted while the session wanted no more; of which no event will come.
+  if (is_open() && has_unread() && session_->wants_input()) read();
 }
 
 void Connection::finish_turn() {
@@ -149,12 +236,18 @@ void Connection::resume_later(Session& session) {
 
 /// While a command waits nothing is read, and so the end of input not seen either.
 bool Connection::has_hung_up() {
+  if (tls_) {
+    pollfd socket{descriptor_, POLLRDHUP, 0};
+    return ::poll(&socket, 1, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+  }
   char next = 0;
   return ::recv(descriptor_, &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void Connection::input_changed(Session& session) {
-  if (session.wants_input()) set_interest(interest_ | EPOLLIN);
+  if (!session.wants_input()) return;
+  if (!is_shaking_hands_) set_interest(interest_ | EPOLLIN);
+  if (has_unread()) owner_.flush_later(*this);
 }
 
 }  // namespace kachel::server

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
 #include "server/poller.h"
 #include "server/session.h"
+#include "server/tls.h"
 
 namespace kachel::server {
 
@@ -24,10 +27,19 @@ class ConnectionOwner {
   virtual void closed(class Connection& connection) = 0;
 };
 
+/// A socket that has been accepted: whoever has it closes it.
+struct AcceptedSocket {
+  int descriptor = -1;
+  std::string peer;   // "127.0.0.1:4000"
+  std::string local;  // that it has connected to
+  Entrance entrance = Entrance::kLoopback;
+  TlsContextPointer tls;  // none: in clear
+};
+
 class Connection final : public Poller::Target, public SessionHost {
  public:
-  /// Owns `descriptor`. `services.host` is replaced by the connection itself.
-  Connection(ConnectionOwner& owner, int descriptor, const SessionServices& services,
+  /// Owns the socket. `services.host` is replaced by the connection itself.
+  Connection(ConnectionOwner& owner, const AcceptedSocket& socket, const SessionServices& services,
              ClientRegistry::Pointer client);
   ~Connection() override;
   Connection(const Connection&) = delete;
@@ -43,6 +55,8 @@ class Connection final : public Poller::Target, public SessionHost {
   ClientRecord& client() { return *client_; }
   const SessionPointer& session() const { return session_; }
   bool is_open() const { return descriptor_ >= 0; }
+  /// Nothing can be asked yet.
+  bool is_shaking_hands() const { return is_shaking_hands_; }
 
   std::size_t index = 0;  // the owner's: its place in the list
   bool flush_queued = false;
@@ -54,14 +68,32 @@ class Connection final : public Poller::Target, public SessionHost {
   io::Loop& loop() override { return owner_.loop(); }
   void input_changed(Session& session) override;
   bool has_hung_up() override;
+  Entrance entrance() const override { return entrance_; }
 
+  /// What one read, or one write, of the socket has come to.
+  enum class Outcome : std::uint8_t { kDone, kNotNow, kEnd, kFailed };
+  struct Transfer {
+    Outcome outcome = Outcome::kFailed;
+    std::size_t bytes = 0;
+  };
+  void shake_hands();
   void read();
+  bool read_once();
+  bool has_unread() const { return tls_ && tls_->has_unread(); }
+  Transfer receive(std::span<char> room);
+  Transfer send();
+  Transfer send_encrypted();
+  Transfer transfer_of(const TlsOutcome& outcome);
   void finish_turn();
   bool write_some();
   void set_interest(std::uint32_t events);
 
   ConnectionOwner& owner_;
   int descriptor_;
+  const Entrance entrance_;
+  std::unique_ptr<TlsStream> tls_;  // none: in clear
+  WorkerCounters& counters_;
+  bool is_shaking_hands_ = false;
   ClientRegistry::Pointer client_;
   SessionPointer session_;
   std::uint32_t interest_ = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fstream>
 #include <malloc.h>
@@ -192,8 +193,8 @@ void log_users(const Config& config, const Authenticator& authenticator) {
   spdlog::info("{} users may connect ({})", authenticator.users().users().size(),
                config.users_file);
   if (!is_loopback(config.listen_host)) {
-    spdlog::warn("connections are not encrypted: passwords and entries cross the network in clear");
-  } else if (authenticator.anonymous()) {
+    spdlog::warn("passwords and entries cross the network in clear: --tls-listen encrypts them");
+  } else if (authenticator.anonymous(Entrance::kLoopback)) {
     spdlog::info(
         "without a password everybody on this machine is the administrator `default`; "
         "`kachel user add default` ends that");
@@ -246,30 +247,76 @@ bool stop_workers(std::vector<std::unique_ptr<WorkerThread>>& workers) {
 
 /// Answers from here on, long before a store that has much to recover is open. Null: there is to be
 /// none.
-Result<std::unique_ptr<http::HttpServer>> start_http(const Config& config) {
-  if (config.http_host.empty()) return std::unique_ptr<http::HttpServer>();
-  auto socket = BoundSocket::bind(config.http_host, config.http_port, "--http");
-  if (!socket) return socket.error();
+Result<std::unique_ptr<http::HttpServer>> start_http(const Config& config, const TlsSource& tls) {
+  std::vector<http::Door> doors;
+  if (!config.http_host.empty()) {
+    auto socket = BoundSocket::bind(config.http_host, config.http_port, "--http");
+    if (!socket) return socket.error();
+    spdlog::info("HTTP on {}", format_endpoint(config.http_host, socket->port()));
+    doors.push_back({std::move(*socket), nullptr});
+  }
+  if (!config.https_host.empty()) {
+    auto socket = BoundSocket::bind(config.https_host, config.https_port, "--https");
+    if (!socket) return socket.error();
+    spdlog::info("HTTPS on {}", format_endpoint(config.https_host, socket->port()));
+    doors.push_back({std::move(*socket), &tls});
+  }
+  if (doors.empty()) return std::unique_ptr<http::HttpServer>();
   http::HttpLimits limits;
   limits.body_bytes = config.options.max_value_bytes;
   limits.bodies_bytes = std::max(limits.bodies_bytes, 2 * config.options.max_value_bytes);
   auto server =
-      std::make_unique<http::HttpServer>(std::move(*socket), limits,
+      std::make_unique<http::HttpServer>(std::move(doors), limits,
                                          io::AsioLoopOptions{.queue_depth = kHttpQueueDepth,
                                                              .registered_buffers = kHttpBuffers,
                                                              .allow_io_uring = config.io_uring});
   if (auto started = server->start(); !started) return started.error();
-  spdlog::info("HTTP on {}", format_endpoint(config.http_host, server->port()));
   return server;
+}
+
+/// Reads the files and puts them into force; does nothing without a port that serves TLS.
+Result<void> open_tls(const Config& config, TlsSource& tls) {
+  if (config.tls_host.empty() && config.https_host.empty()) return {};
+  auto context = TlsContext::open(config.tls);
+  if (!context) return context.error();
+  tls.publish(std::move(*context));
+  return {};
+}
+
+void log_certificate(const Config& config, const TlsSource& tls) {
+  const TlsContextPointer context = tls.current();
+  if (!context) return;
+  const std::time_t ends = context->expires_ms() / 1000;
+  if (ends <= std::time(nullptr)) {
+    spdlog::warn("the certificate {} has expired: clients refuse it", config.tls.certificate_file);
+  }
+  spdlog::info("the certificate {} is valid until {:%F %T} UTC", config.tls.certificate_file,
+               fmt::gmtime(ends));
+}
+
+/// Of the Redis protocol.
+struct Sockets {
+  BoundSocket plain;
+  std::optional<BoundSocket> tls;
+};
+Result<Sockets> bind_sockets(const Config& config) {
+  auto plain = BoundSocket::bind(config.listen_host, config.listen_port);
+  if (!plain) return plain.error();
+  Sockets sockets{std::move(*plain), std::nullopt};
+  if (config.tls_host.empty()) return sockets;
+  auto tls = BoundSocket::bind(config.tls_host, config.tls_port, "--tls-listen");
+  if (!tls) return tls.error();
+  sockets.tls.emplace(std::move(*tls));
+  return sockets;
 }
 
 class Daemon {
  public:
   /// `http` may be null.
-  Daemon(const Config& config, const sigset_t& signals, http::HttpServer* http)
-      : config_(config), signals_(signals), http_(http) {}
+  Daemon(const Config& config, const sigset_t& signals, TlsSource& tls, http::HttpServer* http)
+      : config_(config), signals_(signals), tls_(tls), http_(http) {}
 
-  int run(io::Storage& storage, BoundSocket socket) {
+  int run(io::Storage& storage, Sockets sockets) {
     auto users = read_users(config_);
     if (!users) return report(users.error(), "--users: ");
     LoopThread log({.allow_io_uring = config_.io_uring});
@@ -285,18 +332,19 @@ class Daemon {
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");
     const std::unique_ptr<Store> store = std::move(*opened);
-    auto accounts = open_accounts(config_, std::move(*users), *store);
-    if (accounts) return serve(*store, std::move(*accounts), std::move(socket));
+    auto accounts = open_accounts(std::move(*users), *store);
+    if (accounts) return serve(*store, std::move(*accounts), std::move(sockets));
     const int exit_code = report(accounts.error(), "--users: ");
     return close(*store, exit_code);
   }
 
  private:
-  int serve(Store& store, Accounts accounts, BoundSocket socket) {
+  int serve(Store& store, Accounts accounts, Sockets sockets) {
     const unsigned threads = config_.threads > 0 ? config_.threads : default_threads();
-    const std::uint16_t port = socket.port();
+    const std::uint16_t port = sockets.plain.port();
     ServerState state;
     fill_state(state, config_, threads, port, random_);
+    state.tls = &tls_;
     state.authenticator.publish(std::move(accounts));
     std::vector<std::unique_ptr<WorkerThread>> workers;
     for (unsigned i = 0; i < threads; ++i) {
@@ -313,8 +361,16 @@ class Daemon {
     store.record_policies(describe_all(config_.policy));
     int exit_code = kExitOk;
     {
-      Listener listener(std::move(socket), state, workers);
-      auto started = listener.start();
+      Listener listener(std::move(sockets.plain), false, state, workers);
+      std::optional<Listener> encrypted;
+      Result<void> started;
+      if (sockets.tls) {
+        const std::uint16_t tls_port = sockets.tls->port();
+        encrypted.emplace(std::move(*sockets.tls), true, state, workers);
+        started = encrypted->start();
+        if (started) spdlog::info("TLS on {}", format_endpoint(config_.tls_host, tls_port));
+      }
+      if (started) started = listener.start();
       if (started) started = write_port_file(config_.port_file, port);
       if (started) {
         spdlog::info("ready to accept connections on {}",
@@ -325,6 +381,7 @@ class Daemon {
         exit_code = report(started.error(), "");
       }
       listener.stop();
+      if (encrypted) encrypted->stop();
     }
     return stop(store, workers, exit_code);
   }
@@ -338,6 +395,7 @@ class Daemon {
       (void)store.set_erase_within(policies->shortest_erase_within());
       store.record_policies(describe_all(*policies));
       reload_users(store, state);
+      reload_certificates();
     }
     return received;
   }
@@ -345,7 +403,7 @@ class Daemon {
   void reload_users(Store& store, ServerState& state) {
     auto users = read_users(config_);
     auto accounts =
-        users ? open_accounts(config_, std::move(*users), store) : Result<Accounts>(users.error());
+        users ? open_accounts(std::move(*users), store) : Result<Accounts>(users.error());
     if (!accounts) {
       spdlog::error("SIGHUP: the users in force stay: {}", accounts.error().message);
       return;
@@ -353,6 +411,13 @@ class Daemon {
     for (const std::string& line : describe_changes(state.authenticator.users(), accounts->users))
       spdlog::info("SIGHUP: {}", line);
     state.authenticator.publish(std::move(*accounts));
+  }
+
+  void reload_certificates() {
+    if (!tls_.current()) return;
+    const auto opened = open_tls(config_, tls_);
+    if (opened) return log_certificate(config_, tls_);
+    spdlog::error("SIGHUP: the certificate in force stays: {}", opened.error().message);
   }
 
   int stop(Store& store, std::vector<std::unique_ptr<WorkerThread>>& workers, int exit_code) {
@@ -378,6 +443,7 @@ class Daemon {
 
   const Config& config_;
   const sigset_t& signals_;
+  TlsSource& tls_;
   http::HttpServer* http_;
   io::SystemClock clock_;
   io::SystemRandom random_;
@@ -407,17 +473,20 @@ int run_daemon(const Config& config) {
   raise_descriptor_limit();
   const sigset_t signals = block_signals();
   set_up_log(config.log_level);
-  auto socket = BoundSocket::bind(config.listen_host, config.listen_port);
-  if (!socket) return report(socket.error(), "");
-  auto http = start_http(config);
-  if (!http) return report(http.error(), "--http: ");
+  TlsSource tls;
+  if (const auto opened = open_tls(config, tls); !opened) return report(opened.error(), "");
+  log_certificate(config, tls);
+  auto sockets = bind_sockets(config);
+  if (!sockets) return report(sockets.error(), "");
+  auto http = start_http(config, tls);
+  if (!http) return report(http.error(), "HTTP: ");
   auto storage = io::open_posix_storage(config.data, {.create = true});
   if (!storage) {
     const int exit_code = report(storage.error(), "--data: ");
     // A file in its place: no store there.
     return storage.error().code == ErrorCode::kInvalidArgument ? kExitNoStore : exit_code;
   }
-  return Daemon(config, signals, http->get()).run(**storage, std::move(*socket));
+  return Daemon(config, signals, tls, http->get()).run(**storage, std::move(*sockets));
 }
 
 }  // namespace kachel::server

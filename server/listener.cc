@@ -90,11 +90,15 @@ bool is_loopback(const std::string& host) {
 }
 
 BoundSocket::BoundSocket(BoundSocket&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), port_(other.port_), flag_(other.flag_) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      port_(other.port_),
+      entrance_(other.entrance_),
+      flag_(other.flag_) {}
 
 BoundSocket& BoundSocket::operator=(BoundSocket&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(port_, other.port_);
+  std::swap(entrance_, other.entrance_);
   std::swap(flag_, other.flag_);
   return *this;
 }
@@ -110,7 +114,8 @@ Result<BoundSocket> BoundSocket::bind(const std::string& host, std::uint16_t por
   const int descriptor =
       ::socket(address->storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return bind_error(errno, host, port, flag);
-  BoundSocket socket(descriptor, port, flag);
+  BoundSocket socket(descriptor, port, is_loopback(host) ? Entrance::kLoopback : Entrance::kNetwork,
+                     flag);
   const int on = 1;
   ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
   if (::bind(descriptor, address->get(), address->length) != 0) {
@@ -132,9 +137,12 @@ Result<void> BoundSocket::listen() {
 }
 
 struct Listener::State final : Poller::Target, std::enable_shared_from_this<State> {
-  State(BoundSocket bound, ServerState& server_state,
+  State(BoundSocket bound, bool encrypts, ServerState& server_state,
         std::vector<std::unique_ptr<WorkerThread>>& worker_threads)
-      : socket(std::move(bound)), server(server_state), workers(worker_threads) {}
+      : socket(std::move(bound)),
+        with_tls(encrypts),
+        server(server_state),
+        workers(worker_threads) {}
 
   void on_events(std::uint32_t) override {
     for (int i = 0; i < kMaxAcceptsPerTurn; ++i) {
@@ -150,6 +158,7 @@ struct Listener::State final : Poller::Target, std::enable_shared_from_this<Stat
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause();
       return errno == ECONNABORTED || errno == EINTR;
     }
+    const TlsContextPointer tls = with_tls ? server.tls->current() : nullptr;
     if (accepted_beyond_limit()) {
       refuse(descriptor);
       return true;
@@ -159,7 +168,8 @@ struct Listener::State final : Poller::Target, std::enable_shared_from_this<Stat
     ::setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     Address local;
     ::getsockname(descriptor, local.get(), &local.length);
-    least_loaded().adopt(descriptor, format_address(peer), format_address(local));
+    least_loaded().adopt(
+        {descriptor, format_address(peer), format_address(local), socket.entrance(), tls});
     return true;
   }
 
@@ -174,8 +184,10 @@ struct Listener::State final : Poller::Target, std::enable_shared_from_this<Stat
   void refuse(int descriptor) {
     static constexpr std::string_view kRefusal = "-ERR max number of clients reached\r\n";
     server.rejected_connections.fetch_add(1, std::memory_order_relaxed);
-    [[maybe_unused]] const ssize_t sent =
-        ::send(descriptor, kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!with_tls) {
+      [[maybe_unused]] const ssize_t sent =
+          ::send(descriptor, kRefusal.data(), kRefusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
     ::close(descriptor);
   }
 
@@ -192,15 +204,16 @@ struct Listener::State final : Poller::Target, std::enable_shared_from_this<Stat
   }
 
   BoundSocket socket;
+  const bool with_tls;
   ServerState& server;
   std::vector<std::unique_ptr<WorkerThread>>& workers;
   Poller* poller = nullptr;  // first worker's thread only; null while not accepting
   io::AsioLoop* loop = nullptr;
 };
 
-Listener::Listener(BoundSocket socket, ServerState& state,
+Listener::Listener(BoundSocket socket, bool with_tls, ServerState& state,
                    std::vector<std::unique_ptr<WorkerThread>>& workers)
-    : state_(std::make_shared<State>(std::move(socket), state, workers)) {}
+    : state_(std::make_shared<State>(std::move(socket), with_tls, state, workers)) {}
 
 Listener::~Listener() = default;
 

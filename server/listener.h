@@ -25,21 +25,25 @@ class BoundSocket {
   ~BoundSocket();
 
   std::uint16_t port() const { return port_; }
+  /// By its address.
+  Entrance entrance() const { return entrance_; }
   Result<void> listen();
   int descriptor() const { return descriptor_; }
 
  private:
-  BoundSocket(int descriptor, std::uint16_t port, std::string_view flag)
-      : descriptor_(descriptor), port_(port), flag_(flag) {}
+  BoundSocket(int descriptor, std::uint16_t port, Entrance entrance, std::string_view flag)
+      : descriptor_(descriptor), port_(port), entrance_(entrance), flag_(flag) {}
   int descriptor_ = -1;
   std::uint16_t port_ = 0;
+  Entrance entrance_ = Entrance::kLoopback;
   std::string_view flag_;  // static
 };
 
 /// Lives on the first worker's thread while it accepts.
 class Listener {
  public:
-  Listener(BoundSocket socket, ServerState& state,
+  /// With TLS what comes is encrypted, by what `state.tls` has by then.
+  Listener(BoundSocket socket, bool with_tls, ServerState& state,
            std::vector<std::unique_ptr<WorkerThread>>& workers);
   ~Listener();
 

@@ -47,6 +47,17 @@ void write_http(MetricWriter& out, const http::HttpNumbers& http) {
   }
 }
 
+void write_tls(MetricWriter& out, const ServerState& state, const http::HttpNumbers& http) {
+  const TlsTotals redis = state.tls_totals();
+  out.counter("kachel_tls_handshakes_total", "TLS handshakes of both ports, by their result.");
+  out.sample(redis.handshakes + http.tls_handshakes, {{"result", "done"}});
+  out.sample(redis.failed + http.tls_handshakes_failed, {{"result", "failed"}});
+  const TlsContextPointer tls = state.tls == nullptr ? nullptr : state.tls->current();
+  out.gauge("kachel_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in force ends, in seconds since 1970; 0: there is no TLS.",
+            tls ? static_cast<std::uint64_t>(tls->expires_ms() / 1000) : 0);
+}
+
 void write_policies(MetricWriter& out, const ServerState& state) {
   const PolicyTotals policy = state.policy_totals();
   out.counter("kachel_policy_clamped_total",
@@ -130,6 +141,7 @@ void write_serving_metrics(MetricWriter& out, const ServerState& state, const St
             state.throttled_now());
   out.counter("kachel_clients_throttled_total", "Writes that had to wait so.", state.throttled());
   write_http(out, http);
+  write_tls(out, state, http);
   write_latencies(out, state);
   write_policies(out, state);
   write_refusals(out, state, stats);

@@ -79,6 +79,15 @@ PolicyTotals ServerState::policy_totals() const {
   return all;
 }
 
+TlsTotals ServerState::tls_totals() const {
+  TlsTotals all;
+  for (const auto& worker : counters) {
+    all.handshakes += worker->tls_handshakes.load(std::memory_order_relaxed);
+    all.failed += worker->tls_handshakes_failed.load(std::memory_order_relaxed);
+  }
+  return all;
+}
+
 void ServerState::reset_counters(const Stats& stats) {
   const std::lock_guard lock(reset_mutex_);
   reset_totals_ = sum();

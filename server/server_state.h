@@ -15,6 +15,7 @@
 #include "server/meter.h"
 #include "server/policy_source.h"
 #include "server/resp_parser.h"
+#include "server/tls.h"
 
 namespace kachel::server {
 
@@ -40,6 +41,8 @@ struct WorkerCounters {
   std::atomic<std::uint64_t> commands{0};
   std::atomic<std::uint64_t> errors{0};
   std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> tls_handshakes{0};
+  std::atomic<std::uint64_t> tls_handshakes_failed{0};
   std::atomic<std::uint64_t> input_bytes{0};
   std::atomic<std::uint64_t> output_bytes{0};
   // What the tenant's policy made of writes: see PolicyTotals.
@@ -71,6 +74,12 @@ struct PolicyTotals {
   std::uint64_t kachel_sets_refused = 0;   // KACHEL.SETs refused for the same
 };
 
+/// Since the start, of all ports with TLS.
+struct TlsTotals {
+  std::uint64_t handshakes = 0;
+  std::uint64_t failed = 0;
+};
+
 struct ServerState {
   // Set before the first worker starts.
   std::string run_id;  // 40 hexadecimal digits
@@ -94,6 +103,7 @@ struct ServerState {
 
   PolicySource policy;
   Authenticator authenticator;
+  const TlsSource* tls = nullptr;  // set before the first worker starts
   std::atomic<std::uint64_t> policy_reloads{0};
   std::atomic<std::uint64_t> policy_reloads_refused{0};
 
@@ -109,6 +119,7 @@ struct ServerState {
   /// `stats` less what CONFIG RESETSTAT has put aside (hits, misses).
   Stats since_reset(Stats stats) const;
   PolicyTotals policy_totals() const;
+  TlsTotals tls_totals() const;
   void reset_counters(const Stats& stats);
 
  private:

@@ -220,7 +220,7 @@ void Session::execute(const CommandSpec* spec, Arguments arguments) {
 std::string Session::refusal_of(const CommandSpec& spec) {
   const Authenticator& authenticator = services_.state.authenticator;
   if (const std::uint64_t now = authenticator.generation(); now != accounts_seen_) {
-    become(is_recognised_ ? authenticator.find(principal_->name) : nullptr);
+    become(is_recognised_ ? authenticator.find(principal_->name, entrance()) : nullptr);
   }
   if ((spec.flags & command_flag::kNoAuth) != 0) return {};
   if (!is_recognised_) return "NOAUTH Authentication required.";
@@ -229,10 +229,18 @@ std::string Session::refusal_of(const CommandSpec& spec) {
                      spec.name);
 }
 
+void Session::show_certificate(std::string_view name) {
+  certified_ = name;
+  become(nullptr);
+}
+
 void Session::become(PrincipalPointer principal) {
   const Authenticator& authenticator = services_.state.authenticator;
   accounts_seen_ = authenticator.generation();
-  if (!principal) principal = authenticator.anonymous();
+  if (!principal && !certified_.empty()) {
+    principal = authenticator.find(certified_, Entrance::kNetwork);
+  }
+  if (!principal && certified_.empty()) principal = authenticator.anonymous(entrance());
   is_recognised_ = principal != nullptr;
   if (principal) principal_ = std::move(principal);
   services_.state.clients.set_user(*client_, is_recognised_ ? principal_->name : "");

@@ -51,6 +51,7 @@ class SessionHost {
   virtual io::Loop& loop() = 0;
   /// Whether the client is known to send no more, though nothing has been read since.
   virtual bool has_hung_up() { return false; }
+  virtual Entrance entrance() const { return Entrance::kLoopback; }
 };
 
 /// What the sessions of one worker share. The members outlive them.
@@ -149,6 +150,9 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   const Principal* principal() const { return is_recognised_ ? principal_.get() : nullptr; }
   /// nullptr: whoever says nothing about himself.
   void become(PrincipalPointer principal);
+  /// The client has, first of all, with this user's name in it.
+  void show_certificate(std::string_view name);
+  Entrance entrance() const { return services_.host.entrance(); }
   io::Loop& loop() const { return services_.host.loop(); }
   ClientRecord& client() const { return *client_; }
   /// Command being executed; while a handler is on the stack.
@@ -225,6 +229,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   // What is under way goes on as the last one that there was.
   PrincipalPointer principal_ = std::make_shared<Principal>();
   bool is_recognised_ = false;
+  std::string certified_;  // whom the client's certificate names; empty: it has shown none
   std::uint64_t accounts_seen_ = 0;  // the generation that principal_ is of
   std::uint8_t database_ = 0;
   Protocol protocol_ = Protocol::kResp2;

@@ -10,6 +10,8 @@ namespace {
 constexpr std::size_t kScratchBytes = 64 * 1024;
 constexpr std::chrono::milliseconds kSweepInterval{1000};
 constexpr std::chrono::milliseconds kStoppingSweepInterval{5};
+// Of a TLS handshake, from the connection on: its client can do nothing else meanwhile.
+constexpr std::chrono::milliseconds kHandshakePatience{10'000};
 
 }  // namespace
 
@@ -47,23 +49,21 @@ void WorkerThread::run(std::function<void(Poller&, io::AsioLoop&)> task) {
   });
 }
 
-void WorkerThread::adopt(int descriptor, std::string peer, std::string local) {
+void WorkerThread::adopt(AcceptedSocket socket) {
   load_.fetch_add(1, std::memory_order_relaxed);
-  loop_.post([this, descriptor, peer = std::move(peer), local = std::move(local)] {
-    open(descriptor, peer, local);
-  });
+  loop_.post([this, socket = std::move(socket)]() mutable { open(std::move(socket)); });
 }
 
-void WorkerThread::open(int descriptor, std::string peer, std::string local) {
+void WorkerThread::open(AcceptedSocket socket) {
   if (stopping_) {
     load_.fetch_sub(1, std::memory_order_relaxed);
-    ::close(descriptor);
+    ::close(socket.descriptor);
     return;
   }
   const auto client = std::make_shared<ClientRecord>();
-  client->address = std::move(peer);
-  client->local_address = std::move(local);
-  client->descriptor = descriptor;
+  client->address = std::move(socket.peer);
+  client->local_address = std::move(socket.local);
+  client->descriptor = socket.descriptor;
   client->created_ms = monotonic_ms();
   client->active_ms = client->created_ms;
   // Before others can see it. The record outlives its own member.
@@ -83,7 +83,7 @@ void WorkerThread::open(int descriptor, std::string peer, std::string local) {
   } nobody{loop_};
   const SessionServices services{store_, *accounted_, state_, counters_, chunks_, policy_, nobody};
   ConnectionOwner& owner = *this;
-  auto connection = std::make_unique<Connection>(owner, descriptor, services, client);
+  auto connection = std::make_unique<Connection>(owner, socket, services, client);
   connection->index = connections_.size();
   connections_.push_back(std::move(connection));
   if (!connections_.back()->start()) connections_.back()->close();
@@ -148,11 +148,15 @@ void WorkerThread::at_turn_end() {
 
 void WorkerThread::sweep() {
   const std::int64_t idle_since_ms = monotonic_ms() - state_.idle_timeout_s * 1000;
-  for (std::size_t i = connections_.size(); state_.idle_timeout_s > 0 && i > 0; --i) {
+  const std::int64_t shaking_since_ms = monotonic_ms() - kHandshakePatience.count();
+  for (std::size_t i = connections_.size(); i > 0; --i) {
     Connection& connection = *connections_[i - 1];
-    const bool idle = connection.client().active_ms.load(std::memory_order_relaxed) < idle_since_ms;
+    const std::int64_t active_ms = connection.client().active_ms.load(std::memory_order_relaxed);
+    const bool idle = state_.idle_timeout_s > 0 && active_ms < idle_since_ms &&
+                      connection.session()->pending() == 0;
+    const bool stalls = connection.is_shaking_hands() && active_ms < shaking_since_ms;
     // Closing swaps the last one, already seen, into this place.
-    if (idle && connection.session()->pending() == 0) connection.close();
+    if (idle || stalls) connection.close();
   }
   std::erase_if(orphans_, [](const SessionPointer& session) { return session->pending() == 0; });
   stop_if_done();

@@ -34,7 +34,7 @@ class WorkerThread final : private ConnectionOwner {
   /// Returns once the thread serves.
   void start();
   /// Takes over a connected socket. Any thread.
-  void adopt(int descriptor, std::string peer, std::string local);
+  void adopt(AcceptedSocket socket);
   /// Connections now. Any thread.
   std::size_t load() const { return load_.load(std::memory_order_relaxed); }
   /// Runs on the loop's thread, with this worker's poller.
@@ -57,7 +57,7 @@ class WorkerThread final : private ConnectionOwner {
   void resume_later(SessionPointer session) override;
   void closed(Connection& connection) override;
 
-  void open(int descriptor, std::string peer, std::string local);
+  void open(AcceptedSocket socket);
   void kill(std::uint64_t client_id);
   void at_turn_end();
   void schedule_turn_end();

@@ -3,6 +3,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
 #include <fmt/format.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
@@ -49,15 +50,29 @@ std::string_view field(const Header& header, beast::http::field name) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(ConnectionHome& home, boost::asio::ip::tcp::socket socket)
-    : home_(home), stream_(std::move(socket)), buffer_(2 * home.limits().header_bytes) {
+HttpConnection::HttpConnection(ConnectionHome& home, boost::asio::ip::tcp::socket socket,
+                               Entrance entrance, const TlsContextPointer& tls)
+    : home_(home), stream_(std::move(socket), tls.get()), buffer_(2 * home.limits().header_bytes) {
   numbers_ = &home.numbers();
+  caller.entrance = entrance;
 }
 
 HttpConnection::~HttpConnection() = default;
 
 void HttpConnection::start() {
+  if (stream_.is_encrypted()) return shake_hands();
   read_head();
+}
+
+void HttpConnection::shake_hands() {
+  stream_.tcp().expires_after(home_.limits().handshake);
+  stream_.async_handshake([self = self()](const error_code& error) {
+    ++(error ? self->home_.numbers().tls_handshakes_failed : self->home_.numbers().tls_handshakes);
+    if (self->state_ == State::kEnded) return;
+    if (error) return self->end();
+    self->caller.certificate_name = self->stream_.client_name();
+    self->read_head();
+  });
 }
 
 void HttpConnection::read_head() {
@@ -65,7 +80,7 @@ void HttpConnection::read_head() {
   parser_.emplace();
   parser_->header_limit(home_.limits().header_bytes);
   parser_->body_limit(home_.limits().body_bytes);
-  stream_.expires_after(home_.limits().idle);
+  stream_.tcp().expires_after(home_.limits().idle);
   beast::http::async_read_header(
       stream_, buffer_, *parser_,
       [self = self()](const error_code& error, std::size_t) { self->on_head(error); });
@@ -80,7 +95,7 @@ void HttpConnection::on_head(const error_code& error) {
     return refuse({Status::service_unavailable, "too-many-bodies",
                    "too many large bodies are on their way; try again"});
   }
-  stream_.expires_after(home_.limits().transfer);
+  stream_.tcp().expires_after(home_.limits().transfer);
   if (beast::iequals(parser_->get()[beast::http::field::expect], "100-continue")) {
     return on_expectation();
   }
@@ -129,7 +144,7 @@ void HttpConnection::on_request(const error_code& error) {
   take_head();
   state_ = State::kHandling;
   services_ = home_.services();
-  stream_.expires_never();
+  stream_.tcp().expires_never();
   dispatch(*this);
 }
 
@@ -151,8 +166,12 @@ void HttpConnection::take_head() {
 
 bool HttpConnection::has_left() {
   if (state_ == State::kEnded) return true;
+  if (stream_.is_encrypted()) {
+    pollfd socket{stream_.tcp().socket().native_handle(), POLLRDHUP, 0};
+    return ::poll(&socket, 1, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+  }
   char byte = 0;
-  return ::recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+  return ::recv(stream_.tcp().socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 void HttpConnection::send(Reply reply) {
@@ -180,7 +199,7 @@ void HttpConnection::send(Reply reply) {
     answer_->content_length(reply_.content().size());
     if (!is_head) answer_->body() = {reply_.content().data(), reply_.content().size()};
   }
-  stream_.expires_after(home_.limits().transfer);
+  stream_.tcp().expires_after(home_.limits().transfer);
   beast::http::async_write(
       stream_, *answer_,
       [self = self()](const error_code& error, std::size_t) { self->on_written(error); });
@@ -199,16 +218,23 @@ void HttpConnection::on_written(const error_code& error) {
   query.clear();
   if (error) return end();
   if (keeps_alive_) return read_head();
+  if (stream_.is_encrypted()) return say_goodbye();
   if (parser_ && parser_->is_done()) return end();
   drain();
+}
+
+/// So that the client knows the answer to be whole.
+void HttpConnection::say_goodbye() {
+  stream_.tcp().expires_after(kDrainTime);
+  stream_.async_shutdown([self = self()](const error_code&) { self->end(); });
 }
 
 /// What the client still sends is taken for a moment: were the socket closed on it, the answer that
 /// refuses it would be lost.
 void HttpConnection::drain() {
   error_code ignored;
-  stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
-  stream_.expires_after(kDrainTime);
+  stream_.tcp().socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+  stream_.tcp().expires_after(kDrainTime);
   buffer_.clear();
   stream_.async_read_some(buffer_.prepare(kDrainChunkBytes),
                           [self = self()](const error_code& error, std::size_t bytes) {
@@ -237,8 +263,8 @@ void HttpConnection::end() {
   const auto keep = self();
   release_body();
   error_code ignored;
-  stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_both, ignored);
-  stream_.close();
+  stream_.tcp().socket().shutdown(boost::asio::ip::tcp::socket::shutdown_both, ignored);
+  stream_.tcp().close();
   home_.ended(*this);
 }
 

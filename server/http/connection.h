@@ -4,7 +4,6 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -14,6 +13,8 @@
 #include <optional>
 
 #include "server/http/exchange.h"
+#include "server/http/stream.h"
+#include "server/tls.h"
 
 namespace kachel::server::http {
 
@@ -24,6 +25,7 @@ struct HttpLimits {
   std::uint64_t bodies_bytes = std::uint64_t{128} << 20;
   std::size_t connections = 256;
   std::chrono::milliseconds idle{75'000};  // until the next request begins, and its head is there
+  std::chrono::milliseconds handshake{10'000};
   std::chrono::milliseconds transfer{60'000};  // of a body, or of an answer
 };
 inline constexpr std::uint64_t kSmallBodyBytes = 64 * 1024;
@@ -47,7 +49,9 @@ class ConnectionHome {
 
 class HttpConnection final : public Exchange {
  public:
-  HttpConnection(ConnectionHome& home, boost::asio::ip::tcp::socket socket);
+  /// `tls`: none, in clear.
+  HttpConnection(ConnectionHome& home, boost::asio::ip::tcp::socket socket, Entrance entrance,
+                 const TlsContextPointer& tls);
   ~HttpConnection() override;
 
   void start();
@@ -70,6 +74,7 @@ class HttpConnection final : public Exchange {
   std::shared_ptr<HttpConnection> self() {
     return std::static_pointer_cast<HttpConnection>(shared_from_this());
   }
+  void shake_hands();
   void read_head();
   void on_head(const boost::system::error_code& error);
   void on_expectation();
@@ -81,12 +86,13 @@ class HttpConnection final : public Exchange {
   void take_head();
   void send(Reply reply) override;
   void on_written(const boost::system::error_code& error);
+  void say_goodbye();
   void drain();
   void on_drained(const boost::system::error_code& error, std::size_t bytes);
   void end();
 
   ConnectionHome& home_;
-  boost::beast::tcp_stream stream_;
+  HttpStream stream_;
   boost::beast::basic_flat_buffer<Zeroing<char>> buffer_;
   std::optional<Parser> parser_;
   std::optional<Answer> answer_;

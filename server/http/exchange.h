@@ -35,6 +35,8 @@ struct HttpNumbers {
   std::size_t connections = 0;  // now
   std::uint64_t connections_total = 0;
   std::uint64_t connections_refused = 0;
+  std::uint64_t tls_handshakes = 0;
+  std::uint64_t tls_handshakes_failed = 0;
   std::map<std::pair<std::string_view, unsigned>, std::uint64_t> requests;  // by operation, status
 };
 
@@ -51,6 +53,12 @@ struct Head {
   std::string_view if_none_match;
 };
 
+/// How a request has come.
+struct Caller {
+  Entrance entrance = Entrance::kLoopback;
+  std::string certificate_name;  // the user whom his certificate names; empty: has shown none
+};
+
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   using Pointer = std::shared_ptr<Exchange>;
@@ -60,6 +68,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   Exchange& operator=(const Exchange&) = delete;
 
   Head head;
+  Caller caller;
   std::string_view body;
   std::string request_id;
   // Found by the routes, then by authorize().

@@ -110,7 +110,7 @@ bool is_admitted(Exchange& exchange) {
   const Authenticator* const authenticator =
       exchange.has_store() ? &exchange.services().state.authenticator : nullptr;
   const Authorization authorization =
-      authorize(exchange.head, authenticator, exchange.route->asks_for, name);
+      authorize(exchange.head, exchange.caller, authenticator, exchange.route->asks_for, name);
   if (authorization.refusal) {
     exchange.refuse(*authorization.refusal);
     return false;

@@ -25,8 +25,10 @@ constexpr std::chrono::milliseconds kStopCheck{5};
 }  // namespace
 
 struct HttpServer::State final : ConnectionHome {
-  State(BoundSocket bound, const HttpLimits& chosen, const io::AsioLoopOptions& options)
-      : socket(std::move(bound)), bounds(chosen), loop(options), acceptor(loop.context()) {
+  State(std::vector<Door> bound, const HttpLimits& chosen, const io::AsioLoopOptions& options)
+      : doors(std::move(bound)), bounds(chosen), loop(options) {
+    for (std::size_t i = 0; i < doors.size(); ++i)
+      acceptors.emplace_back(loop.context());
     io::SystemRandom random;
     random.fill(std::as_writable_bytes(std::span(&first_id, 1)));
   }
@@ -43,19 +45,19 @@ struct HttpServer::State final : ConnectionHome {
     counts.connections = connections.size();
   }
 
-  void accept() {
-    acceptor.async_accept([this](const error_code& error, tcp::socket accepted) {
+  void accept(std::size_t door) {
+    acceptors[door].async_accept([this, door](const error_code& error, tcp::socket accepted) {
       if (stopping || error == boost::asio::error::operation_aborted) return;
       if (error) {
-        loop.schedule_after(kAcceptPause, [this] { accept(); });
+        loop.schedule_after(kAcceptPause, [this, door] { accept(door); });
         return;
       }
-      adopt(std::move(accepted));
-      accept();
+      adopt(std::move(accepted), doors[door]);
+      accept(door);
     });
   }
 
-  void adopt(tcp::socket accepted) {
+  void adopt(tcp::socket accepted, const Door& door) {
     ++counts.connections_total;
     if (connections.size() >= bounds.connections) {
       static constexpr std::string_view kRefusal =
@@ -64,12 +66,14 @@ struct HttpServer::State final : ConnectionHome {
       ++counts.connections_refused;
       error_code ignored;
       accepted.non_blocking(true, ignored);
-      accepted.write_some(boost::asio::buffer(kRefusal), ignored);
+      if (door.tls == nullptr) accepted.write_some(boost::asio::buffer(kRefusal), ignored);
       return;
     }
     error_code ignored;
     accepted.set_option(tcp::no_delay(true), ignored);
-    connections.push_back(std::make_shared<HttpConnection>(*this, std::move(accepted)));
+    connections.push_back(
+        std::make_shared<HttpConnection>(*this, std::move(accepted), door.socket.entrance(),
+                                         door.tls == nullptr ? nullptr : door.tls->current()));
     counts.connections = connections.size();
     connections.back()->start();
   }
@@ -77,7 +81,8 @@ struct HttpServer::State final : ConnectionHome {
   void begin_stop(bool force) {
     stopping = true;
     error_code ignored;
-    acceptor.close(ignored);
+    for (tcp::acceptor& acceptor : acceptors)
+      acceptor.close(ignored);
     if (worker) worker->end_lease_waits();
     // Ending takes a connection out of the list.
     const auto all = connections;
@@ -102,7 +107,7 @@ struct HttpServer::State final : ConnectionHome {
     loop.stop();
   }
 
-  BoundSocket socket;
+  std::vector<Door> doors;
   HttpLimits bounds;
   io::AsioLoop loop;
   std::thread thread;
@@ -110,7 +115,7 @@ struct HttpServer::State final : ConnectionHome {
   std::future<void> stopped_future = stopped.get_future();
 
   // Loop thread only, from here.
-  tcp::acceptor acceptor;
+  std::vector<tcp::acceptor> acceptors;  // of the doors
   std::unique_ptr<Worker> worker;
   std::optional<AccountingWorker> accounted;
   std::optional<PolicyReader> policies;
@@ -123,9 +128,9 @@ struct HttpServer::State final : ConnectionHome {
   bool stopping = false;
 };
 
-HttpServer::HttpServer(BoundSocket socket, const HttpLimits& limits,
+HttpServer::HttpServer(std::vector<Door> doors, const HttpLimits& limits,
                        const io::AsioLoopOptions& options)
-    : state_(std::make_shared<State>(std::move(socket), limits, options)) {}
+    : state_(std::make_shared<State>(std::move(doors), limits, options)) {}
 
 HttpServer::~HttpServer() {
   if (!state_->thread.joinable()) return;
@@ -134,17 +139,20 @@ HttpServer::~HttpServer() {
 }
 
 Result<void> HttpServer::start() {
-  if (auto listening = state_->socket.listen(); !listening) return listening;
+  for (Door& door : state_->doors)
+    if (auto listening = door.socket.listen(); !listening) return listening;
   State* const state = state_.get();
   std::promise<void> accepting;
   state->loop.post([state, &accepting] {
-    // A copy of the descriptor: Asio closes the one it is given.
-    const int descriptor = ::fcntl(state->socket.descriptor(), F_DUPFD_CLOEXEC, 0);
-    sockaddr_storage address{};
-    socklen_t length = sizeof(address);
-    ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length);
-    state->acceptor.assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor);
-    state->accept();
+    for (std::size_t i = 0; i < state->doors.size(); ++i) {
+      // A copy of the descriptor: Asio closes the one it is given.
+      const int descriptor = ::fcntl(state->doors[i].socket.descriptor(), F_DUPFD_CLOEXEC, 0);
+      sockaddr_storage address{};
+      socklen_t length = sizeof(address);
+      ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length);
+      state->acceptors[i].assign(address.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), descriptor);
+      state->accept(i);
+    }
     accepting.set_value();
   });
   state->thread = std::thread([state] {
@@ -178,8 +186,8 @@ bool HttpServer::stop(std::chrono::milliseconds patience) {
   return false;
 }
 
-std::uint16_t HttpServer::port() const {
-  return state_->socket.port();
+std::uint16_t HttpServer::port(std::size_t door) const {
+  return state_->doors[door].socket.port();
 }
 
 }  // namespace kachel::server::http

@@ -4,18 +4,26 @@
 
 #include <chrono>
 #include <memory>
+#include <vector>
 
 #include "engine/store.h"
 #include "io/asio_loop.h"
 #include "server/http/connection.h"
 #include "server/listener.h"
 #include "server/server_state.h"
+#include "server/tls.h"
 
 namespace kachel::server::http {
 
+/// Where clients come in. With `tls` they come encrypted, by what that has when they come.
+struct Door {
+  BoundSocket socket;
+  const TlsSource* tls = nullptr;
+};
+
 class HttpServer {
  public:
-  HttpServer(BoundSocket socket, const HttpLimits& limits, const io::AsioLoopOptions& options);
+  HttpServer(std::vector<Door> doors, const HttpLimits& limits, const io::AsioLoopOptions& options);
   /// Without waiting for requests under way: stop() does.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
@@ -30,7 +38,8 @@ class HttpServer {
   /// operations would not come to an end within `patience`.
   bool stop(std::chrono::milliseconds patience);
 
-  std::uint16_t port() const;
+  /// Of the door of this number.
+  std::uint16_t port(std::size_t door = 0) const;
 
  private:
   struct State;

@@ -13,11 +13,11 @@ const std::string kRefusal = "-WRONGPASS invalid username-password pair or user 
 
 class Authentication : public SessionTest {
  protected:
-  Authentication() { publish(false); }
+  Authentication() { publish(Entrance::kNetwork); }
 
-  void publish(bool is_open) {
+  void publish(Entrance through) {
+    entrance_ = through;
     Accounts accounts;
-    accounts.is_open = is_open;
     accounts.users.users()["alice"] = {hash_of_alice(), {token_hash("alice's token")}, false};
     accounts.users.users()["root"] = {hash_of_root(), {}, true};
     accounts.users.users()["robot"] = {"", {token_hash("robot's token")}, false};
@@ -126,14 +126,29 @@ TEST_F(Authentication, OnlyAdministratorsDoWhatConcernsAll) {
 
 TEST_F(Authentication, WhoIsRemovedIsOutAtItsNextCommand) {
   EXPECT_EQ(log_in("alice"), "+OK\r\n");
+  state.authenticator.publish({});
+  EXPECT_EQ(say({"GET", "k"}), kNoAuthReply);
+}
+
+TEST_F(Authentication, FromTheNetworkNobodyIsTheDefaultUserForTheAsking) {
+  EXPECT_EQ(say_and_wait({"AUTH", "default", "whatever"}), kRefusal);
+  EXPECT_EQ(say_and_wait({"HELLO", "3", "AUTH", "default", "whatever"}), kRefusal);
+  EXPECT_EQ(say({"GET", "k"}), kNoAuthReply);
+}
+
+TEST_F(Authentication, ADefaultUserWhoIsRemovedIsNobodyToTheNetwork) {
   Accounts accounts;
-  accounts.is_open = false;
+  accounts.users.users()["default"] = {hash_of_alice(), {}, true};
+  accounts.tenants = {{"default", 0}};
   state.authenticator.publish(std::move(accounts));
+  EXPECT_EQ(say_and_wait({"AUTH", "alice's password"}), "+OK\r\n");
+  EXPECT_EQ(say({"GET", "k"}), "$-1\r\n");
+  state.authenticator.publish({});
   EXPECT_EQ(say({"GET", "k"}), kNoAuthReply);
 }
 
 TEST_F(Authentication, OnLoopbackEverybodyIsTheDefaultUserUntilItIsNamed) {
-  publish(true);
+  publish(Entrance::kLoopback);
   EXPECT_EQ(say({"GET", "k"}), "$-1\r\n");
   EXPECT_EQ(session->space().tenant, 0u);
   EXPECT_EQ(say({"AUTH", "default", "whatever"}), "+OK\r\n") << "as in Redis";

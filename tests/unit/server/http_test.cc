@@ -75,34 +75,54 @@ TEST(HttpMessageTest, Queries) {
 }
 
 std::string refusal(const Head& head, const Authenticator& authenticator,
-                    std::optional<std::string_view> tenant, Asks asks_for = Asks::kTenant) {
-  const auto authorized = authorize(head, &authenticator, asks_for, tenant);
+                    std::optional<std::string_view> tenant, Asks asks_for = Asks::kTenant,
+                    const Caller& caller = {Entrance::kNetwork, {}}) {
+  const auto authorized = authorize(head, caller, &authenticator, asks_for, tenant);
   return authorized.refusal ? std::string(authorized.refusal->code) : "";
 }
 
 TEST(HttpAuthTest, WithoutUsersWhoeverIsOnThisMachineIsLetIn) {
   const Authenticator open;
+  const Caller local{Entrance::kLoopback, {}};
   Head head;
   for (const char* host : {"127.0.0.1:6381", "localhost", "[::1]:6381", "10.0.0.7"}) {
     head.host = host;
-    EXPECT_EQ(refusal(head, open, "default"), "") << host;
-    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kServer), "") << host;
-    EXPECT_EQ(refusal(head, open, "other"), "forbidden") << host;
+    EXPECT_EQ(refusal(head, open, "default", Asks::kTenant, local), "") << host;
+    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kServer, local), "") << host;
+    EXPECT_EQ(refusal(head, open, "other", Asks::kTenant, local), "forbidden") << host;
   }
   for (const char* host : {"", "evil.example:6381", "localhost.evil.example", "[", "[x]"}) {
     head.host = host;
-    EXPECT_EQ(refusal(head, open, "default"), "foreign-origin") << host;
-    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kNothing), "foreign-origin") << host;
+    EXPECT_EQ(refusal(head, open, "default", Asks::kTenant, local), "foreign-origin") << host;
+    EXPECT_EQ(refusal(head, open, std::nullopt, Asks::kNothing, local), "foreign-origin") << host;
   }
   head.host = "localhost";
   head.origin = "http://localhost";
-  EXPECT_EQ(refusal(head, open, "default"), "foreign-origin");
+  EXPECT_EQ(refusal(head, open, "default", Asks::kTenant, local), "foreign-origin");
+}
+
+TEST(HttpAuthTest, FromTheNetworkOnlyWhoCanShowWhoHeIs) {
+  Authenticator authenticator;
+  Accounts accounts;
+  accounts.users.users()["alice"] = {};
+  accounts.tenants = {{"alice", 7}};
+  authenticator.publish(std::move(accounts));
+  Head head;
+  head.host = "cache.example";
+  EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kNothing), "");
+  EXPECT_EQ(refusal(head, authenticator, "default"), "unauthorized");
+  const auto shows = [](const char* name) { return Caller{Entrance::kNetwork, name}; };
+  EXPECT_EQ(refusal(head, authenticator, "alice", Asks::kTenant, shows("alice")), "");
+  EXPECT_EQ(refusal(head, authenticator, "alice", Asks::kTenant, shows("bob")), "unauthorized");
+  EXPECT_EQ(refusal(head, authenticator, "default", Asks::kTenant, shows("default")),
+            "unauthorized");
+  head.origin = "https://cache.example";
+  EXPECT_EQ(refusal(head, authenticator, "alice", Asks::kTenant, shows("alice")), "foreign-origin");
 }
 
 TEST(HttpAuthTest, ATokenIsItsUsers) {
   Authenticator authenticator;
   Accounts accounts;
-  accounts.is_open = false;
   accounts.users.users()["alice"] = {"", {token_hash("a")}, false};
   accounts.users.users()["root"] = {"", {token_hash("r")}, true};
   accounts.tenants = {{"alice", 7}, {"root", 8}};
@@ -118,13 +138,13 @@ TEST(HttpAuthTest, ATokenIsItsUsers) {
     EXPECT_EQ(refusal(head, authenticator, "alice"), "unauthorized") << wrong;
   }
   head.authorization = "bearer a";
-  EXPECT_EQ(authorize(head, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
+  EXPECT_EQ(authorize(head, {}, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
   EXPECT_EQ(refusal(head, authenticator, "root"), "forbidden");
   EXPECT_EQ(refusal(head, authenticator, "nobody"), "forbidden") << "the same words";
   EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kServer), "forbidden");
   head.authorization = "Bearer r";
   EXPECT_EQ(refusal(head, authenticator, std::nullopt, Asks::kServer), "");
-  EXPECT_EQ(authorize(head, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
+  EXPECT_EQ(authorize(head, {}, &authenticator, Asks::kTenant, "alice").principal->tenant, 7u);
   EXPECT_EQ(refusal(head, authenticator, "nobody"), "forbidden");
 }
 
@@ -151,7 +171,9 @@ std::string ask(std::uint16_t port, const std::string& path) {
 TEST(HttpServerTest, WhileTheStoreIsOpenedItLivesAndIsNotReady) {
   auto socket = BoundSocket::bind("127.0.0.1", 0, "--http");
   ASSERT_TRUE(socket);
-  HttpServer server(std::move(*socket), {}, {.allow_io_uring = false});
+  std::vector<Door> doors;
+  doors.push_back({std::move(*socket), nullptr});
+  HttpServer server(std::move(doors), {}, {.allow_io_uring = false});
   ASSERT_TRUE(server.start());
   EXPECT_TRUE(ask(server.port(), "/healthz").starts_with("HTTP/1.1 200 OK"));
   const std::string ready = ask(server.port(), "/readyz");

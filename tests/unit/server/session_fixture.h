@@ -66,6 +66,7 @@ class SessionTest : public ::testing::Test, public SessionHost {
     return true;
   }
 
+  Entrance entrance() const override { return entrance_; }
   void output_ready(Session&) override { ++output_notices; }
   void resume_later(Session&) override { resume_asked = true; }
   void input_changed(Session&) override {}
@@ -80,6 +81,7 @@ class SessionTest : public ::testing::Test, public SessionHost {
   SessionPointer session;
   int output_notices = 0;
   bool resume_asked = false;
+  Entrance entrance_ = Entrance::kLoopback;
 };
 
 }  // namespace kachel::server

@@ -104,7 +104,7 @@ class SocketTest : public ::testing::Test {
           io::AsioLoopOptions{.queue_depth = 8, .registered_buffers = 1}));
       workers.back()->start();
     }
-    listener = std::make_unique<Listener>(std::move(*socket), state, workers);
+    listener = std::make_unique<Listener>(std::move(*socket), false, state, workers);
     ASSERT_TRUE(listener->start());
   }
   void stop() {

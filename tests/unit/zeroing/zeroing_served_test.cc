@@ -109,7 +109,7 @@ class ZeroingServedTest : public ::testing::Test {
     auto socket = BoundSocket::bind("127.0.0.1", 0);
     ASSERT_TRUE(socket);
     port_ = socket->port();
-    listener_ = std::make_unique<Listener>(std::move(*socket), *state_, workers_);
+    listener_ = std::make_unique<Listener>(std::move(*socket), false, *state_, workers_);
     ASSERT_TRUE(listener_->start());
   }
   void stop() {
