@@ -100,6 +100,15 @@ Result<std::int64_t> parse_duration_ms(std::string_view text) {
   return static_cast<std::int64_t>(*ms);
 }
 
+Result<std::uint64_t> parse_count(std::string_view text, std::uint64_t low, std::uint64_t high) {
+  std::uint64_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = code == std::errc{} && end == text.data() + text.size();
+  if (whole && value >= low && value <= high) return value;
+  return invalid("write a whole number from " + std::to_string(low) + " to " +
+                 std::to_string(high));
+}
+
 std::string format_size(std::uint64_t bytes) {
   constexpr std::array<std::string_view, 7> kNames = {"B",   "KiB", "MiB", "GiB",
                                                       "TiB", "PiB", "EiB"};

@@ -18,6 +18,9 @@ Result<std::uint64_t> parse_size(std::string_view text);
 /// only.
 Result<std::int64_t> parse_duration_ms(std::string_view text);
 
+/// Digits only. kInvalidArgument says what to write instead.
+Result<std::uint64_t> parse_count(std::string_view text, std::uint64_t low, std::uint64_t high);
+
 /// "512 B", "12.3 MiB": for people, rounded.
 std::string format_size(std::uint64_t bytes);
 

@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fmt/format.h>
 #include <iostream>
 #include <map>
@@ -13,15 +12,6 @@
 
 namespace kachel::server {
 namespace {
-
-Result<std::uint64_t> parse_count(std::string_view text, std::uint64_t low, std::uint64_t high) {
-  std::uint64_t value = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = code == std::errc{} && end == text.data() + text.size();
-  if (whole && value >= low && value <= high) return value;
-  return invalid("write a whole number from " + std::to_string(low) + " to " +
-                 std::to_string(high));
-}
 
 Result<void> set_size(std::uint64_t& target, std::string_view text, std::uint64_t low,
                       std::uint64_t high) {

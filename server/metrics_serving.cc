@@ -58,6 +58,18 @@ void write_tls(MetricWriter& out, const ServerState& state, const http::HttpNumb
             tls ? static_cast<std::uint64_t>(tls->expires_ms() / 1000) : 0);
 }
 
+void write_quotas(MetricWriter& out, const ServerState& state) {
+  const auto quotas = state.quotas.all();
+  out.counter("kachel_requests_delayed_total",
+              "Commands that waited because the tenant's requests_per_second were used up.");
+  for (const auto& [tenant, quota] : quotas)
+    out.sample(quota->delayed.load(), {{"tenant", tenant}});
+  out.counter("kachel_requests_refused_total",
+              "HTTP requests that were answered 429 for the same reason.");
+  for (const auto& [tenant, quota] : quotas)
+    out.sample(quota->refused.load(), {{"tenant", tenant}});
+}
+
 void write_policies(MetricWriter& out, const ServerState& state) {
   const PolicyTotals policy = state.policy_totals();
   out.counter("kachel_policy_clamped_total",
@@ -144,6 +156,7 @@ void write_serving_metrics(MetricWriter& out, const ServerState& state, const St
   write_tls(out, state, http);
   write_latencies(out, state);
   write_policies(out, state);
+  write_quotas(out, state);
   write_refusals(out, state, stats);
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/options.h"
 #include "io/units.h"
+#include "server/request_quota.h"
 
 namespace kachel::server {
 namespace {
@@ -65,6 +66,13 @@ Result<void> set_capacity(TenantPolicy& policy, std::string_view text) {
   return {};
 }
 
+Result<void> set_requests_per_second(TenantPolicy& policy, std::string_view text) {
+  const auto requests = parse_count(text, 1, kMaxRequestsPerSecond);
+  if (!requests) return invalid(requests.error().message + ", or remove the key");
+  policy.requests_per_second = *requests;
+  return {};
+}
+
 Result<void> set_require_subject(TenantPolicy& policy, std::string_view text) {
   if (text != "true" && text != "false") return invalid("write true or false");
   policy.require_subject = text == "true";
@@ -113,6 +121,11 @@ constexpr std::array kKeys = std::to_array<PolicyKey>({
      [](const TenantPolicy& policy) { return show(policy.erase_by_max); }},
     {"capacity", "256MiB", set_capacity,
      [](const TenantPolicy& policy) { return show_bytes(policy.capacity_bytes); }},
+    {"requests_per_second", "5000", set_requests_per_second,
+     [](const TenantPolicy& policy) {
+       return policy.requests_per_second ? fmt::format("{}", *policy.requests_per_second)
+                                         : std::string("none");
+     }},
     {"require_subject", "", set_require_subject,
      [](const TenantPolicy& policy) {
        return std::string(policy.require_subject ? "true" : "false");

@@ -23,12 +23,13 @@ inline constexpr std::size_t kMaxTenants = 1024;
 struct TenantPolicy {
   using Duration = std::chrono::milliseconds;
 
-  std::optional<Duration> ttl_default;             // of a put that names no expiry
-  std::optional<Duration> ttl_max;                 // from the command that sets an expiry
-  Duration erase_within = std::chrono::hours(24);  // from an entry's death to its bytes' end
-  std::optional<Duration> erase_by_max;            // from the put to the bytes' end
-  std::optional<std::uint64_t> capacity_bytes;     // none: what the store has
-  bool require_subject = false;                    // a put names one, or is not stored
+  std::optional<Duration> ttl_default;               // of a put that names no expiry
+  std::optional<Duration> ttl_max;                   // from the command that sets an expiry
+  Duration erase_within = std::chrono::hours(24);    // from an entry's death to its bytes' end
+  std::optional<Duration> erase_by_max;              // from the put to the bytes' end
+  std::optional<std::uint64_t> capacity_bytes;       // none: what the store has
+  std::optional<std::uint64_t> requests_per_second;  // none: no bound
+  bool require_subject = false;                      // a put names one, or is not stored
 
   friend bool operator==(const TenantPolicy&, const TenantPolicy&) = default;
 };

@@ -41,6 +41,8 @@ class PolicyReader {
  public:
   explicit PolicyReader(const PolicySource& source) : source_(source) {}
 
+  /// Of the set that current() gives.
+  std::uint64_t generation() const { return source_.generation(); }
   /// Valid until the next call.
   const PolicySet& current() {
     const std::uint64_t generation = source_.generation();

@@ -14,6 +14,7 @@
 #include "server/client_registry.h"
 #include "server/meter.h"
 #include "server/policy_source.h"
+#include "server/request_quota.h"
 #include "server/resp_parser.h"
 #include "server/tls.h"
 
@@ -102,6 +103,7 @@ struct ServerState {
   ModelRegistry models;
 
   PolicySource policy;
+  RequestQuotas quotas;
   Authenticator authenticator;
   const TlsSource* tls = nullptr;  // set before the first worker starts
   std::atomic<std::uint64_t> policy_reloads{0};

@@ -97,8 +97,8 @@ void Session::end_of_input() {
 
 bool Session::may_start() const {
   // EXEC's reply leaves as a whole: waiting for it to drain would be for ever.
-  return !closing_ && !yielded_ && !throttled_ && (!full_ || is_executing()) && holding_ == 0 &&
-         !key_types_.is_looking() && slots_.size() < limits_.max_pending;
+  return !closing_ && !yielded_ && !throttled_ && !awaits_turn_ && (!full_ || is_executing()) &&
+         holding_ == 0 && !key_types_.is_looking() && slots_.size() < limits_.max_pending;
 }
 
 bool Session::wants_input() const {
@@ -155,11 +155,13 @@ bool Session::step() {
 bool Session::start(const CommandSpec* spec, Arguments arguments) {
   const bool is_queued = transaction_ && transaction_->is_open() && !is_executing();
   // Nothing is looked up for who may not know it.
+  if (spec != nullptr && !is_executing() && wait_for_quota(*spec)) return false;
   if (spec != nullptr && !is_queued && refusal_of(*spec).empty() &&
       (wait_while_throttled(*spec) || key_types_.wait(*this, *spec, arguments))) {
     return false;
   }
   if (spec != nullptr && !is_executing() && wait_for_earlier(*spec)) return false;
+  has_turn_ = false;
   execute(spec, arguments);
   key_types_.forget();
   return true;
@@ -173,6 +175,32 @@ bool Session::wait_while_throttled(const CommandSpec& spec) {
     self->run();
   });
   return throttled_;
+}
+
+/// What the tenant's policy allows; 0: as many as there are.
+std::uint64_t Session::requests_per_second() {
+  if (const std::uint64_t now = services_.policy.generation(); now != policy_seen_) {
+    policy_seen_ = now;
+    requests_per_second_ = policy().requests_per_second.value_or(0);
+    quota_ = requests_per_second_ == 0 ? nullptr : state().quotas.of(principal_->name);
+  }
+  return requests_per_second_;
+}
+
+bool Session::wait_for_quota(const CommandSpec& spec) {
+  if (has_turn_ || !is_recognised_ || (spec.flags & command_flag::kNoAuth) != 0) return false;
+  const std::uint64_t rate = requests_per_second();
+  has_turn_ = rate == 0 || quota_->try_take(rate, state().quotas.now_ns());
+  if (has_turn_) return false;
+  awaits_turn_ = true;
+  quota_->delayed.fetch_add(1, std::memory_order_relaxed);
+  quota_->waiting.fetch_add(1, std::memory_order_relaxed);
+  loop().schedule_after(quota_->patience(rate), [self = SessionPointer(this), quota = quota_] {
+    quota->waiting.fetch_sub(1, std::memory_order_relaxed);
+    self->awaits_turn_ = false;
+    self->run();
+  });
+  return true;
 }
 
 /// A read under way has been located; yet a fence would make it find nothing.
@@ -242,6 +270,7 @@ void Session::become(PrincipalPointer principal) {
   }
   if (!principal && certified_.empty()) principal = authenticator.anonymous(entrance());
   is_recognised_ = principal != nullptr;
+  policy_seen_ = 0;
   if (principal) principal_ = std::move(principal);
   services_.state.clients.set_user(*client_, is_recognised_ ? principal_->name : "");
 }

@@ -197,6 +197,8 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   bool queue_in_transaction(const CommandSpec& spec, Arguments arguments);
   bool start(const CommandSpec* spec, Arguments arguments);
   bool wait_while_throttled(const CommandSpec& spec);
+  bool wait_for_quota(const CommandSpec& spec);
+  std::uint64_t requests_per_second();
   bool wait_for_earlier(const CommandSpec& spec);
   void execute(const CommandSpec* spec, Arguments arguments);
   void protocol_error();
@@ -234,9 +236,14 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::uint8_t database_ = 0;
   Protocol protocol_ = Protocol::kResp2;
   bool running_ = false;
-  bool yielded_ = false;    // resume_later() asked for
-  bool throttled_ = false;  // waits for the store
-  bool full_ = false;       // output past its soft bound and not drained
+  bool yielded_ = false;                   // resume_later() asked for
+  bool throttled_ = false;                 // waits for the store
+  RequestQuotas::Pointer quota_;           // the tenant's; nullptr while it has no bound
+  std::uint64_t requests_per_second_ = 0;  // of the policy that was seen last; 0: no bound
+  std::uint64_t policy_seen_ = 0;          // its generation; 0: to be looked up
+  bool has_turn_ = false;                  // the command about to start is paid for
+  bool awaits_turn_ = false;               // the quota is used up
+  bool full_ = false;                      // output past its soft bound and not drained
   bool eof_ = false;
   bool closing_ = false;  // no command starts any more
   bool aborted_ = false;

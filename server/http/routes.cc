@@ -104,6 +104,24 @@ bool decode(Exchange& exchange, const RouteMatch& found, std::string_view query)
   return true;
 }
 
+bool is_within_quota(Exchange& exchange) {
+  const Services& services = exchange.services();
+  const std::string& tenant = exchange.principal->name;
+  const auto rate = services.policies.current().of(tenant).requests_per_second;
+  if (!rate) return true;
+  RequestQuotas& quotas = services.state.quotas;
+  const RequestQuotas::Pointer quota = quotas.of(tenant);
+  if (quota->try_take(*rate, quotas.now_ns())) return true;
+  quota->refused.fetch_add(1, std::memory_order_relaxed);
+  Reply reply = problem_reply(
+      {Status::too_many_requests, "too-many-requests",
+       fmt::format("the tenant may make {} requests a second, and has made them", *rate)},
+      exchange.request_id);
+  reply.headers.emplace_back("Retry-After", ZeroizingString("1"));
+  exchange.reply(std::move(reply));
+  return false;
+}
+
 bool is_admitted(Exchange& exchange) {
   const auto part = tenant_part(exchange.route->pattern);
   const auto name = part ? std::optional<std::string_view>(exchange.path[*part]) : std::nullopt;
@@ -116,6 +134,7 @@ bool is_admitted(Exchange& exchange) {
     return false;
   }
   exchange.principal = authorization.principal;
+  if (exchange.principal && !is_within_quota(exchange)) return false;
   if (exchange.route->needs_store && !exchange.has_store()) {
     Reply reply = problem_reply({Status::service_unavailable, "starting",
                                  "the store is being opened; ask /readyz when it is done"},

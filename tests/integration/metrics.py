@@ -56,7 +56,7 @@ class Numbers(harness.TestCase):
         return found[0]
 
     def test_the_document_has_what_is_there_and_nothing_else(self):
-        server = self.serve()
+        server = self.serve(PRICES + "[tenant.default]\nrequests_per_second = 1_000_000\n")
         busy(server)
         text = metrics(server)
         types = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))

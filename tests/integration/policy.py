@@ -2,10 +2,12 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import harness
-from resp import Error
+import http_client
+from resp import Error, encode
 
 DAY_MS = 86_400_000
 
@@ -173,6 +175,76 @@ class Subjects(PolicyTest):
         server.kill()
         c = server.start().client()
         self.assertEqual(c.mget("k", "a", "b"), [b"v", None, None])
+
+
+class Quotas(PolicyTest):
+    RATE = 300
+
+    def setUp(self):
+        super().setUp()
+        self.users = self.path("users")
+        for name in ("alice", "bob"):
+            subprocess.run([harness.binary("kachel"), "user", "add", name, "--users", self.users,
+                            "--password-stdin"], input="a password\n", text=True, check=True,
+                           capture_output=True, timeout=harness.DEADLINE_S)
+        self.running = self.configured(
+            f"[tenant.alice]\nrequests_per_second = {self.RATE}\n", "--users", self.users,
+            *http_client.ON).start()
+
+    def log_in(self, name):
+        connection = self.running.connect()
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.call("AUTH", name, "a password"), "OK")
+        return connection
+
+    def delayed(self):
+        return sum(number for name, _, number in
+                   http_client.samples(http_client.metrics(self.running))
+                   if name == "kachel_requests_delayed_total")
+
+    def test_a_tenant_waits_for_its_turn_and_nobody_else_does(self):
+        connections = [self.log_in("alice") for _ in range(4)]
+        bob = self.log_in("bob")
+        requests = 4 * self.RATE
+        started = time.monotonic()
+        for connection in connections:
+            connection.send_raw(encode("SET", "k", "v") * (requests // 4))
+        self.eventually(lambda: self.delayed() >= 4, "somebody waits")
+        for _ in range(20 * self.RATE):
+            self.assertEqual(bob.call("PING"), "PONG")
+        for connection in connections:
+            for _ in range(requests // 4):
+                self.assertEqual(connection.read(), "OK")
+        # A second's worth comes at once; the others one by one, however fast the machine.
+        self.assertGreaterEqual(time.monotonic() - started, requests / self.RATE - 1.01)
+        self.write("[tenant.alice]\nttl_max = \"1h\"\n")
+        self.running.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: f"requests_per_second {self.RATE} -> none"
+                        in self.running.log_text(), "SIGHUP")
+        before = self.delayed()
+        connections[0].send_raw(encode("PING") * requests)
+        for _ in range(requests):
+            self.assertEqual(connections[0].read(), "PONG")
+        self.assertEqual(self.delayed(), before)
+
+    def test_http_is_told_to_come_again(self):
+        token = subprocess.run([harness.binary("kachel"), "user", "token", "alice", "--users",
+                                self.users], capture_output=True, text=True, check=True,
+                               timeout=harness.DEADLINE_S).stdout.strip()
+        self.running.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: "user alice: changed" in self.running.log_text(), "SIGHUP")
+        alice = self.log_in("alice")
+        alice.send_raw(encode("PING") * (10 * self.RATE))  # takes what there is for seconds
+        with http_client.Http(self.running) as http:
+            def refused():
+                answer = http.get(http_client.entry("k", "alice"),
+                                  Authorization="Bearer " + token)
+                if answer.status == 429:
+                    self.assertEqual(answer.headers["Retry-After"], "1")
+                    self.assertIn("too-many-requests", answer.json()["type"])
+                return answer.status == 429
+            self.eventually(refused, "429")
+            self.assertEqual(http.get("/healthz").status, 200)
 
 
 class Reload(PolicyTest):

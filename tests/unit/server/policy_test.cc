@@ -137,7 +137,8 @@ TEST(Policy, SuggestsTheKeyThatWasMeant) {
             "erase_within?");
   EXPECT_EQ(error_of("[tenant.default]\nretention = \"1h\""),
             "kachel.toml:2: unknown key \"retention\" in [tenant.default]; remove it, or use one "
-            "of: ttl_default, ttl_max, erase_within, erase_by_max, capacity, require_subject");
+            "of: ttl_default, ttl_max, erase_within, erase_by_max, capacity, requests_per_second, "
+            "require_subject");
   EXPECT_EQ(error_of("[tenant.default]\nmemory = \"1GiB\""),
             "kachel.toml:2: \"memory\" in [tenant.default] is a setting of the server; put it "
             "above the first [tenant.NAME]");
