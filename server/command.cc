@@ -46,7 +46,7 @@ struct Registry {
           server_commands(), command_commands(), kachel_commands(), erasure_commands(),
           hold_commands(), lease_commands(), edit_commands(), copy_commands(), iteration_commands(),
           object_commands(), hash_commands(), hash_write_commands(), json_commands(),
-          transaction_commands()}) {
+          transaction_commands(), slowlog_commands()}) {
       add(table);
     }
     for (const auto& [name, spec] : by_name) {

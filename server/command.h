@@ -34,6 +34,8 @@ inline constexpr std::uint32_t kAnyKeys = 1u << 11;
 // Inside MULTI: runs at once instead of being queued; or is refused.
 inline constexpr std::uint32_t kNotQueued = 1u << 12;
 inline constexpr std::uint32_t kNoMulti = 1u << 13;
+// Waits for other clients: how long it takes says nothing.
+inline constexpr std::uint32_t kWaits = 1u << 14;
 }  // namespace command_flag
 
 struct KeyPositions {
@@ -71,6 +73,7 @@ std::span<const CommandSpec> hash_commands();
 std::span<const CommandSpec> hash_write_commands();
 std::span<const CommandSpec> json_commands();
 std::span<const CommandSpec> transaction_commands();
+std::span<const CommandSpec> slowlog_commands();
 
 /// By name, in any case; nullptr when there is none. A subcommand as "parent|name".
 const CommandSpec* find_command(std::string_view name);

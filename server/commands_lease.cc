@@ -58,7 +58,7 @@ void kachel_lease(Session& session, Arguments arguments) {
 constexpr CommandSpec kCommands[] = {
     {"kachel.lease",
      3,
-     kReadOnly | kStringKeys | kNoMulti,
+     kReadOnly | kStringKeys | kNoMulti | kWaits,
      {1, 1, 1},
      kachel_lease,
      "kachel",

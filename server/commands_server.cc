@@ -1,4 +1,5 @@
 // Commands about the server: INFO, CONFIG, TIME.
+#include <algorithm>
 #include <fmt/format.h>
 #include <string>
 #include <utility>
@@ -68,6 +69,8 @@ Parameters parameters(const ServerState& state) {
       {"tcp-keepalive", "300"},
       {"notify-keyspace-events", ""},
       {"requirepass", ""},
+      {"slowlog-log-slower-than", std::to_string(state.slow_log.slower_than_us())},
+      {"slowlog-max-len", std::to_string(SlowLog::kMostKept)},
   };
 }
 
@@ -101,6 +104,12 @@ bool is_parameter(const ServerState& state, std::string_view name) {
 
 /// The error, or nothing.
 std::string set_parameter(Session& session, std::string_view name, std::string_view value) {
+  if (equals_ignoring_case(name, "slowlog-log-slower-than")) {
+    const auto us = parse_integer(value);
+    if (!us) return set_failed(name, "argument couldn't be parsed into an integer");
+    session.state().slow_log.set_slower_than_us(std::max<std::int64_t>(*us, 0));
+    return {};
+  }
   if (!equals_ignoring_case(name, "maxmemory")) {
     if (is_parameter(session.state(), name)) {
       return set_failed(name, "can't set immutable config");
@@ -145,7 +154,8 @@ constexpr CommandSpec kCommands[] = {
     {"module|list", 2, kFlags | kAdmin, kNoKey, module_list, kGroup, "Returns an empty list."},
     {"config", -2, kFlags | kAdmin, kNoKey, nullptr, kGroup, "A container for config commands."},
     {"config|get", -3, kFlags | kAdmin, kNoKey, config_get, kGroup, "Returns parameters."},
-    {"config|set", -4, kFlags | kAdmin, kNoKey, config_set, kGroup, "Sets maxmemory."},
+    {"config|set", -4, kFlags | kAdmin, kNoKey, config_set, kGroup,
+     "Sets maxmemory, or slowlog-log-slower-than."},
     {"config|resetstat", 2, kFlags | kAdmin, kNoKey, config_resetstat, kGroup,
      "Starts the counters of INFO again."},
 };

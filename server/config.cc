@@ -211,6 +211,13 @@ constexpr std::array kSettings =
          [](Config& config, std::string_view text) {
            return set_size(config.options.reclaim_bytes_per_s, text, kMiB, kMaxSizeBytes);
          }},
+        {"slowlog-slower-than", "TIME", "SLOWLOG keeps commands that take longer (10ms; 0: none)",
+         [](Config& config, std::string_view text) -> Result<void> {
+           const auto time = parse_duration_ms(text);
+           if (!time) return time.error();
+           config.slower_than_ms = *time;
+           return {};
+         }},
         {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
         {"port-file", "FILE", "write the port there once serving",
          [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},

@@ -34,6 +34,7 @@ struct Config {
   unsigned threads = 0;  // 0: chosen from the machine
   std::size_t max_clients = 10'000;
   std::int64_t idle_timeout_ms = 0;  // 0: never
+  std::int64_t slower_than_ms = 10;  // for the slow log; 0: nothing is
   std::string log_level = "info";
   std::string port_file;
   std::string users_file;  // empty: everybody on this machine is `default`

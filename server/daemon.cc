@@ -127,6 +127,7 @@ void fill_state(ServerState& state, const Config& config, unsigned threads, std:
   state.idle_timeout_s = config.idle_timeout_ms / 1000;
   state.started_ms = monotonic_ms();
   state.memory_bytes = config.options.memory_bytes;
+  state.slow_log.set_slower_than_us(config.slower_than_ms * 1000);
   state.policy.publish(std::make_shared<const PolicySet>(config.policy));
   ParserLimits& parser = state.limits.parser;
   // A value beyond the engine's bound gets the engine's clear refusal, not a broken

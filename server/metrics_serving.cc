@@ -145,6 +145,8 @@ void write_serving_metrics(MetricWriter& out, const ServerState& state, const St
   out.counter("kachel_commands_total", "Commands of the Redis protocol.", totals.commands);
   out.counter("kachel_command_errors_total",
               "Commands that are none, and breaches of the protocol.", totals.errors);
+  out.counter("kachel_slow_commands_total", "Commands that took longer than SLOWLOG's threshold.",
+              state.slow_log.noted());
   out.counter("kachel_network_receive_bytes_total", "Bytes received from clients.",
               totals.input_bytes);
   out.counter("kachel_network_transmit_bytes_total", "Bytes sent to clients.", totals.output_bytes);

@@ -16,6 +16,7 @@
 #include "server/policy_source.h"
 #include "server/request_quota.h"
 #include "server/resp_parser.h"
+#include "server/slow_log.h"
 #include "server/tls.h"
 
 namespace kachel::server {
@@ -104,6 +105,7 @@ struct ServerState {
 
   PolicySource policy;
   RequestQuotas quotas;
+  SlowLog slow_log;
   Authenticator authenticator;
   const TlsSource* tls = nullptr;  // set before the first worker starts
   std::atomic<std::uint64_t> policy_reloads{0};

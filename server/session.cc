@@ -220,6 +220,24 @@ const CommandSpec* Session::look_up(Arguments arguments) const {
   return find_command(fmt::format("{}|{}", spec->name, quoted(arguments[1])));
 }
 
+void Session::begin_timing(const CommandSpec& spec, Arguments arguments) {
+  timed_ = {};
+  if (!state().slow_log.is_on() || (spec.flags & command_flag::kWaits) != 0) return;
+  timed_ = {&spec, SlowLog::now_ns(), 0, static_cast<std::uint32_t>(arguments.size())};
+  for (const std::string_view argument : arguments)
+    timed_.request_bytes += argument.size();
+}
+
+void Session::end_timing(Timed& timed) {
+  const CommandSpec* const spec = std::exchange(timed.spec, nullptr);
+  if (spec == nullptr) return;
+  const std::int64_t duration_ns = SlowLog::now_ns() - timed.started_ns;
+  SlowLog& log = state().slow_log;
+  if (!log.is_on() || !log.is_slow(duration_ns)) return;
+  log.note({0, store().now_ms(), duration_ns / 1000, spec->name, timed.arguments,
+            timed.request_bytes, client_->address, state().clients.name(*client_)});
+}
+
 void Session::execute(const CommandSpec* spec, Arguments arguments) {
   ++turn_commands_;
   WorkerCounters::add(services_.counters.commands, 1);
@@ -239,7 +257,9 @@ void Session::execute(const CommandSpec* spec, Arguments arguments) {
   if (queue_in_transaction(*spec, arguments)) return;
   if (!key_types_.refusal().empty()) return reply().error(key_types_.refusal());
   spec_ = spec;
+  begin_timing(*spec, arguments);
   spec->handler(*this, arguments);
+  end_timing(timed_);
   if (!slots_.empty() && slots_.back().done) count_finished(slots_.back());
   check_output();
 }
@@ -305,12 +325,12 @@ void Session::protocol_error() {
 
 ReplyWriter Session::reply() {
   if (slots_.empty()) return {output_, protocol_};
-  slots_.push_back({OutputChain(), protocol_, true, false, 0});
+  slots_.push_back({OutputChain(), protocol_, true, false, 0, {}});
   return {slots_.back().reply, protocol_};
 }
 
 PendingReply Session::defer() {
-  slots_.push_back({OutputChain(), protocol_, false, false, 0});
+  slots_.push_back({OutputChain(), protocol_, false, false, 0, std::exchange(timed_, {})});
   return {SessionPointer(this), first_slot_ + slots_.size() - 1};
 }
 
@@ -325,6 +345,7 @@ void Session::hold_for(std::uint64_t id) {
 void Session::finish(std::uint64_t id) {
   Slot& finished = slot(id);
   finished.done = true;
+  end_timing(finished.timed);
   count_finished(finished);
   if (finished.holds) --holding_;
   release_finished();

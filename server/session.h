@@ -177,12 +177,20 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
 
  private:
   friend class PendingReply;
+  /// What the slow log would say of a command.
+  struct Timed {
+    const CommandSpec* spec = nullptr;  // nullptr: nothing
+    std::int64_t started_ns = 0;        // on the slow log's clock
+    std::uint64_t request_bytes = 0;
+    std::uint32_t arguments = 0;
+  };
   struct Slot {
     OutputChain reply;
     Protocol protocol = Protocol::kResp2;
     bool done = false;
     bool holds = false;             // later commands wait for it
     std::size_t counted_bytes = 0;  // of its reply, in finished_bytes_
+    Timed timed;
   };
 
   std::string_view unread() const { return external_.empty() ? input_.view() : external_; }
@@ -201,6 +209,8 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::uint64_t requests_per_second();
   bool wait_for_earlier(const CommandSpec& spec);
   void execute(const CommandSpec* spec, Arguments arguments);
+  void begin_timing(const CommandSpec& spec, Arguments arguments);
+  void end_timing(Timed& timed);
   void protocol_error();
   std::string refusal_of(const CommandSpec& spec);
   const CommandSpec* look_up(Arguments arguments) const;
@@ -226,6 +236,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
   const CommandSpec* spec_ = nullptr;
+  Timed timed_;         // the command whose handler runs, unless a slot has it
   KeyTypes key_types_;  // of the command about to start
   std::unique_ptr<Transaction> transaction_;
   // What is under way goes on as the last one that there was.

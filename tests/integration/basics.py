@@ -277,6 +277,22 @@ class Protocol(Basics):
             self.assertEqual(connection.call("CLIENT", "SETINFO", "LIB-NAME", "x"), "OK")
 
 
+    def test_the_slow_log_is_what_clients_expect(self):
+        c = self.client
+        c.config_set("slowlog-log-slower-than", 1)
+        self.assertEqual(c.config_get("slowlog-*")["slowlog-log-slower-than"], "1")
+
+        def slow():
+            c.mset({f"key{i}": b"secret" * 1000 for i in range(2000)})
+            return c.slowlog_len() > 0
+        self.eventually(slow, "something that takes longer than the clock's steps")
+        first = c.slowlog_get(1)[0]
+        self.assertGreater(first["duration"], 0)
+        self.assertIn(b"arguments", first["command"])
+        self.assertNotIn(b"secret", first["command"])
+        self.assertTrue(c.slowlog_reset())
+
+
 class CommandLine(Basics):
     def cli(self, *args, text=None):
         result = subprocess.run(
