@@ -24,10 +24,8 @@ class KeyTypes::Look : public boost::intrusive_ref_counter<Look, boost::thread_u
     hashes_.resize(keys_.size());
   }
 
-  void start() {
-    const boost::intrusive_ptr<Look> keep(this);
-    pump();
-  }
+  /// Of whoever calls it, until it returns.
+  void start() { pump(); }
 
  private:
   void pump() {
