@@ -61,7 +61,10 @@ class InputBuffer {
 
   void make_room(std::size_t wanted) {
     std::size_t target = std::max(kFirstBytes, size() * 2);
-    if (wanted > size()) target = std::min(target, wanted + kFirstBytes);
+    // Never by little: of a request with many arguments only the next one's end is known.
+    if (wanted > size()) {
+      target = std::min(target, std::max(wanted + kFirstBytes, size() + size() / 4));
+    }
     target = std::max(target, size() + kMinSpaceBytes);
     std::unique_ptr<char[]> fresh(new char[target]);  // not zeroed
     if (!empty()) {
