@@ -18,19 +18,12 @@ constexpr int kDenseLevel = 9;
 // goes with the last of them.
 constexpr std::int64_t kNeighbourShare = 8;
 
-std::uint64_t lowest_version_of(const format::SegmentDictionary& stored) {
-  std::uint64_t lowest = UINT64_MAX;
-  for (const format::DictionarySample& sample : stored.samples)
-    lowest = std::min(lowest, sample.version);
-  return lowest;
-}
-
 }  // namespace
 
 Dictionary::Dictionary(format::SegmentDictionary stored, int fast_level)
     : stored_(std::move(stored)),
       fast_level_(fast_level),
-      lowest_version_(lowest_version_of(stored_)) {}
+      lowest_version_(format::lowest_version_of(stored_)) {}
 
 Dictionary::~Dictionary() {
   ZSTD_freeDDict(decompressor_);
@@ -68,7 +61,7 @@ const ZSTD_CDict_s* Dictionary::compressor(Effort effort) const {
 std::uint64_t Dictionary::memory_bytes() const {
   std::uint64_t bytes = stored_.content.size() +
                         stored_.samples.size() * sizeof(format::DictionarySample) +
-                        stored_.tags.size() * sizeof(ScopeTag) + ZSTD_sizeof_DDict(decompressor_);
+                        stored_.scopes.size() * sizeof(format::DictionaryScope) + ZSTD_sizeof_DDict(decompressor_);
   for (const auto& compressor : compressors_)
     bytes += ZSTD_sizeof_CDict(compressor);
   return bytes;
@@ -86,8 +79,9 @@ bool Dictionary::was_trained_on_key(const Mac& mac, std::uint64_t through) const
 }
 
 bool Dictionary::was_trained_on_scope(ScopeTag tag, std::uint64_t through) const {
-  return was_trained_on_any(through) &&
-         std::binary_search(stored_.tags.begin(), stored_.tags.end(), tag);
+  const auto found = std::lower_bound(stored_.scopes.begin(), stored_.scopes.end(),
+                                      format::DictionaryScope{tag, 0});
+  return found != stored_.scopes.end() && found->tag == tag && found->lowest_version <= through;
 }
 
 void Dictionary::note_due(std::int64_t ms) const {

@@ -162,7 +162,8 @@ void DictionaryTrainer::train(Attempt& attempt) const {
   for (const Attempt::Sample& sample : attempt.samples) {
     const Entry& entry = *sample.entry;
     stored.samples.push_back({sample.mac, entry.version});
-    stored.tags.insert(stored.tags.end(), entry.tags.begin(), entry.tags.end());
+    for (const ScopeTag tag : entry.tags)
+      stored.scopes.push_back({tag, entry.version});
     stored.lowest_expires_ms = earlier(stored.lowest_expires_ms, sample.expires_at_ms);
     stored.lowest_erase_by_ms = earlier(stored.lowest_erase_by_ms, entry.metadata.erase_by_ms);
   }
@@ -181,8 +182,11 @@ void DictionaryTrainer::train(Attempt& attempt) const {
   auto content = train_dictionary(text, sizes, dictionary_bytes());
   if (!content) return;
   std::sort(stored.samples.begin(), stored.samples.end());
-  std::sort(stored.tags.begin(), stored.tags.end());
-  stored.tags.erase(std::unique(stored.tags.begin(), stored.tags.end()), stored.tags.end());
+  std::sort(stored.scopes.begin(), stored.scopes.end());
+  // The first of each tag has the lowest version.
+  const auto same_tag = [](const auto& a, const auto& b) { return a.tag == b.tag; };
+  stored.scopes.erase(std::unique(stored.scopes.begin(), stored.scopes.end(), same_tag),
+                      stored.scopes.end());
   while (stored.id == 0)
     core_.env.random.fill(std::as_writable_bytes(std::span(&stored.id, 1)));
   stored.space = attempt.space;

@@ -331,12 +331,15 @@ Marker Log::make_marker() const {
   Marker marker;
   marker.store_id = core_.store_id;
   marker.applied_through = applier_.applied_through();
-  for (const SegmentPointer& segment : open_.open()) {
-    marker.open_segments.emplace_back(segment->id, segment->applied_end);
-  }
-  for (const SegmentPointer& segment : sealing_) {
-    marker.open_segments.emplace_back(segment->id, segment->applied_end);
-  }
+  const auto add = [&](const Segment& segment) {
+    // Of the others nothing need be durable.
+    if (segment.applied_end <= segment.data_begin) return;
+    marker.open_segments.emplace_back(segment.id, segment.applied_end);
+  };
+  for (const SegmentPointer& segment : open_.open())
+    add(*segment);
+  for (const SegmentPointer& segment : sealing_)
+    add(*segment);
   return marker;
 }
 

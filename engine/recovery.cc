@@ -65,10 +65,16 @@ Result<void> Recovery::scan_unsealed() {
     if (loaded.sealed) continue;
     Segment& segment = *loaded.segment;
     const format::SegmentHeader header = segment.header(core_.store_id);
+    Gap unreadable;
+    std::uint64_t unreadable_end = 0;
     auto scan = format::scan_segment(
         *segment.file, core_.store_id, segment.id, segment.data_begin,
         [&](const format::DecodedRecord& record, std::uint64_t offset) {
-          if (!is_readable(segment, record.meta)) return;
+          if (!is_readable(segment, record.meta)) {
+            unreadable.next_sequence = record.meta.sequence;
+            unreadable_end = offset + record.size;
+            return;
+          }
           if (offset > loaded.scanned_end && !is_lost_dictionary(loaded, offset)) {
             loaded.gaps.push_back({offset - loaded.scanned_end, record.meta.sequence});
           }
@@ -87,6 +93,10 @@ Result<void> Recovery::scan_unsealed() {
         });
     if (!scan) return scan.error();
     loaded.scan = *scan;
+    if (unreadable_end > loaded.scanned_end) {
+      unreadable.bytes = unreadable_end - loaded.scanned_end;
+      loaded.gaps.push_back(unreadable);
+    }
     if (loaded.lost_its_footer && loaded.live_before > loaded.puts) {
       result_.stats.damaged_records += loaded.live_before - loaded.puts;
     }

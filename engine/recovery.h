@@ -36,7 +36,8 @@ class Recovery {
   Result<RecoveryResult> run();
 
  private:
-  /// A stretch of an unsealed segment that is no record, with one after it.
+  /// A stretch of an unsealed segment that is no record, with one after it; or that ends in one
+  /// whose dictionary is lost.
   struct Gap {
     std::uint64_t bytes = 0;
     std::uint64_t next_sequence = 0;
@@ -44,7 +45,7 @@ class Recovery {
   struct Loaded {
     SegmentPointer segment;
     bool sealed = false;
-    bool header_damaged = false;
+    bool header_is_new = false;  // not the one in the file: sealing writes it
     format::ScanResult scan;  // of unsealed ones
     std::vector<Gap> gaps;    // of unsealed ones
     std::uint64_t scanned_end = format::kSegmentHeaderBytes;
@@ -63,6 +64,8 @@ class Recovery {
   Result<void> load_segment(std::uint64_t id);
   Result<void> load_dictionaries();
   Result<void> load_dictionary(const std::vector<Loaded*>& segments);
+  static void forget_dictionary(Loaded& loaded);
+  Result<ZeroizingBytes> dictionary_copies(const Segment& segment) const;
   static bool is_lost_dictionary(const Loaded& loaded, std::uint64_t first_record);
   static bool is_readable(const Segment& segment, const format::RecordMeta& meta);
   Result<format::SegmentHeader> mend_header(std::uint64_t id, io::File& file,

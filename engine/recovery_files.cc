@@ -82,7 +82,7 @@ Result<void> Recovery::load_segment(std::uint64_t id) {
   }
   core_.clock.raise(header->created_ms);
   Loaded loaded;
-  loaded.header_damaged = !has_header;
+  loaded.header_is_new = !has_header;
   loaded.segment = std::make_shared<Segment>(*header, std::move(*file));
   Segment& segment = *loaded.segment;
   segment.bytes = *size;
@@ -124,6 +124,13 @@ Result<void> Recovery::load_dictionaries() {
   return {};
 }
 
+/// One that a power cut has kept from becoming whole never had a record that was durable; others
+/// may lie behind it. Nobody is to take it for a damaged one once they have a footer.
+void Recovery::forget_dictionary(Loaded& loaded) {
+  loaded.segment->dictionary_id = 0;
+  loaded.header_is_new = true;
+}
+
 /// From the first copy that is whole, in whichever of the segments that have it.
 Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
   Dictionary::Pointer dictionary;
@@ -138,9 +145,13 @@ Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
     break;
   }
   if (!dictionary) {
-    // One that a power cut has kept from becoming whole never had a record that was durable.
-    result_.stats.damaged_records += static_cast<std::uint64_t>(std::count_if(
-        segments.begin(), segments.end(), [](const Loaded* loaded) { return loaded->sealed; }));
+    for (Loaded* loaded : segments) {
+      if (loaded->sealed) {
+        ++result_.stats.damaged_records;
+      } else {
+        forget_dictionary(*loaded);
+      }
+    }
     return {};
   }
   core_.dictionaries.add(dictionary);
@@ -265,16 +276,16 @@ Result<void> Recovery::sync_recent(std::uint64_t cut) {
 Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durable,
                                       std::uint64_t cut) {
   const Segment& segment = *loaded.segment;
-  if (!loaded.header_damaged) {
+  if (!loaded.header_is_new) {
     // Durable records do not vouch for it: it may be one that a start had to make anew.
     auto header = format::encode_segment_header(segment.header(core_.store_id));
     if (auto written = rewrite(*segment.file, 0, header); !written) return written;
-    if (segment.dictionary) {
-      const auto copies =
-          format::encode_dictionary(segment.dictionary->stored(), core_.store_id, segment.id);
-      auto written = rewrite(*segment.file, format::kSegmentHeaderBytes, copies);
-      if (!written) return written;
-    }
+  }
+  if (segment.dictionary) {
+    auto copies = dictionary_copies(segment);
+    if (!copies) return copies.error();
+    auto written = rewrite(*segment.file, format::kSegmentHeaderBytes, *copies);
+    if (!written) return written;
   }
   if (loaded.sealed) return rewrite_footer(segment);  // its records were durable before it was
   for (const format::RecordSummary& record : loaded.scanned) {
@@ -288,6 +299,15 @@ Result<void> Recovery::rewrite_recent(const Loaded& loaded, std::uint64_t durabl
     if (!written) return written;
   }
   return {};
+}
+
+/// As they lie there, or should. Of an earlier version they may have another length than they would
+/// have now.
+Result<ZeroizingBytes> Recovery::dictionary_copies(const Segment& segment) const {
+  auto copies = format::encode_dictionary(segment.dictionary->stored(), core_.store_id, segment.id);
+  const std::uint64_t room = segment.data_begin - format::kSegmentHeaderBytes;
+  if (copies.size() == room) return copies;
+  return read_exactly(*segment.file, format::kSegmentHeaderBytes, room);
 }
 
 Result<void> Recovery::rewrite_footer(const Segment& segment) {
@@ -352,7 +372,7 @@ Result<void> Recovery::seal_unsealed(std::uint64_t cut) {
       if (auto cut_off = segment.file->truncate(data_end); !cut_off) return cut_off;
       if (auto synced = sync(*segment.file); !synced) return synced;
     }
-    if (loaded.header_damaged) {
+    if (loaded.header_is_new) {
       auto written = rewrite(*segment.file, 0, format::encode_segment_header(layout));
       if (!written) return written;
       // Before there is a footer: a sealed segment without a header would be a damaged one.

@@ -69,7 +69,7 @@ class Segment {
   const std::uint64_t first_sequence;
   const std::int64_t created_ms;
   const std::uint64_t capacity_bytes;
-  const std::uint64_t dictionary_id;  // 0: it has none
+  std::uint64_t dictionary_id;  // 0: it has none; changed by a start only
   const std::uint32_t dictionary_copy_bytes;
   const std::uint64_t data_begin;  // of the records, bytes from the start of the file
   const std::unique_ptr<io::File> file;

@@ -138,7 +138,7 @@ Result<void> dump_dictionaries(DumpContext& context) {
     const format::SegmentDictionary& stored = (*segment)->dictionary->stored();
     writer.write({fmt::format("{:016x}", id), fmt::format("{:016x}", stored.id),
                   std::to_string(stored.space.tenant), std::to_string(stored.content.size()),
-                  std::to_string(stored.samples.size()), std::to_string(stored.tags.size()),
+                  std::to_string(stored.samples.size()), std::to_string(stored.scopes.size()),
                   dump_time(stored.created_ms), dump_time(stored.lowest_expires_ms),
                   dump_time(stored.lowest_erase_by_ms)});
   }

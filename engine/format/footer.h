@@ -12,8 +12,8 @@
 
 namespace kachel::format {
 
-inline constexpr std::uint32_t kFormatVersion = 3;
-inline constexpr std::uint32_t kMinReaderVersion = 3;
+inline constexpr std::uint32_t kFormatVersion = 4;
+inline constexpr std::uint32_t kMinReaderVersion = 4;
 inline constexpr std::size_t kSegmentHeaderBytes = 4096;
 inline constexpr std::size_t kTrailerBytes = 128;
 inline constexpr std::size_t kFooterAlignment = 4096;
@@ -29,7 +29,8 @@ struct SegmentHeader {
   std::uint32_t bucket = 0;
   std::uint32_t flags = 0;
   std::uint64_t capacity_bytes = 0;
-  // Of the segment's dictionary (segment_dictionary.h); both 0 when it has none.
+  // Of the segment's dictionary (segment_dictionary.h); both 0 when it has none. No id, but a
+  // length: a power cut has taken it, and only its place is left.
   std::uint64_t dictionary_id = 0;
   std::uint32_t dictionary_copy_bytes = 0;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 #include <string>
 
@@ -16,7 +17,7 @@ constexpr std::size_t kIdOffset = 40;
 constexpr std::size_t kTenantOffset = 48;
 constexpr std::size_t kContentLengthOffset = 52;
 constexpr std::size_t kSampleCountOffset = 56;
-constexpr std::size_t kTagCountOffset = 60;
+constexpr std::size_t kScopeCountOffset = 60;
 constexpr std::size_t kCreatedOffset = 64;
 constexpr std::size_t kLowestExpiresOffset = 72;
 constexpr std::size_t kLowestEraseByOffset = 80;
@@ -24,35 +25,44 @@ constexpr std::size_t kDatabaseOffset = 88;
 constexpr std::size_t kBodyOffset = 96;
 constexpr std::size_t kAlignment = 4096;
 constexpr std::size_t kSampleBytes = 24;
-constexpr std::size_t kTagBytes = 8;
+constexpr std::size_t kScopeBytes = 16;
+// Of version 3: tags alone.
+constexpr std::uint32_t kBareTagsVersion = 3;
+constexpr std::size_t kBareTagBytes = 8;
 static_assert(kAlignment == kSegmentHeaderBytes);
 static_assert(kBodyOffset + kMaxDictionaryBytes + kMaxDictionarySamples * kSampleBytes +
-                  kMaxDictionaryTags * kTagBytes + kAlignment <=
+                  kMaxDictionaryScopes * kScopeBytes + kAlignment <=
               kMaxCopyBytes);
 
 struct Lengths {
   std::size_t content = 0;
   std::size_t samples = 0;
-  std::size_t tags = 0;
+  std::size_t scopes = 0;
+  std::size_t scope_bytes = kScopeBytes;
 
   std::size_t body_end() const {
-    return kBodyOffset + content + samples * kSampleBytes + tags * kTagBytes;
+    return kBodyOffset + content + samples * kSampleBytes + scopes * scope_bytes;
   }
   std::size_t copy() const { return align_up(body_end() + kChecksumBytes, kAlignment); }
   bool are_possible() const {
     return content > 0 && content <= kMaxDictionaryBytes && samples > 0 &&
-           samples <= kMaxDictionarySamples && tags <= kMaxDictionaryTags;
+           samples <= kMaxDictionarySamples && scopes <= kMaxDictionaryScopes;
   }
 };
 
 Lengths lengths_of(const SegmentDictionary& dictionary) {
-  return {dictionary.content.size(), dictionary.samples.size(), dictionary.tags.size()};
+  return {dictionary.content.size(), dictionary.samples.size(), dictionary.scopes.size()};
+}
+
+bool has_bare_tags(std::span<const std::byte> bytes) {
+  return load<std::uint32_t>(bytes.data() + kVersionOffset) <= kBareTagsVersion;
 }
 
 Lengths read_lengths(std::span<const std::byte> bytes) {
   return {load<std::uint32_t>(bytes.data() + kContentLengthOffset),
           load<std::uint32_t>(bytes.data() + kSampleCountOffset),
-          load<std::uint32_t>(bytes.data() + kTagCountOffset)};
+          load<std::uint32_t>(bytes.data() + kScopeCountOffset),
+          has_bare_tags(bytes) ? kBareTagBytes : kScopeBytes};
 }
 
 Error corrupt(const Place& place, const char* what) {
@@ -60,10 +70,10 @@ Error corrupt(const Place& place, const char* what) {
           "dictionary of segment " + std::to_string(place.segment_id) + ": " + what};
 }
 
-template <typename T>
-bool is_ascending(const std::vector<T>& items) {
+template <typename T, typename Less>
+bool is_ascending(const std::vector<T>& items, Less less) {
   return std::adjacent_find(items.begin(), items.end(),
-                            [](const T& a, const T& b) { return !(a < b); }) == items.end();
+                            [&](const T& a, const T& b) { return !less(a, b); }) == items.end();
 }
 
 /// What is wrong with what it says; nullptr when nothing is.
@@ -74,13 +84,19 @@ const char* fault_of(const SegmentDictionary& dictionary) {
       dictionary.lowest_erase_by_ms < 0) {
     return "no such time";
   }
-  if (!is_ascending(dictionary.samples) || !is_ascending(dictionary.tags)) {
+  const auto in_order = [](const DictionaryScope& a, const DictionaryScope& b) {
+    return a.tag < b.tag;
+  };
+  if (!is_ascending(dictionary.samples, std::less<>()) ||
+      !is_ascending(dictionary.scopes, in_order)) {
     return "its lists are not in order";
   }
-  const bool has_bad_version = std::any_of(
-      dictionary.samples.begin(), dictionary.samples.end(), [](const DictionarySample& sample) {
-        return sample.version == 0 || sample.version > kMaxNumber;
-      });
+  const auto is_bad = [](std::uint64_t version) { return version == 0 || version > kMaxNumber; };
+  const bool has_bad_version =
+      std::any_of(dictionary.samples.begin(), dictionary.samples.end(),
+                  [&](const DictionarySample& sample) { return is_bad(sample.version); }) ||
+      std::any_of(dictionary.scopes.begin(), dictionary.scopes.end(),
+                  [&](const DictionaryScope& scope) { return is_bad(scope.lowest_version); });
   return has_bad_version ? "no such version" : nullptr;
 }
 
@@ -95,7 +111,7 @@ void encode_copy(const SegmentDictionary& dictionary, const Place& place,
   store(to + kDatabaseOffset, std::uint64_t{dictionary.space.database});
   store(to + kContentLengthOffset, static_cast<std::uint32_t>(lengths.content));
   store(to + kSampleCountOffset, static_cast<std::uint32_t>(lengths.samples));
-  store(to + kTagCountOffset, static_cast<std::uint32_t>(lengths.tags));
+  store(to + kScopeCountOffset, static_cast<std::uint32_t>(lengths.scopes));
   store(to + kCreatedOffset, dictionary.created_ms);
   store(to + kLowestExpiresOffset, dictionary.lowest_expires_ms);
   store(to + kLowestEraseByOffset, dictionary.lowest_erase_by_ms);
@@ -106,14 +122,22 @@ void encode_copy(const SegmentDictionary& dictionary, const Place& place,
     store(to + sizeof sample.mac.bytes, sample.version);
     to += kSampleBytes;
   }
-  for (const ScopeTag tag : dictionary.tags) {
-    store(to, tag);
-    to += kTagBytes;
+  for (const DictionaryScope& scope : dictionary.scopes) {
+    store(to, scope.tag);
+    store(to + sizeof scope.tag, scope.lowest_version);
+    to += kScopeBytes;
   }
   seal_structure(bytes, checksum_seed(place));
 }
 
 }  // namespace
+
+std::uint64_t lowest_version_of(const SegmentDictionary& dictionary) {
+  std::uint64_t lowest = UINT64_MAX;
+  for (const DictionarySample& sample : dictionary.samples)
+    lowest = std::min(lowest, sample.version);
+  return lowest;
+}
 
 std::size_t copy_bytes(const SegmentDictionary& dictionary) {
   return lengths_of(dictionary).copy();
@@ -173,9 +197,15 @@ Result<SegmentDictionary> decode_dictionary(std::span<const std::byte> bytes, co
     sample.mac.bytes = load<decltype(sample.mac.bytes)>(from);
     sample.version = load<std::uint64_t>(from + sizeof sample.mac.bytes);
   }
-  dictionary.tags.reserve(lengths.tags);
-  for (std::size_t i = 0; i < lengths.tags; ++i, from += kTagBytes)
-    dictionary.tags.push_back(load<ScopeTag>(from));
+  dictionary.scopes.reserve(lengths.scopes);
+  const std::uint64_t lowest = lowest_version_of(dictionary);
+  for (std::size_t i = 0; i < lengths.scopes; ++i, from += lengths.scope_bytes) {
+    DictionaryScope& scope = dictionary.scopes.emplace_back();
+    scope.tag = load<ScopeTag>(from);
+    // Of which of the samples a bare tag is: of any.
+    scope.lowest_version =
+        has_bare_tags(bytes) ? lowest : load<std::uint64_t>(from + sizeof scope.tag);
+  }
   if (const char* fault = fault_of(dictionary)) return corrupt(place, fault);
   const auto padding = bytes.first(bytes.size() - kChecksumBytes).subspan(lengths.body_end());
   if (!all_zero(padding)) return corrupt(place, "the padding is not zero");

@@ -17,7 +17,7 @@ namespace kachel::format {
 
 inline constexpr std::size_t kMaxDictionaryBytes = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxDictionarySamples = std::size_t{1} << 16;
-inline constexpr std::size_t kMaxDictionaryTags = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxDictionaryScopes = std::size_t{1} << 19;
 inline constexpr std::size_t kDictionaryCopies = 2;
 inline constexpr std::size_t kMaxCopyBytes = std::size_t{16} << 20;
 
@@ -28,6 +28,13 @@ struct DictionarySample {
   friend auto operator<=>(const DictionarySample&, const DictionarySample&) = default;
 };
 
+/// A scope that some of them are of, and the lowest version of these.
+struct DictionaryScope {
+  ScopeTag tag = 0;
+  std::uint64_t lowest_version = 0;
+  friend auto operator<=>(const DictionaryScope&, const DictionaryScope&) = default;
+};
+
 struct SegmentDictionary {
   std::uint64_t id = 0;  // random, never 0; the same in all segments that have it
   Namespace space;       // of the samples; it serves all of the tenant's databases
@@ -35,12 +42,14 @@ struct SegmentDictionary {
   std::int64_t lowest_expires_ms = 0;     // of the samples, when it was trained; 0: none expires
   std::int64_t lowest_erase_by_ms = 0;    // likewise
   std::vector<DictionarySample> samples;  // sorted, at least one
-  std::vector<ScopeTag> tags;             // of all samples, sorted, each once
+  std::vector<DictionaryScope> scopes;    // sorted, each tag once
   ZeroizingBytes content;                 // as zstd takes it
 
   friend bool operator==(const SegmentDictionary&, const SegmentDictionary&) = default;
 };
 
+/// Of its samples.
+std::uint64_t lowest_version_of(const SegmentDictionary& dictionary);
 /// Of one copy: a multiple of 4096.
 std::size_t copy_bytes(const SegmentDictionary& dictionary);
 /// All copies, for this segment: what lies between its header and its records.

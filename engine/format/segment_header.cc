@@ -23,8 +23,8 @@ Error error(ErrorCode code, std::uint64_t segment_id, const std::string& what) {
 }
 
 bool is_dictionary(const SegmentHeader& header) {
-  if (header.dictionary_id == 0) return header.dictionary_copy_bytes == 0;
-  return header.dictionary_copy_bytes > 0 && header.dictionary_copy_bytes <= kMaxCopyBytes &&
+  if (header.dictionary_id != 0 && header.dictionary_copy_bytes == 0) return false;
+  return header.dictionary_copy_bytes <= kMaxCopyBytes &&
          header.dictionary_copy_bytes % kSegmentHeaderBytes == 0;
 }
 

@@ -94,9 +94,11 @@ bool ErasedScope::covers(const format::SegmentDictionary& dictionary) const {
       return true;
     }
   }
-  return has_older && std::any_of(tags_.begin(), tags_.end(), [&](ScopeTag tag) {
-           return std::binary_search(dictionary.tags.begin(), dictionary.tags.end(), tag);
-         });
+  return std::any_of(dictionary.scopes.begin(), dictionary.scopes.end(),
+                     [this](const format::DictionaryScope& scope) {
+                       return scope.lowest_version < below_ &&
+                              std::find(tags_.begin(), tags_.end(), scope.tag) != tags_.end();
+                     });
 }
 
 }  // namespace kachel::inspect

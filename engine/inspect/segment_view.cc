@@ -56,7 +56,7 @@ Result<bool> load_header(const StoreView& store, SegmentView& segment, const OnF
 Result<void> load_dictionary(const StoreView& store, SegmentView& segment,
                              const OnFinding& report) {
   const std::size_t copy = segment.header.dictionary_copy_bytes;
-  if (copy == 0) return {};
+  if (segment.header.dictionary_id == 0) return {};
   std::optional<format::SegmentDictionary> whole;
   for (std::size_t i = 0; i < format::kDictionaryCopies; ++i) {
     const std::uint64_t at = format::kSegmentHeaderBytes + i * copy;

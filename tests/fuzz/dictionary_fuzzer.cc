@@ -42,7 +42,7 @@ Bytes make_copy(Input& input, std::uint8_t choice) {
     std::byte* const at = bytes.data();
     const std::size_t samples = load<std::uint32_t>(at + kSampleCountAt) % 8 + 1;
     const std::size_t tags = load<std::uint32_t>(at + kTagCountAt) % 8;
-    const std::size_t lists = samples * 24 + tags * 8;
+    const std::size_t lists = samples * 24 + tags * 16;
     const std::size_t content = body.size() > lists ? body.size() - lists : 1;
     store(at + kContentLengthAt, static_cast<std::uint32_t>(content));
     store(at + kSampleCountAt, static_cast<std::uint32_t>(samples));
@@ -55,6 +55,8 @@ Bytes make_copy(Input& input, std::uint8_t choice) {
 }
 
 void check_encodes_again(const SegmentDictionary& dictionary, std::span<const std::byte> bytes) {
+  constexpr std::uint32_t kBareTagsVersion = 3;  // its scopes are written otherwise now
+  if (load<std::uint32_t>(bytes.data() + kVersionOffset) <= kBareTagsVersion) return;
   KACHEL_CHECK(copy_bytes(dictionary) == bytes.size(), "it is of another length");
   const ZeroizingBytes again = encode_dictionary(dictionary, kPlace.store_id, kSegment);
   KACHEL_CHECK(again.size() == kDictionaryCopies * bytes.size(), "not two copies");

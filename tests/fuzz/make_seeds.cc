@@ -98,11 +98,11 @@ void add_dictionaries(Seeds& seeds) {
       for (std::uint8_t i = 1; i < 4; ++i)
         dictionary.samples.push_back({{{std::byte{i}}}, 100u + i});
       for (std::size_t i = 0; i < tags; ++i)
-        dictionary.tags.push_back(1000 + i);
+        dictionary.scopes.push_back({1000 + i, 1 + i});
       const auto content = std::as_bytes(std::span(untrained));
       dictionary.content = is_trained ? *trained : ZeroizingBytes(content.begin(), content.end());
       const ZeroizingBytes copies = encode_dictionary(dictionary, kStore, 7);
-      const std::size_t used = 96 + dictionary.content.size() + 3 * 24 + tags * 8;
+      const std::size_t used = 96 + dictionary.content.size() + 3 * 24 + tags * 16;
       seeds.add(
           "dictionary", {1, 40},
           {"{\"answer\": \"tile 9 keeps its heat, and\"}", as_text(std::span(copies).first(used))});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <xxhash.h>
 
 #include "tests/simulator/anatomy.h"
@@ -126,7 +127,8 @@ class History {
     ValueId before = 0;  // the first value that was put after it
   };
   std::map<ReceiptId, Followed> followed_;
-  std::vector<HoldId> holds_;  // in force
+  std::vector<HoldId> holds_;       // in force
+  std::set<std::string> given_up_;  // files that were to be removed, and may still be there
   std::vector<HeldLease> held_;
   bool clock_jumped_ = false;
   bool was_damaged_ = false;
@@ -179,6 +181,7 @@ void History::crash_creation() {
 void History::start() {
   ++life_;
   in_flight_ = 0;
+  given_up_.clear();
   kept_ms_ = now_ms();
   watching_ = true;
   world_.storage->observe([this](const io::Operation& operation) { on_operation(operation); });
@@ -375,7 +378,7 @@ void History::place_hold() {
                               holds_.push_back(*id);
                               if (was_damaged_ || oracle_.weak) return;
                               Kept kept(subject);
-                              kept.note(world_);
+                              kept.note(world_, given_up_);
                               oracle_.holds.emplace(*id, std::move(kept));
                             });
   world_.run();
@@ -394,7 +397,7 @@ void History::check_holds() {
   if (was_damaged_ || oracle_.weak) oracle_.holds.clear();
   for (auto& [id, kept] : oracle_.holds) {
     kept.check(world_);
-    kept.note(world_);
+    kept.note(world_, given_up_);
   }
 }
 
@@ -645,6 +648,7 @@ void History::on_operation(const io::Operation& operation) {
     return;
   }
   oracle_.note_time(now_ms());
+  if (operation.op == io::FaultOp::kRemove) given_up_.emplace(operation.path);
   if (options_.trace_storage) tell(operation);
   if (!choices_.one_in(options_.image_every)) return;
   check_copy(copy_at(operation, choices_), choices_);

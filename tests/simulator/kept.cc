@@ -7,8 +7,8 @@
 
 namespace kachel::sim {
 
-void Kept::note(const World& world) {
-  records_.merge(find(world, world.store->stats().durable_through));
+void Kept::note(const World& world, const std::set<std::string>& given_up) {
+  records_.merge(find(world, world.store->stats().durable_through, given_up));
 }
 
 void Kept::check(const World& world) const {
@@ -20,13 +20,15 @@ void Kept::check(const World& world) const {
   }
 }
 
-Kept::Found Kept::find(const World& world, std::uint64_t through) const {
+Kept::Found Kept::find(const World& world, std::uint64_t through,
+                       const std::set<std::string>& except) const {
   Found found;
   MacKey mac_key{};
   const auto segments = dissect(*world.disk, mac_key);
   const ScopeTag tag =
       tag_of(scope_mac(mac_key, world.space.tenant, ScopeKind::kSubject, subject_));
   for (const Anatomy& segment : segments) {
+    if (except.contains(segment.path)) continue;
     for (const Piece& record : segment.records) {
       if (record.sequence > through || record.type != format::RecordType::kPut) continue;
       if (std::find(record.tags.begin(), record.tags.end(), tag) == record.tags.end()) continue;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "engine/hold.h"
@@ -17,13 +18,15 @@ class Kept {
   const std::string& subject() const { return subject_; }
 
   /// It is in force and acknowledged: from here on what is durable now must stay. `world` is open.
-  void note(const World& world);
+  /// `given_up`: segment files that the store has dropped and that are still there.
+  void note(const World& world, const std::set<std::string>& given_up);
   /// Whether all of it is on the disk. Throws Violation.
   void check(const World& world) const;
 
  private:
   using Found = std::set<std::pair<Mac, std::uint64_t>>;  // key and version
-  Found find(const World& world, std::uint64_t through) const;
+  Found find(const World& world, std::uint64_t through,
+             const std::set<std::string>& except = {}) const;
 
   std::string subject_;
   Found records_;

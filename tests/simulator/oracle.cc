@@ -48,7 +48,8 @@ void Oracle::end(std::size_t op, OpState state, std::int64_t time_ms) {
   ops_[op].done_ms = time_ms;
 }
 
-void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) const {
+void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view,
+                  bool may_be_undone) const {
   if (op.state == OpState::kNoEffect) return;
   if (op.kind == OpKind::kEvict) return add(set, {});
   const bool many = op.kind == OpKind::kEraseAll || op.kind == OpKind::kEraseSubject;
@@ -71,7 +72,10 @@ void Oracle::fold(PossibleSet& set, const Op& op, std::size_t key, View view) co
   }
   if (!may_be_unlogged) set.clear();
   const bool put = op.kind == OpKind::kPut;
-  if (put && op.state != OpState::kDropped) add(set, {op.value, op.expires_at_ms});
+  // What a failed write has left of it is cut off, and that need not be durable yet.
+  if (put && (op.state != OpState::kDropped || may_be_undone)) {
+    add(set, {op.value, op.expires_at_ms});
+  }
   if (!put || op.state != OpState::kDone) add(set, {});
 }
 
@@ -207,6 +211,7 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
   std::vector<std::optional<Possible>> seen(keys());
   std::vector<std::vector<bool>> fits(keys(), std::vector<bool>(ops_.size() + 1));
   // In the midst of a batch, a kill may keep what comes later in it: nothing of it was promised.
+  const std::size_t least = required(crash, time_ms);
   const View view = crash == Crash::kPowerCut ? View::kAfterPowerCut : View::kAfterKill;
   const std::int64_t dead_ms = std::max(from_ms, expired_for_good_ms);
   const std::int64_t late_ms = std::max(now_ms, latest_ms_);
@@ -217,13 +222,12 @@ void Oracle::check_crash(const std::vector<std::optional<Sighting>>& sightings, 
     const Excuse excuse = excuses.empty() ? Excuse::kNone : excuses[key];
     PossibleSet set = base_[key];
     for (std::size_t p = 0; p <= ops_.size(); ++p) {
-      if (p > 0) fold(set, ops_[p - 1], key, view);
+      if (p > 0) fold(set, ops_[p - 1], key, view, crash >= Crash::kPowerCut && p > least);
       fits[key][p] =
           matches(set, seen[key], dead_ms, late_ms) || is_excused(key, seen[key], excuse);
     }
   }
   if (weak) return;
-  const std::size_t least = required(crash, time_ms);
   for (std::size_t p = least; p <= ops_.size(); ++p) {
     if (std::all_of(fits.begin(), fits.end(), [&](const auto& of_key) { return of_key[p]; })) {
       return;

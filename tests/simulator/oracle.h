@@ -137,7 +137,9 @@ class Oracle {
   enum class View : std::uint8_t { kRunning, kAfterKill, kAfterPowerCut };
 
   std::size_t absence_since(std::size_t index) const;
-  void fold(PossibleSet& set, const Op& op, std::size_t key, View view) const;
+  /// `may_be_undone`: the power was cut, and the operation need not have survived.
+  void fold(PossibleSet& set, const Op& op, std::size_t key, View view,
+            bool may_be_undone = false) const;
   static void fold_subject(PossibleSet& set, const Op& op, bool may_be_undone);
   PossibleSet recently_expired(std::size_t key) const;
   ValueId identify(std::size_t key, const std::string& text) const;

@@ -260,6 +260,22 @@ TEST_F(Dictionaries, AnEraseIsReclaimedWhenNoDictionaryHoldsAnythingOfIt) {
   expect_all();
 }
 
+TEST_F(Dictionaries, AreNotHeldToBeOfAnErasedSubjectForWhatIsSaidOfItLater) {
+  for (int i = 0; i < kSamples / 2; ++i)
+    put(i, "", i == 0 ? "alice" : "bob");
+  const ReceiptId id = world.erase_for_good(StoreWorld::erase_of("alice"));
+  values.erase(0);
+  for (int i = kSamples / 2; i < kSamples + 2; ++i)
+    put(i, "", "alice");
+  wait_for_one();
+  put_more("bob");
+  let_deadlines_pass();
+  EXPECT_EQ(state(id), "reclaimed");
+  EXPECT_TRUE(world.alarms.empty());
+  EXPECT_FALSE(segments_with_one().empty()) << "it had no need to go";
+  expect_all();
+}
+
 TEST_F(Dictionaries, AnEraseByKeyWaitsForThemToo) {
   train();
   put_more();
@@ -344,6 +360,94 @@ TEST_F(Dictionaries, AreFoundWhenTheHeaderIsLost) {
   world.lose_index();
   world.open();
   EXPECT_EQ(world.store->stats().start.damaged_segments, 0u) << "mended";
+  expect_all();
+}
+
+/// Of each write and each evicted file some sectors are lost.
+class LosesSectors final : public io::CrashOutcome {
+ public:
+  LosesSectors(std::uint64_t first, std::uint64_t end) : first_(first), end_(end) {}
+  void keep_sectors(std::uint64_t first_sector, std::vector<bool>& kept) override {
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      kept[i] = first_sector + i < first_ || first_sector + i >= end_;
+  }
+  bool keep_size() override { return true; }
+  bool keep_entry() override { return true; }
+
+ private:
+  const std::uint64_t first_;
+  const std::uint64_t end_;
+};
+
+constexpr std::uint64_t kHeaderSectors = format::kSegmentHeaderBytes / io::kSectorBytes;
+
+TEST_F(Dictionaries, ThatAPowerCutTookAreNotMissedLater) {
+  train();
+  const std::string raw = noise(1, 300);  // has no need of it, and lies behind it
+  world.put("raw", raw);
+  const std::vector<std::string> with_one = segments_with_one();
+  ASSERT_EQ(with_one.size(), 1u);
+  const std::uint64_t copies = 2 * copy_bytes_in(with_one[0]) / io::kSectorBytes;
+  LosesSectors torn(kHeaderSectors, kHeaderSectors + copies);
+  world.drop();
+  world.storage.crash(torn);
+  world.boot_id[0] = '2';
+  world.open();
+  EXPECT_EQ(world.get("raw"), raw);
+  for (const bool index_lost : {false, true}) {
+    EXPECT_EQ(world.store->stats().start.damaged_records, 0u);
+    if (index_lost) world.lose_index();
+    world.kill();
+    EXPECT_EQ(world.get("raw"), raw);
+  }
+  EXPECT_EQ(world.store->stats().start.damaged_records, 0u);
+  expect_all();
+}
+
+TEST_F(Dictionaries, ThatAreDamagedBeforeTheirSegmentIsSealedAreMissed) {
+  train();
+  put_more();
+  world.advance(2000);
+  const std::vector<std::string> with_one = segments_with_one();
+  ASSERT_EQ(with_one.size(), 1u);
+  world.drop();
+  const std::size_t copy = copy_bytes_in(with_one[0]);
+  for (std::uint64_t i = 0; i < format::kDictionaryCopies; ++i)
+    flip(with_one[0], format::kSegmentHeaderBytes + i * copy + 200);
+  world.open();
+  EXPECT_EQ(world.store->stats().start.damaged_records, 1u);
+  EXPECT_GT(world.store->stats().start.damaged_bytes, 0u);
+  EXPECT_FALSE(world.get(key(100)));
+  EXPECT_EQ(world.get(key(1)), values[1]);
+}
+
+// A start finds a dictionary in the page cache only, and the header not even there.
+TEST_F(Dictionaries, AreDurableBeforeAStartReliesOnThem) {
+  train();
+  put_more();
+  for (std::uint64_t fails_at = 0; fails_at < 8; ++fails_at) {
+    world.kill();
+    world.advance(2000);
+    world.device.inject({.op = io::FaultOp::kSync, .path_contains = "segments", .times = 0});
+    for (int i = 100; i < 103; ++i)
+      world.worker->put({}, key(i), values[i], {}, [](Result<PutOutcome>) {});
+    // Elsewhere, and later.
+    world.worker->erase({}, key(100), {}, [](Result<EraseOutcome>) {});
+    world.advance(2000);
+    ASSERT_FALSE(world.store->stats().writable);
+    world.drop();
+    world.device.clear();
+    LosesSectors evicted(0, kHeaderSectors);
+    world.storage.evict(evicted);
+    world.device.inject(
+        {.op = io::FaultOp::kWrite, .path_contains = segments_with_one().back(), .skip = fails_at});
+    if (world.try_open()) world.drop();
+    world.device.clear();
+    world.power_cut();
+    EXPECT_EQ(world.store->stats().start.damaged_records, 0u) << fails_at;
+    EXPECT_EQ(world.store->stats().start.damaged_segments, 0u) << fails_at;
+  }
+  values.erase(100);
   expect_all();
 }
 

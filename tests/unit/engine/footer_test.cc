@@ -88,18 +88,26 @@ TEST(SegmentHeader, SaysWhatDictionaryTheSegmentHas) {
     header.dictionary_copy_bytes = bytes;
     EXPECT_FALSE(decode_segment_header(encode_segment_header(header), kStore, kSegment)) << bytes;
   }
-  header = test_header();
+}
+
+TEST(SegmentHeader, SaysWhereADictionaryThatIsLostHasBeen) {
+  SegmentHeader header = test_header();
   header.dictionary_copy_bytes = 4096;
+  const auto decoded = decode_segment_header(encode_segment_header(header), kStore, kSegment);
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(decoded->dictionary_id, 0u);
+  EXPECT_EQ(records_begin(*decoded), 3u * 4096);
+  header.dictionary_copy_bytes = 4095;
   EXPECT_FALSE(decode_segment_header(encode_segment_header(header), kStore, kSegment));
 }
 
 TEST(SegmentHeader, HasTheseVeryBytes) {
   const auto bytes = encode_segment_header(test_header());
   EXPECT_EQ(hex(std::span(bytes).first(72)),
-            "4b414348454c53470300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
+            "4b414348454c53470400000004000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
             "000000000068e5cf8b01000064000000000000002a000000010000000000000400000000");
   EXPECT_TRUE(all_zero(std::span(bytes).subspan(72, 4016)));
-  EXPECT_EQ(hex(std::span(bytes).last(8)), "7371b2442a86cec7");
+  EXPECT_EQ(hex(std::span(bytes).last(8)), "e6158225de88d483");
 }
 
 TEST(SegmentHeader, EveryFlippedBitIsFound) {
@@ -213,10 +221,10 @@ TEST(Footer, HasTheseVeryBytes) {
             "01030010040cac020180d095ffbc31c801009f16ff1bd9c3e969bd99d22c577f31f2e8d7"
             "95ffbc310600010601000000000000");
   EXPECT_EQ(hex(sealed.trailer()),
-            "4b414348454c46540300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
+            "4b414348454c46540400000004000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf34120000"
             "00000000b810000000000000330000000000000002000000000000006500000000000000"
             "66000000000000000068e5cf8b0100000068e5cf8b010000c800000000000000aca0146a"
-            "703e63dbe86be5cf8b010000de97836460d1c463");
+            "703e63dbe86be5cf8b01000053dfa54ee15fe6c9");
 }
 
 TEST(Footer, EveryFlippedBitIsFound) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/format/structure.h"
 #include "format_testing.h"
 
 namespace kachel::format {
@@ -22,7 +23,7 @@ SegmentDictionary some_dictionary(std::size_t content_bytes = 5000) {
     sample.mac.bytes.fill(static_cast<std::byte>(i));
     sample.version = 100u + i;
   }
-  dictionary.tags = {4, 9, 200};
+  dictionary.scopes = {{4, 103}, {9, 101}, {200, 109}};
   const Bytes content = some_bytes(random, content_bytes);
   dictionary.content.assign(content.begin(), content.end());
   return dictionary;
@@ -59,6 +60,24 @@ TEST(SegmentDictionary, EveryFlippedBitIsFound) {
     ASSERT_FALSE(decode_dictionary(bytes, place_of(0, copy))) << "bit " << bit;
     bytes[bit / 8] ^= static_cast<std::byte>(1 << bit % 8);
   }
+}
+
+// Two scopes with their versions take as much room as four bare tags did.
+TEST(SegmentDictionary, OfVersionThreeHasTagsThatMayBeOfAnySample) {
+  SegmentDictionary dictionary = some_dictionary();
+  dictionary.scopes = {{4, 101}, {200, 300}};
+  const std::size_t copy = copy_bytes(dictionary);
+  ZeroizingBytes all = encode_dictionary(dictionary, test_store(), kOfSegment);
+  const auto bytes = std::span(all).first(copy);
+  for (const std::size_t version_at : {8, 12})
+    store(bytes.data() + version_at, std::uint32_t{3});
+  store(bytes.data() + 60, std::uint32_t{4});
+  seal_structure(bytes, checksum_seed(place_of(0, copy)));
+  EXPECT_EQ(peek_copy_bytes(bytes.first(4096)), copy);
+  const auto decoded = decode_dictionary(bytes, place_of(0, copy));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  dictionary.scopes = {{4, 101}, {101, 101}, {200, 101}, {300, 101}};
+  EXPECT_EQ(*decoded, dictionary) << "101 is the lowest version of its samples";
 }
 
 TEST(SegmentDictionary, EveryTruncationIsFound) {

@@ -52,10 +52,10 @@ TEST(Superblock, ComesBackAsWritten) {
 TEST(Superblock, HasTheseVeryBytes) {
   const Bytes bytes = encode_superblock_copy(test_superblock(4));
   EXPECT_EQ(hex(std::span(bytes).first(96)),
-            "4b414348454c53420300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0068e5cf"
+            "4b414348454c53420400000004000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0068e5cf"
             "8b01000004000000000000005b5b5b5b5b5b5b5b5b5b5b5b5b5b5b5b0100000000000000"
             "7b68e5cf8b01000040e20100000000001503000000000000");
-  EXPECT_EQ(hex(std::span(bytes).last(8)), "b438a0bca63c0f4f");
+  EXPECT_EQ(hex(std::span(bytes).last(8)), "ff55716f65bcda93");
 }
 
 TEST(Superblock, TheHigherGenerationCounts) {
@@ -135,8 +135,8 @@ TEST(KeyFile, ComesBackAsWritten) {
 
 TEST(KeyFile, HasTheseVeryBytes) {
   EXPECT_EQ(hex(encode_key_file({test_store(), test_mac_key()})),
-            "4b414348454c4b590300000003000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf00010203"
-            "0405060708090a0b0c0d0e0f0000000000000000a1a5c8aa96e29a9d");
+            "4b414348454c4b590400000004000000a0a1a2a3a4a5a6a7a8a9aaabacadaeaf00010203"
+            "0405060708090a0b0c0d0e0f00000000000000006d1fc08e12f228be");
 }
 
 TEST(KeyFile, EveryFlippedBitAndEveryTruncationIsFound) {
