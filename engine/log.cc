@@ -10,6 +10,8 @@ namespace {
 constexpr std::uint64_t kRelaxedBatchBytes = kMiB;
 // A record whose write failed is placed anew this often before it is parked.
 constexpr int kPlaceAttempts = 3;
+// Each may have some microseconds of work behind it.
+constexpr std::ptrdiff_t kAnswersAtOnce = 32;
 constexpr const char* kCannotErase = "the device failed to sync; nothing can be erased durably";
 }  // namespace
 
@@ -351,12 +353,13 @@ void Log::forget_pending(const std::vector<LogRecord>& records) {
 }
 
 void Log::acknowledge(std::vector<Waiter> waiters, const Result<void>& result) {
-  // One post a loop, however many of its commands this batch held.
+  // Few posts, however many of a loop's commands this batch held; and others' turn between them.
   std::stable_sort(waiters.begin(), waiters.end(),
                    [](const Waiter& a, const Waiter& b) { return a.loop < b.loop; });
   for (auto first = waiters.begin(); first != waiters.end();) {
+    const auto most = first + std::min<std::ptrdiff_t>(kAnswersAtOnce, waiters.end() - first);
     const auto last =
-        std::find_if(first, waiters.end(), [&](const Waiter& w) { return w.loop != first->loop; });
+        std::find_if(first, most, [&](const Waiter& w) { return w.loop != first->loop; });
     io::Loop* loop = first->loop;
     loop->post(
         [mine = std::vector<Waiter>(std::make_move_iterator(first), std::make_move_iterator(last)),

@@ -7,6 +7,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <mutex>
 #include <thread>
 #include <unistd.h>
@@ -23,7 +24,8 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// Handlers run before the loop looks at I/O again, so that neither starves the other.
+// Handlers run before the loop looks at I/O again, so that neither starves the other, and what the
+// first of them have answered does not wait for the last.
 constexpr std::size_t kMaxHandlersPerTurn = 512;
 
 }  // namespace
@@ -38,6 +40,10 @@ struct AsioLoop::State {
   void run_turn_end_tasks();
   bool is_drained();
   void run_posted();
+  void schedule_posted();
+  bool is_turn_over() const {
+    return std::chrono::steady_clock::now() - turn_started >= options.turn_time;
+  }
 
   const AsioLoopOptions options;
   std::unique_ptr<PolledQueue> queue;  // first: buffers held by what follows go back to it
@@ -59,6 +65,7 @@ struct AsioLoop::State {
   bool post_scheduled = false;  // guarded by mutex: run_posted() is on its way
 
   std::vector<Task> running;  // the batch of `posted` that is being run
+  std::chrono::steady_clock::time_point turn_started;
   std::vector<Task> turn_end;
   std::vector<Task> turn_end_running;
   struct Timer {
@@ -103,8 +110,11 @@ void AsioLoop::State::listen_to_queue() {
 
 std::size_t AsioLoop::State::run_handlers() {
   std::size_t count = 0;
-  while (count < kMaxHandlersPerTurn && context.poll_one() > 0)
+  turn_started = std::chrono::steady_clock::now();
+  while (count < kMaxHandlersPerTurn && context.poll_one() > 0) {
     ++count;
+    if (is_turn_over()) break;
+  }
   return count;
 }
 
@@ -140,9 +150,24 @@ void AsioLoop::State::run_posted() {
     post_scheduled = false;
     running.swap(posted);
   }
-  for (Task& task : running)
-    task();
+  std::size_t next = 0;
+  while (next < running.size()) {
+    running[next++]();
+    if (is_turn_over()) break;
+  }
+  if (next < running.size()) {
+    // Before what was posted meanwhile.
+    const auto rest = running.begin() + static_cast<std::ptrdiff_t>(next);
+    const std::lock_guard lock(mutex);
+    posted.insert(posted.begin(), std::make_move_iterator(rest),
+                  std::make_move_iterator(running.end()));
+    if (!std::exchange(post_scheduled, true)) schedule_posted();
+  }
   running.clear();
+}
+
+void AsioLoop::State::schedule_posted() {
+  asio::post(context, [this] { run_posted(); });
 }
 
 AsioLoop::AsioLoop(const AsioLoopOptions& options) : state_(std::make_unique<State>(options)) {}
@@ -183,7 +208,7 @@ void AsioLoop::post(Task task) {
     state_->posted.push_back(std::move(task));
     if (std::exchange(state_->post_scheduled, true)) return;
   }
-  asio::post(state_->context, [state = state_.get()] { state->run_posted(); });
+  state_->schedule_posted();
 }
 
 Loop::TimerId AsioLoop::schedule_after(std::chrono::milliseconds delay, Task task) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -15,6 +16,8 @@ struct AsioLoopOptions {
   std::size_t registered_buffer_bytes = std::size_t{64} * 1024;
   /// false: the blocking fallback even where io_uring works.
   bool allow_io_uring = true;
+  /// Handlers run for so long, or a little longer, before the turn ends.
+  std::chrono::microseconds turn_time{40};
 };
 
 class AsioLoop final : public Loop {
@@ -34,7 +37,8 @@ class AsioLoop final : public Loop {
   void cancel(TimerId id) override;
   bool in_loop_thread() const override;
 
-  /// Runs `task` once, at the end of this turn: after all ready handlers, before the loop
+  /// Runs `task` once, at the end of this turn: after the handlers that are ready, as many as have
+  /// their time, before the loop
   /// submits I/O and sleeps. Loop thread only. For gathering what a turn produced.
   void at_turn_end(Task task);
 

@@ -15,12 +15,23 @@ namespace kachel::server {
 namespace {
 
 // One read of a request that is being received in place: a turn's worth, not a whole value.
-constexpr std::size_t kMaxReadBytes = 256 * 1024;
+constexpr std::size_t kMaxReadBytes = 16 * 1024;
 constexpr std::size_t kMaxParts = 64;
 // What a TLS record holds at most.
 constexpr std::size_t kRecordBytes = 16 * 1024;
 // Sent to one client before the others get their turn.
-constexpr std::size_t kMaxTurnOutputBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxTurnOutputBytes = std::size_t{256} << 10;
+constexpr std::size_t kMaxSendBytes = std::size_t{64} << 10;
+
+/// Cuts the parts so that they have no more bytes together; how many are left.
+std::size_t at_most(std::size_t bytes, std::span<iovec> parts) {
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i].iov_len = std::min(parts[i].iov_len, bytes);
+    bytes -= parts[i].iov_len;
+    if (bytes == 0) return i + 1;
+  }
+  return parts.size();
+}
 
 SessionServices with_host(SessionServices const& services, SessionHost& host) {
   return {services.store,
@@ -162,7 +173,8 @@ Connection::Transfer Connection::send() {
   std::array<iovec, kMaxParts> parts;
   msghdr message{};
   message.msg_iov = parts.data();
-  message.msg_iovlen = session_->output().gather(parts);
+  message.msg_iovlen =
+      at_most(kMaxSendBytes, std::span(parts).first(session_->output().gather(parts)));
   const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (sent >= 0) return {Outcome::kDone, static_cast<std::size_t>(sent)};
   if (errno == EINTR) return {Outcome::kDone, 0};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -34,8 +35,9 @@ struct SessionLimits {
   /// Commands started and not yet answered.
   std::size_t max_pending = 256;
   /// Work done for one client before the others get their turn.
-  std::size_t turn_commands = 1024;
-  std::size_t turn_input_bytes = std::size_t{1} << 20;
+  std::size_t turn_commands = 256;
+  std::size_t turn_input_bytes = std::size_t{256} << 10;
+  std::chrono::microseconds turn_time{40};  // looked at now and then
 };
 
 /// Written by one worker, read by all.

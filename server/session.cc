@@ -8,6 +8,7 @@ namespace kachel::server {
 namespace {
 
 constexpr std::size_t kMaxQuotedBytes = 128;
+constexpr std::size_t kCommandsPerLook = 8;
 
 /// As C's %.*s prints it: at most `limit` bytes, up to the first zero byte.
 std::string_view quoted(std::string_view text, std::size_t limit = kMaxQuotedBytes) {
@@ -118,10 +119,7 @@ void Session::run() {
   if (running_ || abandoned_) return;
   running_ = true;
   while (may_start() && step()) {
-    if (turn_commands_ >= limits_.turn_commands || turn_bytes_ >= limits_.turn_input_bytes) {
-      yielded_ = true;
-      services_.host.resume_later(*this);
-    }
+    if (is_turn_over()) give_way();
   }
   running_ = false;
   // A client that sends no more has been heard out once what it sent is no whole request.
@@ -129,6 +127,22 @@ void Session::run() {
   if (closing_) input_.release();
   if (!output_.empty() || ended() || aborted_) services_.host.output_ready(*this);
   services_.host.input_changed(*this);
+}
+
+bool Session::is_turn_over() {
+  if (turn_commands_ >= limits_.turn_commands || turn_bytes_ >= limits_.turn_input_bytes) {
+    return true;
+  }
+  // Short turns, which most are, cost no look at the clock.
+  if (turn_commands_ == 0 || turn_commands_ % kCommandsPerLook != 0) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (turn_commands_ == kCommandsPerLook) turn_started_ = now;
+  return now - turn_started_ >= limits_.turn_time;
+}
+
+void Session::give_way() {
+  if (std::exchange(yielded_, true)) return;
+  services_.host.resume_later(*this);
 }
 
 // One request; false when there is none to start now.
@@ -351,7 +365,8 @@ void Session::finish(std::uint64_t id) {
   release_finished();
   if (aborted_ || running_) return;
   check_output();
-  turn_commands_ = turn_bytes_ = 0;
+  // Answers to a deep pipeline come in batches; what follows has its turn after the others'.
+  if (turn_commands_ >= kCommandsPerLook && !unread().empty() && !is_executing()) give_way();
   run();
 }
 
@@ -383,7 +398,6 @@ void Session::sent(std::size_t bytes) {
   check_output();
   if (full_ && output_.bytes() + finished_bytes_ <= limits_.output_soft_bytes / 2) {
     full_ = false;
-    turn_commands_ = turn_bytes_ = 0;
     run();
   }
 }

@@ -12,6 +12,7 @@
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -198,6 +199,8 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   void keep_unread();
   bool may_start() const;
   void run();
+  bool is_turn_over();
+  void give_way();
   bool step();
   bool step_transaction();
   void gather_reply();
@@ -235,6 +238,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::size_t finished_bytes_ = 0;  // in slots that wait for an earlier one
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
+  std::chrono::steady_clock::time_point turn_started_;  // but for its first commands
   const CommandSpec* spec_ = nullptr;
   Timed timed_;         // the command whose handler runs, unless a slot has it
   KeyTypes key_types_;  // of the command about to start

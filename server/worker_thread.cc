@@ -118,8 +118,11 @@ void WorkerThread::flush_later(Connection& connection) {
   schedule_turn_end();
 }
 
+/// Once the replies of this turn have left: the loop runs what is posted meanwhile in the same
+/// turn.
 void WorkerThread::resume_later(SessionPointer session) {
-  loop_.post([session = std::move(session)] { session->resume(); });
+  resumes_.push_back(std::move(session));
+  schedule_turn_end();
 }
 
 void WorkerThread::schedule_turn_end() {
@@ -136,6 +139,8 @@ void WorkerThread::at_turn_end() {
     connection->flush_queued = false;
     connection->flush();
   }
+  for (SessionPointer& session : std::exchange(resumes_, {}))
+    loop_.post([session = std::move(session)] { session->resume(); });
   // Those closed while queued again stay until the next turn's end has passed them.
   std::erase_if(closed_, [](const auto& connection) { return !connection->flush_queued; });
   if (!closed_.empty()) schedule_turn_end();

@@ -84,6 +84,7 @@ class WorkerThread final : private ConnectionOwner {
   std::vector<std::unique_ptr<Connection>> closed_;  // until the end of the turn
   std::vector<Connection*> flushes_;
   std::vector<SessionPointer> orphans_;  // closed, with operations under way
+  std::vector<SessionPointer> resumes_;  // after this turn
   bool turn_end_scheduled_ = false;
   bool stopping_ = false;
 };

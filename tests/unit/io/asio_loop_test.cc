@@ -131,7 +131,9 @@ TEST_P(AsioLoopTest, TimerCancelledByATimerThatIsDueTooDoesNotFire) {
 }
 
 TEST_P(AsioLoopTest, TurnEndTasksRunAfterTheHandlersThatAreReady) {
-  RunningLoop loop(options());
+  AsioLoopOptions patient = options();
+  patient.turn_time = hours(1);
+  RunningLoop loop(patient);
   std::string log;
   loop.call([&] {
     loop->at_turn_end([&] { log += 'E'; });
@@ -144,6 +146,37 @@ TEST_P(AsioLoopTest, TurnEndTasksRunAfterTheHandlersThatAreReady) {
   loop.call([] {});
   loop.stop();
   EXPECT_EQ(log, "abEF");
+}
+
+TEST_P(AsioLoopTest, ATurnEndsThoughMoreIsReadyAndTheRestRunsInOrder) {
+  AsioLoopOptions hasty = options();
+  hasty.turn_time = std::chrono::microseconds(1);
+  RunningLoop loop(hasty);
+  std::string log;
+  loop.call([&] {
+    const auto take_long = [] {
+      const auto until = std::chrono::steady_clock::now() + milliseconds(1);
+      while (std::chrono::steady_clock::now() < until) {
+      }
+    };
+    for (const char name : {'a', 'b', 'c'}) {
+      loop->post([&loop, &log, take_long, name] {
+        log += name;
+        loop->at_turn_end([&log] { log += '.'; });
+        loop->post([&log, name] { log += static_cast<char>(name - 'a' + 'A'); });
+        take_long();
+      });
+    }
+  });
+  while (true) {
+    bool is_done = false;
+    loop.call([&] { is_done = log.find('C') != std::string::npos; });
+    if (is_done) break;
+  }
+  loop.stop();
+  EXPECT_LT(log.find('.'), log.find('c')) << log;
+  std::erase(log, '.');
+  EXPECT_EQ(log, "abcABC");
 }
 
 TEST_P(AsioLoopTest, ReadsCompleteWhileTheLoopSleeps) {

@@ -36,5 +36,28 @@ TEST(InputBufferTest, OneLargeArgumentGetsLittleMoreThanItWants) {
   }
 }
 
+TEST(InputBufferTest, KeepsWhatItHasWhileItGrowsAndIsConsumed) {
+  InputBuffer buffer;
+  std::string expected;
+  std::size_t written = 0;
+  for (std::size_t round = 0; round < 400; ++round) {
+    const std::span<char> room = buffer.space(round % 3 == 0 ? 3 * kMiB : 0);
+    const std::size_t bytes = std::min<std::size_t>(room.size(), 10'000);
+    for (std::size_t i = 0; i < bytes; ++i, ++written) {
+      room[i] = static_cast<char>(written * 31 / 7);
+      expected += room[i];
+    }
+    buffer.commit(bytes);
+    if (round % 10 != 9) continue;
+    const std::size_t gone = std::min(buffer.size(), round * 40);
+    buffer.consume(gone);
+    expected.erase(0, gone);
+    ASSERT_EQ(buffer.view(), expected) << round;
+  }
+  EXPECT_GT(buffer.capacity(), kMiB);
+  buffer.consume(buffer.size());
+  EXPECT_EQ(buffer.capacity(), 0u);
+}
+
 }  // namespace
 }  // namespace kachel::server

@@ -204,6 +204,29 @@ TEST_F(SessionTest, PendingCommandsAreBounded) {
   EXPECT_EQ(received().size(), 6 * 5u);
 }
 
+// Answers come in batches: with each of them one more command, and nobody else had a turn.
+TEST_F(SessionTest, ADeepPipelineGivesWayWhenItsAnswersCome) {
+  state.limits.max_pending = 20;
+  open();
+  store.mode = Mode::kSettled;
+  std::string text;
+  for (int i = 0; i < 50; ++i)
+    text += request({"GET", "k"});
+  feed(text);
+  EXPECT_EQ(store.waiting.size(), 20u);
+  for (int i = 0; i < 20; ++i)
+    store.complete(0);
+  EXPECT_EQ(store.waiting.size(), 0u);
+  EXPECT_TRUE(next_turn());
+  EXPECT_EQ(store.waiting.size(), 20u);
+  store.complete_all();
+  EXPECT_TRUE(next_turn());
+  store.complete_all();
+  EXPECT_EQ(received().size(), 50 * 5u);
+  EXPECT_FALSE(next_turn());
+  EXPECT_TRUE(session->wants_input());
+}
+
 TEST_F(SessionTest, AFullOutputStopsReadingUntilItDrains) {
   state.limits.output_soft_bytes = 1000;
   open();
