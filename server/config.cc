@@ -126,6 +126,12 @@ Result<void> set_log_level(Config& config, std::string_view text) {
   return {};
 }
 
+Result<void> set_log_format(Config& config, std::string_view text) {
+  if (text != "text" && text != "json") return invalid("write text or json");
+  config.log_format = text == "json" ? LogFormat::kJson : LogFormat::kText;
+  return {};
+}
+
 Result<void> set_threads(Config& config, std::string_view text) {
   const auto threads = parse_count(text, 1, 256);
   if (!threads) return threads.error();
@@ -219,6 +225,8 @@ constexpr std::array kSettings =
            return {};
          }},
         {"log-level", "LEVEL", "trace, debug, info, warning, error or off (info)", set_log_level},
+        {"log-format", "FORMAT", "of the log: text, or json for a JSON object a line (text)",
+         set_log_format},
         {"port-file", "FILE", "write the port there once serving",
          [](Config& config, std::string_view text) { return set_text(config.port_file, text); }},
         {"no-io-uring", "", "read with a pool of threads even where io_uring works",

@@ -14,6 +14,7 @@
 
 #include "engine/options.h"
 #include "io/error.h"
+#include "server/log.h"
 #include "server/policy.h"
 #include "server/tls.h"
 
@@ -36,6 +37,7 @@ struct Config {
   std::int64_t idle_timeout_ms = 0;  // 0: never
   std::int64_t slower_than_ms = 10;  // for the slow log; 0: nothing is
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kText;
   std::string port_file;
   std::string users_file;  // empty: everybody on this machine is `default`
   std::string config_file;

@@ -10,7 +10,6 @@
 #include <malloc.h>
 #include <memory>
 #include <signal.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
 #include <thread>
@@ -25,6 +24,7 @@
 #include "server/accounts.h"
 #include "server/http/server.h"
 #include "server/listener.h"
+#include "server/log.h"
 #include "server/policy_reload.h"
 #include "server/server_state.h"
 #include "server/worker_thread.h"
@@ -58,14 +58,6 @@ void raise_descriptor_limit() {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-void set_up_log(const std::string& level) {
-  auto log = spdlog::stderr_color_mt("kacheld");
-  log->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
-  log->set_level(spdlog::level::from_str(level));
-  log->flush_on(spdlog::level::info);
-  spdlog::set_default_logger(std::move(log));
 }
 
 /// SIGTERM, SIGINT and SIGHUP wait for the main thread, whichever thread they hit.
@@ -473,7 +465,7 @@ int run_daemon(const Config& config) {
   mallopt(M_ARENA_MAX, 2);
   raise_descriptor_limit();
   const sigset_t signals = block_signals();
-  set_up_log(config.log_level);
+  set_up_log(config.log_level, config.log_format);
   TlsSource tls;
   if (const auto opened = open_tls(config, tls); !opened) return report(opened.error(), "");
   log_certificate(config, tls);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "server/log.h"
+
 namespace kachel::server {
 namespace {
 
@@ -237,7 +239,7 @@ const CommandSpec* Session::look_up(Arguments arguments) const {
 void Session::begin_timing(const CommandSpec& spec, Arguments arguments) {
   timed_ = {};
   if (!state().slow_log.is_on() || (spec.flags & command_flag::kWaits) != 0) return;
-  timed_ = {&spec, SlowLog::now_ns(), 0, static_cast<std::uint32_t>(arguments.size())};
+  timed_ = {&spec, SlowLog::now_ns(), 0, static_cast<std::uint32_t>(arguments.size()), started_};
   for (const std::string_view argument : arguments)
     timed_.request_bytes += argument.size();
 }
@@ -250,10 +252,18 @@ void Session::end_timing(Timed& timed) {
   if (!log.is_on() || !log.is_slow(duration_ns)) return;
   log.note({0, store().now_ms(), duration_ns / 1000, spec->name, timed.arguments,
             timed.request_bytes, client_->address, state().clients.name(*client_)});
+  if (!log.may_tell(SlowLog::now_ns())) return;
+  log_event(spdlog::level::info, "a slow command; SLOWLOG GET has the others",
+            {{"request", fmt::format("{}-{}", client_->id, timed.number)},
+             {"command", std::string(spec->name)},
+             {"duration_us", std::to_string(duration_ns / 1000)},
+             {"request_bytes", std::to_string(timed.request_bytes)},
+             {"client", client_->address}});
 }
 
 void Session::execute(const CommandSpec* spec, Arguments arguments) {
   ++turn_commands_;
+  ++started_;
   WorkerCounters::add(services_.counters.commands, 1);
   if (spec == nullptr) {
     if (transaction_) transaction_->spoil();

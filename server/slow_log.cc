@@ -13,6 +13,13 @@ void SlowLog::note(SlowCommand slow) {
   if (kept_.size() > kMostKept) kept_.pop_back();
 }
 
+bool SlowLog::may_tell(std::int64_t now_ns) {
+  constexpr std::int64_t kBetweenNs = 1'000'000'000;
+  std::int64_t told_ns = told_ns_.load(std::memory_order_relaxed);
+  if (told_ns != 0 && now_ns - told_ns < kBetweenNs) return false;
+  return told_ns_.compare_exchange_strong(told_ns, now_ns);
+}
+
 std::vector<SlowCommand> SlowLog::newest(std::size_t count) const {
   const std::lock_guard lock(mutex_);
   const auto most = static_cast<std::ptrdiff_t>(std::min(count, kept_.size()));

@@ -38,6 +38,8 @@ class SlowLog {
 
   /// Gives it its id.
   void note(SlowCommand slow);
+  /// Whether it is to be told in the daemon's log as well: not each of many.
+  bool may_tell(std::int64_t now_ns);
   /// The newest first.
   std::vector<SlowCommand> newest(std::size_t count) const;
   std::size_t size() const;
@@ -51,6 +53,7 @@ class SlowLog {
  private:
   std::atomic<std::int64_t> slower_than_us_{10'000};
   std::atomic<std::uint64_t> noted_{0};
+  std::atomic<std::int64_t> told_ns_{0};
   mutable std::mutex mutex_;
   std::deque<SlowCommand> kept_;  // guarded by mutex_; the newest first
 };

@@ -4,11 +4,11 @@
 #include <boost/beast/http/write.hpp>
 #include <fmt/format.h>
 #include <poll.h>
-#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
 #include "io/check.h"
 #include "server/http/routes.h"
+#include "server/log.h"
 
 namespace kachel::server::http {
 namespace {
@@ -181,7 +181,10 @@ void HttpConnection::send(Reply reply) {
   const auto status = static_cast<unsigned>(reply.status);
   ++home_.numbers().requests[{operation, status}];
   if (status >= 500 && state_ == State::kHandling && has_store()) {
-    spdlog::warn("HTTP request {} ({}) was answered {}", request_id, operation, status);
+    log_event(spdlog::level::warn, "an HTTP request could not be served",
+              {{"request", request_id},
+               {"operation", std::string(operation)},
+               {"status", std::to_string(status)}});
   }
   const bool is_head = head.method == Verb::head;
   state_ = State::kWriting;
