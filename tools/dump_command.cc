@@ -11,6 +11,7 @@
 #include "io/posix_storage.h"
 #include "tools/dump_internal.h"
 #include "tools/exit_codes.h"
+#include "tools/tenant_option.h"
 
 namespace kachel::tools {
 namespace {
@@ -55,14 +56,16 @@ Result<void> run_part(DumpWhat what, DumpContext& context) {
 }
 
 /// What of the request goes into the audit log, for ever: keyed hashes in the place of names.
-std::map<std::string, std::string> filters_of(const DumpRequest& request, const MacKey& key) {
+std::map<std::string, std::string> filters_of(const DumpRequest& request,
+                                              std::optional<std::uint32_t> whose,
+                                              const MacKey& key) {
   std::map<std::string, std::string> filters;
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) filters[name] = value;
   };
-  const std::uint32_t tenant = request.tenant < 0 ? 0 : static_cast<std::uint32_t>(request.tenant);
+  const std::uint32_t tenant = whose.value_or(0);
   const auto database = static_cast<std::uint8_t>(request.database);
-  if (request.tenant >= 0) filters["tenant"] = std::to_string(tenant);
+  if (whose) filters["tenant"] = std::to_string(tenant);
   if (!request.key.empty()) filters["key"] = text_of(key_mac(key, {tenant, database}, request.key));
   if (!request.subject.empty()) {
     filters["subject"] = text_of(scope_mac(key, tenant, ScopeKind::kSubject, request.subject));
@@ -120,7 +123,9 @@ Result<void> record_reveal(const DumpRequest& request, std::int64_t now_ms) {
   if (!log) return hint(log.error());
   audit::DumpEvent event;
   event.time_ms = now_ms;
-  event.filters = filters_of(request, *(*store)->mac_key());
+  const auto tenant = find_tenant(**store, request.tenant);
+  if (!tenant) return tenant.error();
+  event.filters = filters_of(request, *tenant, *(*store)->mac_key());
   event.reason = request.reason;
   if (auto added = (*log)->append(audit::leaf_of(event)); !added) return hint(added.error());
   return (*log)->checkpoint();
@@ -143,7 +148,9 @@ int run_dump(DumpWhat what, const DumpRequest& request) {
   inspect::Inspection inspection({});
   const auto store = inspect::StoreView::open(request.data, inspection);
   if (!store) return refuse_dump(store.error());
-  DumpContext context{**store, request, *format, now_ms};
+  const auto tenant = find_tenant(**store, request.tenant);
+  if (!tenant) return refuse_dump(tenant.error());
+  DumpContext context{**store, request, *tenant, *format, now_ms};
   if (auto done = run_part(what, context); !done) return refuse_dump(done.error());
   return context.had_damage ? kExitFindings : kExitClean;
 }

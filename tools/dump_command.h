@@ -11,7 +11,7 @@ namespace kachel::tools {
 
 struct DumpRequest {
   std::string data;                 // the data directory
-  std::int64_t tenant = -1;         // -1: all, but for key and subject 0
+  std::string tenant;               // a name or a number; empty: all, but for key and subject 0
   std::uint32_t database = 0;       // of the key
   std::string model, subject, key;  // empty: all
   std::string since, until;         // moments at which entries were created

@@ -88,8 +88,8 @@ Result<EntryFilter> filter_of(const DumpContext& context) {
   filter.model = request.model;
   filter.state = request.state;
   const bool names_one = !request.key.empty() || !request.subject.empty();
-  const std::uint32_t tenant = request.tenant < 0 ? 0 : static_cast<std::uint32_t>(request.tenant);
-  if (request.tenant >= 0 || names_one) filter.tenant = tenant;
+  const std::uint32_t tenant = context.tenant.value_or(0);
+  if (context.tenant || names_one) filter.tenant = tenant;
   for (const auto& [text, to] :
        {std::pair(&request.since, &filter.since_ms), std::pair(&request.until, &filter.until_ms)}) {
     if (text->empty()) continue;

@@ -1,6 +1,7 @@
 // What the parts of `kachel dump` share. Internal to it.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "engine/inspect/entries.h"
@@ -11,6 +12,7 @@ namespace kachel::tools {
 struct DumpContext {
   const inspect::StoreView& store;
   const DumpRequest& request;
+  std::optional<std::uint32_t> tenant;  // that the request names
   RowFormat format{};
   std::int64_t now_ms = 0;
   bool had_damage = false;

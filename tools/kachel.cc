@@ -80,7 +80,10 @@ void add_store_check(CLI::App& command, StoreCheck& check) {
   command.add_option("--seed", check.seed, "of that chance (0)");
   command.add_option("--since", check.since, "only segments made then or later")->type_name("TIME");
   command.add_option("--until", check.until, "only segments made before")->type_name("TIME");
-  command.add_option("--tenant", check.tenant, "whose entries are compared with the index (all)");
+  command
+      .add_option("--tenant", check.tenant,
+                  "whose entries are compared with the index: a name or a number (all)")
+      ->type_name("TENANT");
   command.add_flag("--json", check.json,
                    "JSON Lines: header, a status a second, a line a finding, summary");
 }
@@ -161,7 +164,9 @@ void add_dump(CLI::App& app, Arguments& arguments) {
   dump->fallthrough();
   add_data(*dump, request.data);
   dump->add_option("--format", request.format, "table, jsonl or csv (table)")->type_name("FORMAT");
-  dump->add_option("--tenant", request.tenant, "whose entries (all; of --key and --subject: 0)");
+  dump->add_option("--tenant", request.tenant,
+                   "whose entries: a name or a number (all; of --key and --subject: default)")
+      ->type_name("TENANT");
   dump->add_option("--database", request.database, "of --key (0)");
   dump->add_option("--model", request.model, "only entries of this model");
   dump->add_option("--subject", request.subject, "only entries about this subject");

@@ -13,6 +13,7 @@
 #include "tools/exit_codes.h"
 #include "tools/files.h"
 #include "tools/inspection_output.h"
+#include "tools/tenant_option.h"
 #include "tools/verify_command.h"
 
 namespace kachel::tools {
@@ -83,8 +84,9 @@ Result<inspect::ErasureClaim> claim_of(const std::string& path, const audit::Ver
 }
 
 /// What names and receipts say should be gone. Receipts that do not hold are reported.
-Result<void> add_claims(const StoreCheck& check, const inspect::StoreView& store,
-                        inspect::Inspection& inspection, inspect::VerifyOptions& options) {
+Result<void> add_claims(const StoreCheck& check, std::uint32_t tenant,
+                        const inspect::StoreView& store, inspect::Inspection& inspection,
+                        inspect::VerifyOptions& options) {
   if (!check.receipts.empty()) {
     const auto key = read_verifier_key(check.data + "/audit/signing.pub");
     if (!key) return key.error();
@@ -101,7 +103,6 @@ Result<void> add_claims(const StoreCheck& check, const inspect::StoreView& store
   }
   if (check.keys.empty() && check.subjects.empty()) return {};
   if (!store.mac_key()) return Error{ErrorCode::kKeyMissing, "the store's key file is missing"};
-  const std::uint32_t tenant = check.tenant < 0 ? 0 : static_cast<std::uint32_t>(check.tenant);
   for (const std::string& key : check.keys) {
     const Namespace space{tenant, static_cast<std::uint8_t>(check.database)};
     options.texts.emplace_back(key);
@@ -202,7 +203,9 @@ int run_verify_store(const StoreCheck& check) {
   inspect::VerifyOptions options;
   options.scope = check.scope;
   options.selection = *selection;
-  if (check.tenant >= 0) options.tenant = static_cast<std::uint32_t>(check.tenant);
+  const auto tenant = find_tenant(**store, check.tenant);
+  if (!tenant) return refuse_check(kExitUsage, tenant.error().message);
+  options.tenant = *tenant;
   options.now_ms = wall_now_ms();
   options.resume_path = check.resume;
   for (const std::string& path : check.checkpoints) {
@@ -210,7 +213,7 @@ int run_verify_store(const StoreCheck& check) {
     if (!notes) return refuse_check(kExitUsage, path + ": " + notes.error().message);
     options.audit.checkpoints.insert(options.audit.checkpoints.end(), notes->begin(), notes->end());
   }
-  if (auto added = add_claims(check, **store, inspection, options); !added) {
+  if (auto added = add_claims(check, tenant->value_or(0), **store, inspection, options); !added) {
     return refuse_check(exit_code_for(added.error()), added.error().message);
   }
   const auto report = inspect::verify_store(**store, options, inspection);

@@ -18,7 +18,7 @@ struct StoreCheck {
   std::string sample;        // "5%" or "n/t"
   std::string since, until;  // moments
   std::uint64_t seed = 0;
-  std::int64_t tenant = -1;    // -1: all, but for keys and subjects 0
+  std::string tenant;          // a name or a number; empty: all, but for keys and subjects 0
   std::uint32_t database = 0;  // of the keys
   std::vector<std::string> receipts, keys, subjects;
   std::vector<std::string> checkpoints;  // as AuditCheck's

@@ -1,5 +1,6 @@
 """Users and tenants: who may connect, and that nobody sees, counts or changes what is another's."""
 
+import json
 import os
 import random
 import re
@@ -59,6 +60,33 @@ class Users(TenantTest):
              PASSWORDS["alice"], "--no-auth-warning", "GET", "k"],
             capture_output=True, text=True, timeout=harness.DEADLINE_S)
         self.assertEqual(shown.stdout.strip(), "of alice")
+
+    def test_the_tools_know_tenants_by_name(self):
+        server = self.start()
+        for name in ("alice", "bob"):
+            for i in range(1 if name == "alice" else 3):
+                self.assertEqual(self.log_in(server, name).call("SET", f"k{i}", "v"), "OK")
+        server.stop()
+
+        def kachel(*args):
+            return subprocess.run([harness.binary("kachel"), *args, "--data", server.data],
+                                  capture_output=True, text=True, timeout=harness.DEADLINE_S)
+        for name, count in (("alice", 1), ("bob", 3), ("default", 0)):
+            shown = kachel("dump", "--tenant", name, "--format", "jsonl")
+            self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+            entries = [json.loads(line) for line in shown.stdout.splitlines()]
+            self.assertEqual(len(entries), count)
+            for number in {str(entry["tenant"]) for entry in entries}:
+                again = kachel("dump", "--tenant", number, "--format", "jsonl")
+                self.assertEqual(again.stdout, shown.stdout)
+            self.assertEqual(kachel("verify", "index", "--tenant", name).returncode, 0)
+        for command in (("dump",), ("verify", "index")):
+            refused = kachel(*command, "--tenant", "carol")
+            self.assertEqual(refused.returncode, 2)
+            self.assertRegex(refused.stderr, "no 'carol'; there are default, .*alice")
+        os.remove(os.path.join(server.data, "tenants"))
+        shown = kachel("dump", "--tenant", "bob", "--format", "jsonl")
+        self.assertEqual(len(shown.stdout.splitlines()), 3)
 
     def test_entries_stay_their_tenants_over_a_kill(self):
         server = self.start()
