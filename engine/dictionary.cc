@@ -59,9 +59,9 @@ const ZSTD_CDict_s* Dictionary::compressor(Effort effort) const {
 }
 
 std::uint64_t Dictionary::memory_bytes() const {
-  std::uint64_t bytes = stored_.content.size() +
-                        stored_.samples.size() * sizeof(format::DictionarySample) +
-                        stored_.scopes.size() * sizeof(format::DictionaryScope) + ZSTD_sizeof_DDict(decompressor_);
+  std::uint64_t bytes =
+      stored_.content.size() + stored_.samples.size() * sizeof(format::DictionarySample) +
+      stored_.scopes.size() * sizeof(format::DictionaryScope) + ZSTD_sizeof_DDict(decompressor_);
   for (const auto& compressor : compressors_)
     bytes += ZSTD_sizeof_CDict(compressor);
   return bytes;

@@ -46,8 +46,8 @@ class Recovery {
     SegmentPointer segment;
     bool sealed = false;
     bool header_is_new = false;  // not the one in the file: sealing writes it
-    format::ScanResult scan;  // of unsealed ones
-    std::vector<Gap> gaps;    // of unsealed ones
+    format::ScanResult scan;     // of unsealed ones
+    std::vector<Gap> gaps;       // of unsealed ones
     std::uint64_t scanned_end = format::kSegmentHeaderBytes;
     std::uint64_t highest_sequence = 0;          // of sealed ones, from the trailer
     std::vector<format::RecordSummary> scanned;  // of unsealed ones: what is above the marker

@@ -237,7 +237,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::uint64_t first_slot_ = 0;
   std::size_t holding_ = 0;         // slots that hold later commands
   std::size_t finished_bytes_ = 0;  // in slots that wait for an earlier one
-  std::uint64_t started_ = 0;  // commands
+  std::uint64_t started_ = 0;       // commands
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
   std::chrono::steady_clock::time_point turn_started_;  // but for its first commands
