@@ -26,7 +26,9 @@
 #include "server/listener.h"
 #include "server/log.h"
 #include "server/policy_reload.h"
+#include "server/pulse.h"
 #include "server/server_state.h"
+#include "server/service_manager.h"
 #include "server/worker_thread.h"
 
 namespace kachel::server {
@@ -220,6 +222,16 @@ Result<void> write_port_file(const std::string& path, std::uint16_t port) {
   return {};
 }
 
+Pulse pulse_of(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
+  std::vector<Pulse::Post> loops;
+  for (const auto& worker : workers) {
+    loops.push_back([&worker = *worker](std::function<void()> task) {
+      worker.run([task = std::move(task)](Poller&, io::AsioLoop&) { task(); });
+    });
+  }
+  return Pulse(std::move(loops));
+}
+
 /// False when operations would not come to an end.
 bool stop_workers(std::vector<std::unique_ptr<WorkerThread>>& workers) {
   for (const auto& worker : workers)
@@ -322,6 +334,7 @@ class Daemon {
                                   .boot_id = boot_id(),
                                   .open_index = {},
                                   .on_erasure_alarm = log_erasure_alarm};
+    ServiceManager::tell_status("opening the store");
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");
     const std::unique_ptr<Store> store = std::move(*opened);
@@ -368,7 +381,9 @@ class Daemon {
       if (started) {
         spdlog::info("ready to accept connections on {}",
                      format_endpoint(config_.listen_host, port));
-        const int received = wait_for_stop(store, state);
+        ServiceManager::tell_ready("serving on " + format_endpoint(config_.listen_host, port));
+        const int received = wait_for_stop(store, state, workers);
+        ServiceManager::tell_stopping();
         spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
       } else {
         exit_code = report(started.error(), "");
@@ -380,9 +395,11 @@ class Daemon {
   }
 
   /// The signal that asks for it. SIGHUP until then reads the policies again.
-  int wait_for_stop(Store& store, ServerState& state) {
+  int wait_for_stop(Store& store, ServerState& state,
+                    const std::vector<std::unique_ptr<WorkerThread>>& workers) {
+    Pulse pulse = pulse_of(workers);
     int received = 0;
-    while (sigwait(&signals_, &received) == 0 && received == SIGHUP) {
+    while ((received = wait_for_signal(pulse)) == SIGHUP) {
       log_reload(reload_policy(config_, state.policy), state);
       const auto policies = state.policy.current();
       (void)store.set_erase_within(policies->shortest_erase_within());
@@ -391,6 +408,33 @@ class Daemon {
       reload_certificates();
     }
     return received;
+  }
+
+  /// Tells the service manager meanwhile that all is well, if it is and is wanted to be told.
+  int wait_for_signal(Pulse& pulse) const {
+    constexpr int kTellings = 3;  // in the time after which it would no longer believe so
+    const auto interval = ServiceManager::watchdog_interval() / kTellings;
+    if (interval.count() == 0) {
+      int received = 0;
+      return sigwait(&signals_, &received) == 0 ? received : SIGTERM;
+    }
+    const auto whole = std::chrono::floor<std::chrono::seconds>(interval);
+    const timespec patience{whole.count(),
+                            static_cast<long>(std::chrono::nanoseconds(interval - whole).count())};
+    std::size_t hanging = 0;
+    while (true) {
+      const int received = ::sigtimedwait(&signals_, nullptr, &patience);
+      if (received > 0) return received;
+      const std::size_t before = std::exchange(hanging, pulse.count_hanging());
+      if (hanging == 0) {
+        ServiceManager::tell_alive();
+      } else if (hanging != before) {
+        spdlog::error(
+            "{} threads that serve clients hang: the service manager is not told any "
+            "more that all is well",
+            hanging);
+      }
+    }
   }
 
   void reload_users(Store& store, ServerState& state) {
