@@ -445,9 +445,11 @@ class Daemon {
       spdlog::error("SIGHUP: the users in force stay: {}", accounts.error().message);
       return;
     }
-    for (const std::string& line : describe_changes(state.authenticator.users(), accounts->users))
-      spdlog::info("SIGHUP: {}", line);
+    const auto changes = describe_changes(state.authenticator.users(), accounts->users);
     state.authenticator.publish(std::move(*accounts));
+    // Not before it is so.
+    for (const std::string& line : changes)
+      spdlog::info("SIGHUP: {}", line);
   }
 
   void reload_certificates() {
