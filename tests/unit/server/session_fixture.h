@@ -29,6 +29,7 @@ class SessionTest : public ::testing::Test, public SessionHost {
     state.run_id = std::string(40, 'a');
     state.listen_port = 6380;
     state.memory_bytes = 256 * kMiB;
+    state.limits.turn_time = std::chrono::hours(1);  // a slow machine's turns end as others' do
     open();
   }
   ~SessionTest() override {
