@@ -224,6 +224,7 @@ Result<void> write_port_file(const std::string& path, std::uint16_t port) {
 
 Pulse pulse_of(const std::vector<std::unique_ptr<WorkerThread>>& workers) {
   std::vector<Pulse::Post> loops;
+  loops.reserve(workers.size());
   for (const auto& worker : workers) {
     loops.push_back([&worker = *worker](std::function<void()> task) {
       worker.run([task = std::move(task)](Poller&, io::AsioLoop&) { task(); });

@@ -5,6 +5,7 @@
 namespace kachel::server {
 
 Pulse::Pulse(std::vector<Post> loops) {
+  beats_.reserve(loops.size());
   for (Post& post : loops)
     beats_.push_back({std::move(post), std::make_shared<std::atomic<bool>>(true)});
 }
