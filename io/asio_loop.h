@@ -37,9 +37,9 @@ class AsioLoop final : public Loop {
   void cancel(TimerId id) override;
   bool in_loop_thread() const override;
 
-  /// Runs `task` once, at the end of this turn: after the handlers that are ready, as many as have
-  /// their time, before the loop
-  /// submits I/O and sleeps. Loop thread only. For gathering what a turn produced.
+  /// Runs `task` once, at the end of this turn: after the handlers that are ready, or as many of
+  /// them as fit into turn_time, before the loop submits I/O and sleeps. Loop thread only. For
+  /// gathering what a turn produced.
   void at_turn_end(Task task);
 
   boost::asio::io_context& context();

@@ -5,6 +5,7 @@
 #include <new>
 #include <sys/mman.h>
 
+#include "engine/format/bytes.h"
 #include "io/zeroizing.h"
 
 namespace kachel::server {
@@ -14,10 +15,6 @@ constexpr std::size_t kFirstBytes = 16 * 1024;
 // From here on the memory is pages of its own, which the kernel zeroes for whoever gets them next.
 constexpr std::size_t kMappedBytes = 256 * 1024;
 constexpr std::size_t kPageBytes = 4096;
-
-std::size_t whole_pages(std::size_t bytes) {
-  return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
-}
 
 char* checked(void* mapping) {
   if (mapping == MAP_FAILED) throw std::bad_alloc();
@@ -70,7 +67,7 @@ void InputBuffer::make_room(std::size_t wanted) {
     target = std::min(target, std::max(wanted + kFirstBytes, size() + size() / 4));
   }
   target = std::max(target, size() + kMinSpaceBytes);
-  if (target >= kMappedBytes) target = whole_pages(target);
+  if (target >= kMappedBytes) target = format::align_up(target, kPageBytes);
   if (is_mapped() && begin_ == 0 && target >= capacity_) {
     data_ = checked(::mremap(data_, capacity_, target, MREMAP_MAYMOVE));
     capacity_ = target;

@@ -85,10 +85,7 @@ bool ErasedScope::covers_key(Namespace space, const Mac& mac) const {
 
 bool ErasedScope::covers(const format::SegmentDictionary& dictionary) const {
   if (dictionary.space.tenant != tenant_) return false;
-  const bool has_older = std::any_of(
-      dictionary.samples.begin(), dictionary.samples.end(),
-      [this](const format::DictionarySample& sample) { return sample.version < below_; });
-  if (is_tenant_) return has_older;
+  if (is_tenant_) return format::lowest_version_of(dictionary) < below_;
   for (const format::DictionarySample& sample : dictionary.samples) {
     if (sample.version < below_ && database_ && covers_key(dictionary.space, sample.mac)) {
       return true;
