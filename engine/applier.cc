@@ -29,10 +29,15 @@ void retire(Core& core, Namespace space, const Row& old, std::int64_t died_ms) {
   segment->note_due(deadline_after(died_ms, core.erase_within_ms));
   if (core.fences.is_namespace_fenced(space, old.version)) return;
   segment->live_bytes.fetch_sub(std::min<std::uint64_t>(old.size, segment->live_bytes.load()));
-  const auto live = segment->live_entries.find(space);
-  if (live == segment->live_entries.end()) return;
-  if (--live->second == 0) segment->live_entries.erase(live);
-  core.live_counts.add(space, -1);
+  const auto live = segment->live.find(space);
+  if (live == segment->live.end()) return;
+  LiveShare& share = live->second;
+  // Shares of a store of an earlier version are an estimate: the last entry has what is left.
+  const bool is_last = share.entries == 1;
+  const LiveShare gone{1, is_last ? share.bytes : std::min<std::uint64_t>(old.size, share.bytes)};
+  share.bytes -= gone.bytes;
+  if (--share.entries == 0) segment->live.erase(live);
+  core.live_counts.remove(space, gone);
 }
 
 }  // namespace
@@ -130,8 +135,11 @@ class Applier::Batch {
     summary.covers = row.covers;
     set(key, row);
     record.segment->live_bytes.fetch_add(row.size);
-    ++record.segment->live_entries[key.space];
-    core_.live_counts.add(key.space, 1);
+    const LiveShare added{1, row.size};
+    LiveShare& share = record.segment->live[key.space];
+    share.entries += added.entries;
+    share.bytes += added.bytes;
+    core_.live_counts.add(key.space, added);
     return {};
   }
 
@@ -246,12 +254,15 @@ class Applier::Batch {
 
 void take_out_of_books(Core& core, Namespace scope) {
   for (const auto& segment : core.segments.all()) {
-    std::erase_if(segment->live_entries, [&](const auto& item) {
+    std::erase_if(segment->live, [&](const auto& item) {
       const bool covered =
           item.first.tenant == scope.tenant &&
           (scope.database == format::kAllDatabases || item.first.database == scope.database);
-      if (covered) core.live_counts.add(item.first, -static_cast<std::int64_t>(item.second));
-      return covered;
+      if (!covered) return false;
+      const LiveShare& gone = item.second;
+      core.live_counts.remove(item.first, gone);
+      segment->live_bytes -= std::min<std::uint64_t>(gone.bytes, segment->live_bytes);
+      return true;
     });
   }
 }

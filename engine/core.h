@@ -17,6 +17,7 @@
 #include "engine/index_debt.h"
 #include "engine/log_queue.h"
 #include "engine/options.h"
+#include "engine/quotas.h"
 #include "engine/reclaim_pace.h"
 #include "engine/segment.h"
 #include "engine/shard.h"
@@ -68,6 +69,7 @@ struct Core {
   std::array<Shard, kShards> shards;
   Counters counters;
   LiveCounts live_counts;
+  QuotaTable quotas;
   std::atomic<std::int64_t> erase_within_ms{0};
   std::atomic<std::uint64_t> memory_bytes{0};
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan

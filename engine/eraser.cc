@@ -11,33 +11,6 @@ constexpr std::chrono::milliseconds kEraserTick{500};
 constexpr std::size_t kRowsPerStep = 256;
 constexpr std::size_t kMostDone = 1000;
 
-/// A segment's table, or for one that has none yet what it would be by now.
-struct Table {
-  SegmentPointer segment;
-  std::optional<format::EncodedFooter> open;
-};
-
-/// Log thread.
-Table table_of(const Core& core, const SegmentPointer& segment) {
-  const SegmentState state = segment->state;
-  if (state != SegmentState::kOpen && state != SegmentState::kSealing) return {segment, {}};
-  return {segment, segment->footer.snapshot(core.store_id, segment->header(core.store_id),
-                                            segment->data_end)};
-}
-
-/// Any thread. `unsure`: part of it can't be read.
-Result<std::vector<format::RecordSummary>> read_table(const Core& core, const Table& table,
-                                                      bool& unsure) {
-  if (table.open) {
-    const auto bytes = std::span(table.open->bytes).first(table.open->trailer.table_bytes);
-    return format::decode_table(bytes, table.segment->header(core.store_id), table.open->trailer);
-  }
-  format::ScanResult scanned;
-  auto records = read_summaries(core.store_id, core.mac_key, *table.segment, &scanned);
-  unsure = scanned.damaged_ranges != 0 || scanned.tail_bytes != 0;
-  return records;
-}
-
 /// Whether parts of what is erased may be in the segment's dictionary.
 bool is_in_dictionary(const EraseTarget& target, const Segment& segment) {
   const Dictionary* dictionary = segment.dictionary.get();
@@ -354,9 +327,9 @@ void Eraser::next_segment(const std::shared_ptr<Sweep>& sweep) {
 }
 
 void Eraser::read(const std::shared_ptr<Sweep>& sweep, const SegmentPointer& segment) {
-  core_.env.pool.run([this, sweep, table = table_of(core_, segment)] {
+  core_.env.pool.run([this, sweep, table = table_of(core_.store_id, segment)] {
     Found found;
-    auto records = read_table(core_, table, found.unsure);
+    auto records = read_table(core_.store_id, core_.mac_key, table, &found.unsure);
     if (!records) {
       return core_.env.log_loop.post([this, sweep, segment = table.segment,
                                       error = records.error()] { on_read(sweep, segment, error); });
@@ -627,12 +600,12 @@ std::vector<Erasure> Eraser::pending() const {
 namespace {
 
 /// Pool thread.
-Result<ScopeCount> count_in(const Core& core, const std::vector<Table>& tables,
+Result<ScopeCount> count_in(const Core& core, const std::vector<SegmentTableView>& tables,
                             const EraseTarget& target) {
   ScopeCount count;
-  for (const Table& table : tables) {
+  for (const SegmentTableView& table : tables) {
     bool unsure = false;
-    auto records = read_table(core, table, unsure);
+    auto records = read_table(core.store_id, core.mac_key, table, &unsure);
     if (!records) return records.error();
     bool concerned = false;
     for (const format::RecordSummary& record : *records) {
@@ -662,9 +635,9 @@ void Eraser::count(EraseTarget target, io::Loop& loop, Counted done) {
   core_.env.log_loop.post([this, target = std::move(target), &loop,
                            done = std::move(done)]() mutable {
     log_.when_applied([this, target = std::move(target), &loop, done = std::move(done)]() mutable {
-      std::vector<Table> tables;
+      std::vector<SegmentTableView> tables;
       for (const SegmentPointer& segment : core_.segments.all())
-        tables.push_back(table_of(core_, segment));
+        tables.push_back(table_of(core_.store_id, segment));
       core_.env.pool.run([this, target = std::move(target), &loop, done = std::move(done),
                           tables = std::move(tables)]() mutable {
         loop.post([done = std::move(done), count = count_in(core_, tables, target)]() mutable {

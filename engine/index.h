@@ -51,13 +51,20 @@ struct IndexChange {
   std::optional<Row> row;  // nothing: delete
 };
 
-/// Live entries of one segment, by namespace. Of segment 0, which there is none of, `due_ms` speaks
+/// What is live: expired entries not yet reclaimed included.
+struct LiveShare {
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;  // of their records
+  friend bool operator==(const LiveShare&, const LiveShare&) = default;
+};
+
+/// What is live in one segment, by namespace. Of segment 0, which there is none of, `due_ms` speaks
 /// of what is dead in the index itself.
 struct SegmentCounts {
   std::uint64_t segment_id = 0;
   std::uint64_t live_bytes = 0;
   bool has_later_expiries = false;  // the expiry of one of its entries was put off
-  std::vector<std::pair<Namespace, std::uint64_t>> entries;
+  std::vector<std::pair<Namespace, LiveShare>> live;
   std::int64_t due_ms = 0;  // when the first of what is dead in it must be gone; 0: never
 };
 

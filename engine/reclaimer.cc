@@ -632,11 +632,11 @@ void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
 void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   Segment& segment = *job->segment;
   std::uint64_t entries = 0;
-  for (const auto& [space, live] : segment.live_entries) {
-    core_.live_counts.add(space, -static_cast<std::int64_t>(live));
-    entries += live;
+  for (const auto& [space, live] : segment.live) {
+    core_.live_counts.remove(space, live);
+    entries += live.entries;
   }
-  segment.live_entries.clear();
+  segment.live.clear();
   const std::int64_t took_ms = (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000;
   core_.erasure_work.reclaim_ms = (core_.erasure_work.reclaim_ms * 3 + took_ms) / 4;
   core_.erasure_work.reclaim_fails = false;

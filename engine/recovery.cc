@@ -196,9 +196,9 @@ Result<void> Recovery::restore_books(const Marker& marker) {
     segment->live_bytes = count.live_bytes;
     segment->has_later_expiries = count.has_later_expiries;
     if (count.due_ms != 0) segment->note_due(count.due_ms);
-    for (const auto& [space, live] : count.entries) {
-      segment->live_entries[space] = live;
-      core_.live_counts.add(space, static_cast<std::int64_t>(live));
+    for (const auto& [space, live] : count.live) {
+      segment->live[space] = live;
+      core_.live_counts.add(space, live);
     }
   }
   // One that says nothing of it comes from an earlier version: anything may be dead in there.
@@ -221,8 +221,8 @@ void Recovery::note_lost_footer(const Marker& marker, const Segment& segment,
     if (id == segment.id) return;
   }
   loaded->lost_its_footer = true;
-  for (const auto& [space, live] : counts.entries)
-    loaded->live_before += live;
+  for (const auto& [space, live] : counts.live)
+    loaded->live_before += live.entries;
 }
 
 // ---- replay --------------------------------------------------------------------------------

@@ -36,6 +36,8 @@ std::uint64_t get_big_endian(std::string_view bytes) {
 
 using format::Reader;
 
+constexpr std::uint64_t kMaxCount = std::uint64_t{1} << 48;  // of entries or bytes in a segment
+
 Reader reader_of(std::string_view bytes) {
   return Reader(format::as_bytes(bytes));
 }
@@ -235,17 +237,35 @@ std::optional<std::uint64_t> decode_counts_key(std::string_view bytes) {
   return get_big_endian(bytes.substr(2));
 }
 
+namespace {
+
+/// An earlier version did not say whose the bytes are: about as they are shared out by entries.
+void divide_bytes(SegmentCounts& counts) {
+  double entries = 0;
+  for (const auto& [space, share] : counts.live)
+    entries += static_cast<double>(share.entries);
+  if (entries == 0) return;
+  for (auto& [space, share] : counts.live) {
+    share.bytes = static_cast<std::uint64_t>(static_cast<double>(counts.live_bytes) *
+                                             static_cast<double>(share.entries) / entries);
+  }
+}
+
+}  // namespace
+
 std::string encode_counts(const SegmentCounts& counts) {
   std::string out;
   put_varint(out, counts.live_bytes);
   put_varint(out, counts.has_later_expiries ? 1 : 0);
-  put_varint(out, counts.entries.size());
-  for (const auto& [space, count] : counts.entries) {
+  put_varint(out, counts.live.size());
+  for (const auto& [space, share] : counts.live) {
     put_varint(out, space.tenant);
     put_varint(out, space.database);
-    put_varint(out, count);
+    put_varint(out, share.entries);
   }
   put_varint(out, static_cast<std::uint64_t>(counts.due_ms));
+  for (const auto& [space, share] : counts.live)
+    put_varint(out, share.bytes);
   return out;
 }
 
@@ -253,14 +273,20 @@ std::optional<SegmentCounts> decode_counts(std::uint64_t segment_id, std::string
   Reader reader = reader_of(bytes);
   SegmentCounts counts;
   counts.segment_id = segment_id;
-  counts.live_bytes = reader.varint();
+  counts.live_bytes = reader.varint_up_to(kMaxCount);
   counts.has_later_expiries = reader.varint_up_to(1) != 0;
   const std::uint64_t spaces = reader.varint();
   for (std::uint64_t i = 0; i < spaces && reader.ok(); ++i) {
     const Namespace space = get_namespace(reader);
-    counts.entries.emplace_back(space, reader.varint());
+    counts.live.emplace_back(space, LiveShare{reader.varint_up_to(kMaxCount), 0});
   }
   counts.due_ms = reader.time_ms();
+  if (reader.finished()) {
+    divide_bytes(counts);
+    return counts;
+  }
+  for (auto& [space, share] : counts.live)
+    share.bytes = reader.varint_up_to(kMaxCount);
   if (!reader.finished()) return std::nullopt;
   return counts;
 }

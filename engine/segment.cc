@@ -17,7 +17,7 @@ SegmentCounts counts_of(const Segment& segment) {
   counts.live_bytes = segment.live_bytes;
   counts.has_later_expiries = segment.has_later_expiries;
   counts.due_ms = segment.due_ms;
-  counts.entries.assign(segment.live_entries.begin(), segment.live_entries.end());
+  counts.live.assign(segment.live.begin(), segment.live.end());
   return counts;
 }
 

@@ -106,7 +106,7 @@ class Segment {
 
   // Log thread only.
   format::FooterBuilder footer;  // until sealed
-  std::map<Namespace, std::uint64_t> live_entries;
+  std::map<Namespace, LiveShare> live;
   bool has_later_expiries = false;
   std::uint64_t data_end = data_begin;
   std::uint64_t last_placed = 0;  // sequence

@@ -57,6 +57,26 @@ Result<ZeroizingBytes> read_exactly(const io::File& file, std::uint64_t offset,
   return Error{inside ? ErrorCode::kIo : ErrorCode::kCorrupt, "the file ends early"};
 }
 
+SegmentTableView table_of(const format::StoreId& store_id, const SegmentPointer& segment) {
+  const SegmentState state = segment->state;
+  if (state != SegmentState::kOpen && state != SegmentState::kSealing) return {segment, {}};
+  return {segment,
+          segment->footer.snapshot(store_id, segment->header(store_id), segment->data_end)};
+}
+
+Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& store_id,
+                                                      const MacKey& mac_key,
+                                                      const SegmentTableView& table, bool* unsure) {
+  if (table.open) {
+    const auto bytes = std::span(table.open->bytes).first(table.open->trailer.table_bytes);
+    return format::decode_table(bytes, table.segment->header(store_id), table.open->trailer);
+  }
+  format::ScanResult scanned;
+  auto records = read_summaries(store_id, mac_key, *table.segment, &scanned);
+  if (unsure != nullptr) *unsure = scanned.damaged_ranges != 0 || scanned.tail_bytes != 0;
+  return records;
+}
+
 Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
                                      const io::File& file, std::uint64_t file_bytes) {
   if (file_bytes < format::kSegmentHeaderBytes + format::kTrailerBytes) {

@@ -23,6 +23,18 @@ Result<std::vector<format::RecordSummary>> read_summaries(const format::StoreId&
                                                           const Segment& segment,
                                                           format::ScanResult* scanned = nullptr);
 
+/// A segment's table, or for one that has none yet what it would be by now. Log thread.
+struct SegmentTableView {
+  SegmentPointer segment;
+  std::optional<format::EncodedFooter> open;
+};
+SegmentTableView table_of(const format::StoreId& store_id, const SegmentPointer& segment);
+/// The records it names, in order of offset. `unsure`: part of the segment can't be read.
+Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& store_id,
+                                                      const MacKey& mac_key,
+                                                      const SegmentTableView& table,
+                                                      bool* unsure = nullptr);
+
 /// The trailer; kNotFound for an unsealed segment.
 Result<format::Trailer> read_trailer(const format::StoreId& store_id, std::uint64_t segment_id,
                                      const io::File& file, std::uint64_t file_bytes);

@@ -19,6 +19,15 @@ struct BucketStats {
   bool held = false;  // of what is dead and under a hold
 };
 
+/// What a tenant has, and is kept to.
+struct TenantUsage {
+  std::uint64_t entries = 0;      // live, expired ones not yet reclaimed included
+  std::uint64_t bytes = 0;        // of their records on the device
+  std::uint64_t quota_bytes = 0;  // 0: no bound of its own
+  std::uint64_t evicted_entries = 0;
+  std::uint64_t puts_not_stored = 0;  // past the quota
+};
+
 struct StartStats {
   bool created = false;  // a new store
   bool clean = false;    // the last stop was in order
@@ -45,9 +54,11 @@ struct Stats {
 
   std::uint64_t sets = 0;             // stored
   std::uint64_t sets_not_stored = 0;  // accepted and dropped under pressure
+  std::uint64_t sets_over_quota = 0;  // the same of a tenant that is past its quota
   std::uint64_t erases = 0;
-  std::uint64_t expired = 0;          // entries found expired when read
-  std::uint64_t evicted_entries = 0;  // by capacity, with their segment
+  std::uint64_t expired = 0;                // entries found expired when read
+  std::uint64_t evicted_entries = 0;        // by capacity, with their segment
+  std::uint64_t quota_evicted_entries = 0;  // of tenants past their quotas, one by one
   std::uint64_t reinserted_entries = 0;
   std::uint64_t evicted_segments = 0;
   std::uint64_t expired_segments = 0;

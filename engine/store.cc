@@ -17,6 +17,7 @@
 #include "engine/lifetime_bucket.h"
 #include "engine/limits.h"
 #include "engine/log.h"
+#include "engine/quota_evictor.h"
 #include "engine/reclaimer.h"
 #include "engine/recovery.h"
 #include "engine/rocksdb_index.h"
@@ -99,6 +100,7 @@ class StoreImpl final : public Store {
     eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_, *compactor_);
     watch_ = std::make_unique<ErasureWatch>(core_, *eraser_);
     trainer_ = std::make_unique<DictionaryTrainer>(core_, *log_);
+    evictor_ = std::make_unique<QuotaEvictor>(core_, *log_, *eraser_, *trail_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
@@ -108,6 +110,7 @@ class StoreImpl final : public Store {
       eraser_->start();
       watch_->start();
       trainer_->start();
+      evictor_->start();
       done({});
     });
     core_.index->start_housekeeping();
@@ -138,6 +141,11 @@ class StoreImpl final : public Store {
     return {};
   }
 
+  void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) override {
+    core_.quotas.set(std::move(bytes_by_tenant));
+  }
+  TenantUsage usage_of(std::uint32_t tenant) const override;
+
   Result<std::uint32_t> tenant_number(std::string_view name) override {
     return tenants_.number_of(name);
   }
@@ -162,11 +170,13 @@ class StoreImpl final : public Store {
   void close_async(DoneHandler done) override {
     watch_->stop();
     trainer_->stop([this, done = std::move(done)]() mutable {
-      reclaimer_->stop([this, done = std::move(done)]() mutable {
-        eraser_->stop([this, done = std::move(done)]() mutable {
-          trail_->stop([this, done = std::move(done)]() mutable {
-            compactor_->stop(
-                [this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+      evictor_->stop([this, done = std::move(done)]() mutable {
+        reclaimer_->stop([this, done = std::move(done)]() mutable {
+          eraser_->stop([this, done = std::move(done)]() mutable {
+            trail_->stop([this, done = std::move(done)]() mutable {
+              compactor_->stop(
+                  [this, done = std::move(done)]() mutable { log_->stop(std::move(done)); });
+            });
           });
         });
       });
@@ -213,6 +223,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<Eraser> eraser_;
   std::unique_ptr<ErasureWatch> watch_;
   std::unique_ptr<DictionaryTrainer> trainer_;
+  std::unique_ptr<QuotaEvictor> evictor_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -267,6 +278,7 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.damaged_reads = counters.damaged_reads;
   stats.sets = counters.sets;
   stats.sets_not_stored = counters.sets_not_stored;
+  stats.sets_over_quota = counters.sets_over_quota;
   stats.erases = counters.erases;
   stats.expired = counters.expired;
   stats.leases_granted = counters.leases_granted;
@@ -275,6 +287,7 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.fills_refused_expired = counters.fills_refused_expired;
   stats.fills_refused_unknown = counters.fills_refused_unknown;
   stats.evicted_entries = counters.evicted_entries;
+  stats.quota_evicted_entries = counters.quota_evicted_entries;
   stats.reinserted_entries = counters.reinserted_entries;
   stats.evicted_segments = counters.evicted_segments;
   stats.expired_segments = counters.expired_segments;
@@ -293,6 +306,21 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.index_pool_lookups = counters.index_pool_lookups;
   stats.index_flushes = counters.index_flushes;
   stats.io_errors = counters.io_errors;
+}
+
+TenantUsage StoreImpl::usage_of(std::uint32_t tenant) const {
+  TenantUsage usage;
+  const LiveShare live = core_.live_counts.of_tenant(tenant);
+  usage.entries = live.entries;
+  usage.bytes = live.bytes;
+  const QuotaTable::Bytes quotas = core_.quotas.all();
+  if (const auto quota = quotas.find(tenant); quota != quotas.end()) {
+    usage.quota_bytes = quota->second;
+  }
+  const QuotaTable::Counts counts = core_.quotas.counts(tenant);
+  usage.evicted_entries = counts.evicted_entries;
+  usage.puts_not_stored = counts.refused_puts;
+  return usage;
 }
 
 Stats StoreImpl::stats() const {

@@ -256,6 +256,11 @@ class Store {
   virtual std::vector<Erasure> pending_erasures() const = 0;
   /// How long the bytes of what dies from now on may stay.
   virtual Result<void> set_erase_within(std::chrono::milliseconds within) = 0;
+  /// How many bytes of live records each tenant may have on the device; who is not named has no
+  /// bound of its own. Above it the tenant's oldest entries are evicted; an eighth above it its
+  /// puts are dropped (kNotStored) until there is room.
+  virtual void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) = 0;
+  virtual TenantUsage usage_of(std::uint32_t tenant) const = 0;
   /// The number that stands for a tenant's name in a Namespace. Blocks when it is a new one, until
   /// it is known for good. kInvalidArgument: no name for a tenant, or one that can't be told from
   /// another's; kCorrupt, kNoSpace, kIo.

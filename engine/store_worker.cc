@@ -296,6 +296,11 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
     bump(core_.counters.sets_not_stored);
     return drop_put(shard, operation);
   }
+  if (core_.quotas.is_full(key.space.tenant)) {
+    bump(core_.counters.sets_over_quota);
+    core_.quotas.count_refusal(key.space.tenant);
+    return drop_put(shard, operation);
+  }
   // What the dictionary was trained on may have died since.
   if (operation->dictionary &&
       !operation->dictionary->outlives(operation->death_ms(), operation->now_ms)) {
@@ -488,6 +493,42 @@ bool StoreWorker::erase(Namespace space, std::string_view text,
         bump(core_.counters.erases);
         return commit_erase(shard, key, current, AckLevel::kDurable, say(outcome));
       });
+}
+
+void StoreWorker::evict(const RowKey& entry, std::uint64_t version, const ScopeTags& tags,
+                        bool spares_read, UniqueFunction<void(bool)> handler) {
+  const Key key{entry.space, entry.mac};
+  auto answer = std::make_shared<UniqueFunction<void(bool)>>(std::move(handler));
+  decide(key,
+         [this, key, version, tags, spares_read, answer](Shard& shard,
+                                                         const Current& current) -> io::Task {
+           const bool has_expired =
+               !current.exists && is_expired_row(shard, key, version, tags, current);
+           const bool is_current = current.exists && current.version == version;
+           // Who computes a new value in place of what has expired keeps his lease.
+           const bool may_be_leased = has_expired && !shard.leases.empty();
+           const bool was_read =
+               spares_read && !has_expired && shard.hot.frequency(key.mac).value_or(0) > 0;
+           if ((!is_current && !has_expired) || may_be_leased || was_read || !core_.writable) {
+             return [answer] { (*answer)(false); };
+           }
+           core_.quotas.count_eviction(key.space.tenant);
+           bump(core_.counters.quota_evicted_entries);
+           return commit_erase(shard, key, current, AckLevel::kNone,
+                               [answer](const Result<Appended>&) { (*answer)(true); });
+         });
+}
+
+/// What has expired has a row, and counts, until its segment goes.
+bool StoreWorker::is_expired_row(const Shard& shard, const Key& key, std::uint64_t version,
+                                 const ScopeTags& tags, const Current& current) const {
+  std::optional<Row> row = current.row;
+  if (!row && !shard.pending.contains(key.mac)) {
+    const Lookup lookup = core_.index->find({key.space, key.mac}, Where::kMemory);
+    if (lookup.status == LookupStatus::kFound) row = lookup.row;
+  }
+  return row && row->version == version && core_.segments.contains(row->segment_id) &&
+         !core_.fences.is_fenced(key.space, version, tags);
 }
 
 namespace {

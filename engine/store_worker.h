@@ -49,6 +49,12 @@ class StoreWorker final : public Worker {
   bool throttled() const override;
   void when_unthrottled(UniqueFunction<void()> resume) override;
 
+  /// Takes an entry out for want of room, if this version of it is what the index has, with a
+  /// tombstone that need not be durable. With `spares_read` not one that was read since it came
+  /// into the hot tier. The handler says whether it was taken out.
+  void evict(const RowKey& entry, std::uint64_t version, const ScopeTags& tags, bool spares_read,
+             UniqueFunction<void(bool)> handler);
+
  private:
   struct Key {
     Namespace space;
@@ -85,6 +91,8 @@ class StoreWorker final : public Worker {
                      std::uint64_t unreadable);
   bool is_surely_absent(Shard& shard, const Key& key) const;
   bool may_come_back(const Current& current) const;
+  bool is_expired_row(const Shard& shard, const Key& key, std::uint64_t version,
+                      const ScopeTags& tags, const Current& current) const;
   bool is_moving(const Row& row) const;
   /// Under the shard's lock: answers that a key is absent once that can't be undone by a crash.
   io::Task answer_absent(const Shard& shard, AckLevel level, AppendHandler answer);

@@ -224,8 +224,8 @@ void Verifier::read_counts(std::uint64_t id, const std::string& path, std::strin
   // A segment that goes leaves the books with the next flush, and a stop in order ends with one.
   if (!store_.is_clean()) return;
   std::uint64_t entries = 0;
-  for (const auto& [space, live] : counts->entries)
-    entries += live;
+  for (const auto& [space, live] : counts->live)
+    entries += live.entries;
   report({FindingCode::kSegmentMissing,
           path,
           {},

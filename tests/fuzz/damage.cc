@@ -194,8 +194,8 @@ class Vandal {
         if (!index.counts.empty()) {
           SegmentCounts& counts = index.counts.begin()->second;
           counts.live_bytes = bend(counts.live_bytes, input_);
-          for (auto& [space, count] : counts.entries)
-            count = input_.u8();
+          for (auto& [space, share] : counts.live)
+            share = {input_.u8(), input_.u8()};
         }
         return;
     }

@@ -130,7 +130,8 @@ void add_rows(Seeds& seeds) {
   const Row row{0x1234,  4096, 512, 900, 880, 1'700'000'000'000, 3000, 7, 905, 1'800'000'000'000,
                 {11, 12}};
   const Marker marker{kStore, 17, {{1, 4096}, {2, 8192}}};
-  const SegmentCounts counts{7, 1000, true, {{{0, 0}, 3}, {{1, 15}, 300}}, 1'800'000'000'000};
+  const SegmentCounts counts{
+      7, 1000, true, {{{0, 0}, {3, 100}}, {{1, 15}, {300, 900}}}, 1'800'000'000'000};
   seeds.add("row", {0}, {encode_row(row)});
   seeds.add("row", {1}, {encode_row_key({{7, 3}, {}})});
   const Fence fence{.space = {7, 255}, .version = 1'000'000};

@@ -51,10 +51,11 @@ void Digest::add(const MemoryIndexImage& index) {
     add(counts.live_bytes);
     add(counts.has_later_expiries);
     add(static_cast<std::uint64_t>(counts.due_ms));
-    add(counts.entries.size());
-    for (const auto& [space, entries] : counts.entries) {
+    add(counts.live.size());
+    for (const auto& [space, share] : counts.live) {
       add_space(*this, space);
-      add(entries);
+      add(share.entries);
+      add(share.bytes);
     }
   }
   add(index.marker.has_value());

@@ -54,7 +54,10 @@ void FaultProfile::choose_setup(Setup& setup, Choices& choices) {
     setup.slow_io_max_ms = kind_ == Kind::kSlow && choices.one_in(3) ? 8'000 : 50;
   }
   if (kind_ == Kind::kSmallDisk) setup.device_bytes = (1 + choices.choose(3)) * kMiB;
-  if (kind_ == Kind::kTight) setup.options.capacity_bytes = 64 * kMiB;
+  if (kind_ == Kind::kTight) {
+    setup.options.capacity_bytes = 64 * kMiB;
+    if (choices.one_in(2)) setup.quota_bytes = (1 + choices.choose(16)) * 4096;
+  }
 }
 
 void FaultProfile::configure(World& world, Oracle& oracle, Choices& choices) {

@@ -162,7 +162,10 @@ HistoryResult History::run() {
   }
   watching_ = false;
   ++life_;
-  if (world_.store) result_.dictionaries += world_.store->stats().dictionaries_trained;
+  if (world_.store) {
+    result_.dictionaries += world_.store->stats().dictionaries_trained;
+    result_.quota_evictions += world_.store->stats().quota_evicted_entries;
+  }
   result_.faults.add(world_.faults);
   return result_;
 }

@@ -25,6 +25,7 @@ struct HistoryResult {
   std::uint64_t operations = 0;    // of clients
   std::uint64_t images = 0;        // crash images checked
   std::uint64_t dictionaries = 0;  // trained
+  std::uint64_t quota_evictions = 0;
   FaultCounts faults;
   std::string setting;       // mode and faults
   std::uint64_t digest = 0;  // of all that happened: the same seed gives the same

@@ -33,6 +33,7 @@ struct Totals {
   std::uint64_t operations = 0;
   std::uint64_t images = 0;
   std::uint64_t dictionaries = 0;
+  std::uint64_t quota_evictions = 0;
   std::uint64_t digest = 0;
   FaultCounts faults;
 };
@@ -42,6 +43,7 @@ void add(Totals& totals, const HistoryResult& result) {
   totals.operations += result.operations;
   totals.images += result.images;
   totals.dictionaries += result.dictionaries;
+  totals.quota_evictions += result.quota_evictions;
   totals.digest = totals.digest * 31 + result.digest;
   totals.faults.add(result.faults);
 }
@@ -50,15 +52,16 @@ void print_summary(const Totals& totals, double seconds, bool json) {
   if (json) {
     std::printf("{\"kind\":\"summary\",\"histories\":%" PRIu64 ",\"operations\":%" PRIu64
                 ",\"crash_images\":%" PRIu64 ",\"dictionaries\":%" PRIu64
-                ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64 "\",\"faults\":{",
-                totals.histories, totals.operations, totals.images, totals.dictionaries, seconds,
-                totals.digest);
+                ",\"quota_evictions\":%" PRIu64 ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64
+                "\",\"faults\":{",
+                totals.histories, totals.operations, totals.images, totals.dictionaries,
+                totals.quota_evictions, seconds, totals.digest);
   } else {
     std::printf("%" PRIu64 " histories, %" PRIu64 " operations, %" PRIu64
-                " crash images checked, %" PRIu64
-                " dictionaries trained in %.1f s; digest %016" PRIx64 "\n",
-                totals.histories, totals.operations, totals.images, totals.dictionaries, seconds,
-                totals.digest);
+                " crash images checked, %" PRIu64 " dictionaries trained, %" PRIu64
+                " entries evicted for a quota in %.1f s; digest %016" PRIx64 "\n",
+                totals.histories, totals.operations, totals.images, totals.dictionaries,
+                totals.quota_evictions, seconds, totals.digest);
   }
   bool first = true;
   for (std::size_t i = 0; i < totals.faults.counts.size(); ++i) {

@@ -94,6 +94,7 @@ Result<void> World::open() {
     return opened.error();
   }
   store = std::move(*opened);
+  if (setup.quota_bytes != 0) store->set_quotas({{space.tenant, setup.quota_bytes}});
   worker = store->attach(*loop_);
   index_disk->is_running = true;
   run();

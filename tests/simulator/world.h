@@ -34,7 +34,8 @@ enum class IndexKind : std::uint8_t {
 struct Setup {
   Options options;
   IndexKind index = IndexKind::kMemory;
-  bool hashes = false;  // the keys are fields of kHashes hashes instead of strings
+  std::uint64_t quota_bytes = 0;  // of the tenant; 0: none
+  bool hashes = false;            // the keys are fields of kHashes hashes instead of strings
   std::uint64_t device_bytes = std::uint64_t{1} << 40;
   std::uint64_t slow_io_percent = 0;
   std::uint64_t slow_io_max_ms = 0;

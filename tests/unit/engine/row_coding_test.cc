@@ -67,6 +67,16 @@ TEST(RowCoding, RefusesCountsOfNoNamespace) {
   EXPECT_FALSE(decode_counts(1, bytes_of({5, 2, 1, 2, 3, 4, 0}))) << "neither yes nor no";
   EXPECT_FALSE(decode_counts(1, bytes_of({5, 1, 1, 2, 0x80, 0x02, 4, 0}))) << "database 256";
   EXPECT_FALSE(decode_counts(1, bytes_of({5, 1, 9, 2, 3, 4, 0}))) << "fewer than it says";
+  EXPECT_FALSE(decode_counts(1, bytes_of({5, 1, 1, 2, 3, 4, 0, 1, 1}))) << "bytes of no namespace";
+}
+
+TEST(RowCoding, SharesOutTheBytesOfAnEarlierVersionByEntries) {
+  const auto old = decode_counts(1, bytes_of({100, 0, 2, 2, 0, 3, 7, 1, 1, 0}));
+  ASSERT_TRUE(old);
+  const decltype(old->live) expected{{{2, 0}, {3, 75}}, {{7, 1}, {1, 25}}};
+  EXPECT_EQ(old->live, expected);
+  EXPECT_EQ(decode_counts(1, encode_counts(*old))->live, expected);
+  EXPECT_TRUE(decode_counts(1, bytes_of({100, 0, 1, 2, 0, 0, 0}))) << "none at all";
 }
 
 }  // namespace

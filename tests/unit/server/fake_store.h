@@ -245,6 +245,7 @@ class FakeStore final : public Store, public Worker {
   std::optional<Erasure> erasure(const ReceiptId&) const override { return std::nullopt; }
   std::vector<Erasure> pending_erasures() const override { return {}; }
   std::chrono::milliseconds erase_within{0};
+  std::map<std::uint32_t, std::uint64_t> quotas;
   Result<std::uint32_t> tenant_number(std::string_view name) override {
     return static_cast<std::uint32_t>(name == "default" ? 0 : name.size());
   }
@@ -252,6 +253,17 @@ class FakeStore final : public Store, public Worker {
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     erase_within = within;
     return {};
+  }
+  void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) override {
+    quotas = std::move(bytes_by_tenant);
+  }
+  TenantUsage usage_of(std::uint32_t tenant) const override {
+    TenantUsage usage;
+    usage.entries = rows.size();
+    if (const auto quota = quotas.find(tenant); quota != quotas.end()) {
+      usage.quota_bytes = quota->second;
+    }
+    return usage;
   }
   bool erase_all(Namespace space, DoneHandler handler) override {
     calls.push_back("erase_all");

@@ -38,6 +38,10 @@ class ServedStore final : public Store {
   Result<void> set_erase_within(std::chrono::milliseconds within) override {
     return fake.set_erase_within(within);
   }
+  void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) override {
+    fake.set_quotas(std::move(bytes_by_tenant));
+  }
+  TenantUsage usage_of(std::uint32_t tenant) const override { return fake.usage_of(tenant); }
   std::int64_t now_ms() const override { return fake.now_ms(); }
   Result<void> set_memory(std::uint64_t bytes) override { return fake.set_memory(bytes); }
   Result<void> close() override { return {}; }
