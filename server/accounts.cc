@@ -21,6 +21,15 @@ Result<Accounts> open_accounts(UserSet users, Store& store) {
   return accounts;
 }
 
+std::map<std::uint32_t, std::uint64_t> quotas_of(const Authenticator& authenticator,
+                                                 const PolicySet& policies) {
+  std::map<std::uint32_t, std::uint64_t> quotas;
+  for (const auto& [name, number] : authenticator.tenants()) {
+    if (const auto bytes = policies.of(name).capacity_bytes) quotas[number] = *bytes;
+  }
+  return quotas;
+}
+
 std::vector<std::string> describe_changes(const UserSet& before, const UserSet& after) {
   std::vector<std::string> lines;
   for (const auto& [name, user] : after.users()) {

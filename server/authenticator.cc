@@ -72,6 +72,12 @@ PrincipalPointer Authenticator::find(std::string_view name, Entrance entrance) c
   return is_anonymous && entrance == Entrance::kLoopback ? now->anonymous : nullptr;
 }
 
+std::map<std::string, std::uint32_t, std::less<>> Authenticator::tenants() const {
+  auto tenants = published()->accounts.tenants;
+  tenants.emplace(kDefaultTenantName, 0);
+  return tenants;
+}
+
 std::string Authenticator::tenant_name(std::uint32_t number) const {
   if (number == 0) return std::string(kDefaultTenantName);
   const auto now = published();

@@ -66,6 +66,8 @@ class Authenticator {
   PrincipalPointer by_token(std::string_view token) const;
   /// Of that name; nobody when there is none.
   PrincipalPointer find(std::string_view name, Entrance entrance) const;
+  /// The numbers of all users' tenants, and of `default`.
+  std::map<std::string, std::uint32_t, std::less<>> tenants() const;
   /// Of a tenant's number, for labels; "removed" when no user has it.
   std::string tenant_name(std::uint32_t number) const;
   /// The handler runs on the loop's thread, perhaps before this returns. A password that was right

@@ -366,6 +366,7 @@ class Daemon {
     log_policies(config_.policy, state.authenticator.users());
     log_users(config_, state.authenticator);
     store.record_policies(describe_all(config_.policy));
+    store.set_quotas(quotas_of(state.authenticator, config_.policy));
     int exit_code = kExitOk;
     {
       Listener listener(std::move(sockets.plain), false, state, workers);
@@ -406,6 +407,7 @@ class Daemon {
       (void)store.set_erase_within(policies->shortest_erase_within());
       store.record_policies(describe_all(*policies));
       reload_users(store, state);
+      store.set_quotas(quotas_of(state.authenticator, *policies));
       reload_certificates();
     }
     return received;

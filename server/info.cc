@@ -133,11 +133,12 @@ void stats(std::string& out, const InfoSource& from) {
   section.field("rejected_connections", from.totals.rejected);
   section.field("rejected_requests", from.totals.errors);
   section.field("expired_keys", from.current.expired);
-  section.field("evicted_keys", from.current.evicted_entries);
+  section.field("evicted_keys", from.current.evicted_entries + from.current.quota_evicted_entries);
   section.field("keyspace_hits", hits(from.current));
   section.field("keyspace_misses", from.current.misses);
   section.field("sets", from.stats.sets);
-  section.field("sets_not_stored", from.stats.sets_not_stored + from.policy.sets_without_subject);
+  section.field("sets_not_stored", from.stats.sets_not_stored + from.stats.sets_over_quota +
+                                       from.policy.sets_without_subject);
   section.field("erases", from.stats.erases);
 }
 
@@ -309,6 +310,19 @@ void start(std::string& out, const InfoSource& from) {
   section.field("start_damaged_segments", s.damaged_segments);
 }
 
+void tenants(std::string& out, const InfoSource& from) {
+  Section section(out, "Tenants");
+  std::size_t number = 0;
+  for (const auto& [name, tenant] : from.state.authenticator.tenants()) {
+    const TenantUsage usage = from.store.usage_of(tenant);
+    section.field(fmt::format("tenant{}", number++),
+                  fmt::format("name={},entries={},bytes={},capacity_bytes={},evicted_entries={},"
+                              "sets_not_stored={}",
+                              name, usage.entries, usage.bytes, usage.quota_bytes,
+                              usage.evicted_entries, usage.puts_not_stored));
+  }
+}
+
 /// As Redis has its databases: a line each. Labels have neither commas nor equals signs.
 void models(std::string& out, const InfoSource& from) {
   Section section(out, "Models");
@@ -355,7 +369,7 @@ struct SectionWriter {
   void (*write)(std::string& out, const InfoSource& from);
   bool tells_of_others = true;  // for administrators only
 };
-constexpr std::array<SectionWriter, 18> kSections{{
+constexpr std::array<SectionWriter, 19> kSections{{
     {"server", server, false},
     {"clients", clients},
     {"memory", memory},
@@ -364,6 +378,7 @@ constexpr std::array<SectionWriter, 18> kSections{{
     {"replication", replication, false},
     {"cpu", cpu},
     {"tiers", tiers},
+    {"tenants", tenants},
     {"models", models},
     {"latency", latency},
     {"compression", compression},

@@ -81,6 +81,7 @@ std::string render_metrics(const ServerState& state, const Store& store,
   MetricWriter out;
   write_process_metrics(out, state, store);
   write_serving_metrics(out, state, stats, http);
+  write_tenant_metrics(out, state, store);
   write_model_metrics(out, state);
   write_store_metrics(out, stats, store.now_ms());
   return out.text();

@@ -61,6 +61,7 @@ std::string render_metrics(const ServerState& state, const Store& store,
 void write_store_metrics(MetricWriter& out, const Stats& stats, std::int64_t now_ms);
 void write_serving_metrics(MetricWriter& out, const ServerState& state, const Stats& stats,
                            const http::HttpNumbers& http);
+void write_tenant_metrics(MetricWriter& out, const ServerState& state, const Store& store);
 void write_model_metrics(MetricWriter& out, const ServerState& state);
 
 }  // namespace kachel::server

@@ -86,6 +86,7 @@ void write_refusals(MetricWriter& out, const ServerState& state, const Stats& st
   const PolicyTotals policy = state.policy_totals();
   out.counter("kachel_sets_not_stored_total", "SETs accepted and dropped, by reason.");
   out.sample(stats.sets_not_stored, {{"reason", "pressure"}});
+  out.sample(stats.sets_over_quota, {{"reason", "tenant_capacity"}});
   out.sample(policy.sets_without_subject, {{"reason", "no_subject"}});
   out.counter("kachel_admissions_refused_total",
               "Writes refused with an answer that says so, by reason.");
@@ -160,6 +161,29 @@ void write_serving_metrics(MetricWriter& out, const ServerState& state, const St
   write_policies(out, state);
   write_quotas(out, state);
   write_refusals(out, state, stats);
+}
+
+void write_tenant_metrics(MetricWriter& out, const ServerState& state, const Store& store) {
+  std::vector<std::pair<std::string, TenantUsage>> tenants;
+  for (const auto& [name, number] : state.authenticator.tenants())
+    tenants.emplace_back(name, store.usage_of(number));
+  const auto write = [&](std::uint64_t TenantUsage::*value) {
+    for (const auto& [name, usage] : tenants)
+      out.sample(usage.*value, {{"tenant", name}});
+  };
+  out.gauge("kachel_tenant_entries", "Live entries, expired ones not yet reclaimed included.");
+  write(&TenantUsage::entries);
+  out.gauge("kachel_tenant_bytes", "Bytes of their records on the device.");
+  write(&TenantUsage::bytes);
+  out.gauge("kachel_tenant_capacity_bytes",
+            "What the tenant's policy bounds them by; 0: it does not.");
+  write(&TenantUsage::quota_bytes);
+  out.counter("kachel_tenant_evictions_total",
+              "Entries evicted because the tenant was past its capacity.");
+  write(&TenantUsage::evicted_entries);
+  out.counter("kachel_tenant_sets_not_stored_total",
+              "SETs accepted and dropped because evicting did not keep up.");
+  write(&TenantUsage::puts_not_stored);
 }
 
 void write_model_metrics(MetricWriter& out, const ServerState& state) {

@@ -50,6 +50,7 @@ void write_reclaim(MetricWriter& out, const Stats& s) {
   out.counter("kachel_evictions_total", "Entries that left a tier, by tier and reason.");
   out.sample(s.hot_evictions, {{"tier", "hot"}, {"reason", "capacity"}});
   out.sample(s.evicted_entries, {{"tier", "flash"}, {"reason", "capacity"}});
+  out.sample(s.quota_evicted_entries, {{"tier", "flash"}, {"reason", "tenant_capacity"}});
   out.sample(s.expired, {{"tier", "flash"}, {"reason", "expired_when_read"}});
   out.counter("kachel_segments_reclaimed_total", "Segments removed, by reason.");
   out.sample(s.evicted_segments, {{"reason", "capacity"}});

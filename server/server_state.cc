@@ -37,6 +37,7 @@ Stats ServerState::since_reset(Stats stats) const {
   stats.flash_misses -= reset_stats_.flash_misses;
   stats.expired -= reset_stats_.expired;
   stats.evicted_entries -= reset_stats_.evicted_entries;
+  stats.quota_evicted_entries -= reset_stats_.quota_evicted_entries;
   return stats;
 }
 

@@ -215,6 +215,87 @@ def settled(reply):
     return reply
 
 
+class Capacity(TenantTest):
+    VALUE_BYTES = 50_000
+    CAPACITY_BYTES = 4 << 20
+
+    def setUp(self):
+        super().setUp()
+        self.config = self.path("kachel.toml")
+        self.bound({"alice": "4MiB"})
+
+    def bound(self, capacities):
+        with open(self.config + ".new", "w") as file:
+            for name, capacity in capacities.items():
+                file.write(f'[tenant.{name}]\ncapacity = "{capacity}"\n')
+        os.replace(self.config + ".new", self.config)
+
+    def fill(self, connection, count, prefix="k"):
+        chance = random.Random(count)
+        for i in range(count):
+            # Random bytes: they do not compress.
+            value = chance.randbytes(self.VALUE_BYTES)
+            self.assertEqual(connection.call("SET", f"{prefix}{i}", value), "OK")
+
+    def usage(self, server, name):
+        with server.connect() as admin:
+            lines = admin.call("INFO", "tenants").decode().splitlines()
+        for line in lines:
+            if f"name={name}," in line:
+                fields = dict(part.split("=") for part in line.split(":", 1)[1].split(","))
+                return {key: int(value) for key, value in fields.items() if key != "name"}
+        raise AssertionError(f"no {name} in {lines}")
+
+    def test_who_is_past_it_loses_its_own_entries(self):
+        server = self.start("--config", self.config)
+        alice, bob = self.log_in(server, "alice"), self.log_in(server, "bob")
+        self.fill(bob, 150)
+        self.fill(alice, 150)
+        self.eventually(
+            lambda: self.usage(server, "alice")["bytes"] <= self.CAPACITY_BYTES, "evictions")
+        self.assertEqual(bob.call("DBSIZE"), 150)
+        there = alice.call("DBSIZE")
+        self.assertLess(there, 90)
+        self.assertGreater(there, 60)
+        self.assertEqual(len(alice.call("GET", "k149") or b""), self.VALUE_BYTES)
+        self.assertIsNone(alice.call("GET", "k0"))
+        used = self.usage(server, "alice")
+        self.assertEqual(used["capacity_bytes"], self.CAPACITY_BYTES)
+        self.assertEqual(used["entries"], there)
+        self.assertEqual(used["evicted_entries"] + used["sets_not_stored"], 150 - there)
+        self.assertEqual(self.usage(server, "bob")["capacity_bytes"], 0)
+        # The books are right after a crash, and what was evicted stays away.
+        server.kill()
+        server.start()
+        after = self.usage(server, "alice")
+        self.assertEqual((after["entries"], after["bytes"]), (used["entries"], used["bytes"]))
+        self.assertIsNone(self.log_in(server, "alice").call("GET", "k0"))
+        server.stop()
+        checked = subprocess.run([harness.binary("kachel"), "verify", "--data", server.data],
+                                 capture_output=True, text=True, timeout=harness.DEADLINE_S)
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+
+    def test_it_changes_with_a_reload_and_counts_what_is_cached_from_then_on(self):
+        server = self.start("--config", self.config)
+        bob = self.log_in(server, "bob")
+        self.fill(bob, 100)
+        self.bound({"bob": "2MiB"})
+        server.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: self.usage(server, "bob")["bytes"] <= 2 << 20, "evictions")
+        self.assertEqual(self.usage(server, "alice")["capacity_bytes"], 0)
+
+        def is_stored():
+            self.assertEqual(bob.call("SET", "after", "value"), "OK")
+            return bob.call("GET", "after") == b"value"
+
+        self.eventually(is_stored, "room")
+        self.fill(bob, 10, "after")
+        self.assertEqual(bob.call("EXISTS", *(f"after{i}" for i in range(10))), 10)
+        self.bound({})
+        server.process.send_signal(signal.SIGHUP)
+        self.eventually(lambda: self.usage(server, "bob")["capacity_bytes"] == 0, "SIGHUP")
+
+
 class Isolation(TenantTest):
     STEPS = 600
 
