@@ -1,18 +1,11 @@
 #include "engine/cold_read.h"
 
-#include "engine/codec.h"
+#include "engine/stored_entry.h"
 
 namespace kachel {
 namespace {
 // Above this, decompressing takes milliseconds: not on a thread that serves others.
 constexpr std::uint64_t kDecodeOnPoolBytes = kMiB;
-
-constexpr std::uint64_t round_down(std::uint64_t n) {
-  return n / io::kBlockBytes * io::kBlockBytes;
-}
-constexpr std::uint64_t round_up(std::uint64_t n) {
-  return round_down(n + io::kBlockBytes - 1);
-}
 }  // namespace
 
 ColdRead::ColdRead(Core& core, io::Loop& loop, Namespace space, const Mac& mac,
@@ -84,8 +77,8 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
 
 void ColdRead::read(const Row& row) {
   row_ = row;
-  const std::uint64_t start = round_down(row.offset);
-  const std::uint64_t length = round_up(row.offset + row.size) - start;
+  const std::uint64_t start = io::round_down_to_block(row.offset);
+  const std::uint64_t length = io::round_up_to_block(row.offset + row.size) - start;
   buffer_ = loop_.io().acquire_buffer(length);
   request_.op = io::IoOp::kRead;
   request_.file = segment_->file.get();
@@ -135,30 +128,8 @@ Entry::Pointer ColdRead::decode_entry() {
   const std::size_t skip = row_.offset - request_.offset;
   if (request_.transferred < skip + row_.size) return nullptr;
   const std::span<const std::byte> bytes(buffer_.data() + skip, row_.size);
-  auto record = format::decode_record(bytes, {core_.store_id, row_.segment_id, row_.offset});
-  if (!record) return nullptr;
-  const format::RecordMeta& meta = record->meta;
-  if (meta.type != format::RecordType::kPut || meta.space != space_ || meta.key != key_ ||
-      meta.version != row_.version || meta.raw_bytes != row_.raw_bytes) {
-    return nullptr;
-  }
-  Entry::Pointer entry = Entry::make(meta.raw_bytes);
-  if (!decompress(meta.codec, record->payload, std::as_writable_bytes(entry->mutable_value()),
-                  segment_->dictionary.get())) {
-    return nullptr;
-  }
-  entry->metadata.kind = meta.kind;
-  entry->metadata.model = meta.model;
-  entry->metadata.subjects.assign(meta.subjects.begin(), meta.subjects.end());
-  entry->tags = scope_tags(core_.mac_key, space_.tenant, meta.model, meta.subjects);
-  entry->metadata.erase_by_ms = meta.erase_by_ms;
-  entry->metadata.tokens_in = meta.tokens_in;
-  entry->metadata.tokens_out = meta.tokens_out;
-  entry->metadata.cost_micro_usd = meta.cost_micro_usd;
-  entry->version = meta.version;
-  entry->created_ms = meta.created_ms;
-  entry->stored_bytes = row_.size;
-  return entry;
+  StoredEntry stored = decode_stored_entry(core_, *segment_, space_, row_, bytes);
+  return stored.key == key_ ? std::move(stored.entry) : nullptr;
 }
 
 void ColdRead::finish(Entry::Pointer entry, bool expired) {

@@ -13,6 +13,7 @@
 #include "engine/dictionary_table.h"
 #include "engine/fences.h"
 #include "engine/holds.h"
+#include "engine/hot_set.h"
 #include "engine/index.h"
 #include "engine/index_debt.h"
 #include "engine/log_queue.h"
@@ -70,6 +71,7 @@ struct Core {
   Counters counters;
   LiveCounts live_counts;
   QuotaTable quotas;
+  HotSet hot_set;
   std::atomic<std::int64_t> erase_within_ms{0};
   std::atomic<std::uint64_t> memory_bytes{0};
   std::atomic<std::uint64_t> write_buffer_bytes{0};  // bound, from the plan

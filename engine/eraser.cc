@@ -486,6 +486,14 @@ bool Eraser::has_left_the_index(Task& task) {
   return false;
 }
 
+/// Whether what the next start would refill the hot tier with was noted after it was out of that.
+bool Eraser::has_left_the_manifest(Task& task) {
+  if (!task.hot_save) task.hot_save = core_.hot_set.save_needed();
+  if (core_.hot_set.is_saved(*task.hot_save)) return true;
+  core_.hot_set.wants_save = true;
+  return false;
+}
+
 /// Ends the erases of which nothing is left.
 void Eraser::collect() {
   std::vector<std::uint64_t> gone;
@@ -503,7 +511,9 @@ void Eraser::collect() {
       if (task.segments.empty()) look_for_dictionaries(task);
       if (!task.segments.empty()) continue;
       // Of one that was recorded before, an index of that time may have come back.
-      if (task.end == Task::End::kRecording || !has_left_the_index(task)) continue;
+      if (task.end == Task::End::kRecording) continue;
+      const bool has_left_the_hot_set = has_left_the_manifest(task);
+      if (!has_left_the_index(task) || !has_left_the_hot_set) continue;
       (task.end == Task::End::kRecorded ? recorded : gone).push_back(version);
     }
   }

@@ -1,7 +1,8 @@
 // Carries out what erases promise: finds every record they cover, takes the rows of scopes out of
 // the index and their entries out of the hot tier, gives the segments that hold them a deadline,
 // and once the last of these segments is gone, and a compaction of the index that began after that
-// has ended, says so in the audit log and lets go of the fence.
+// has ended, and the hot tier's manifest was written anew, says so in the audit log and lets go of
+// the fence.
 //
 // It goes by the segments' tables, not by the index: they have the older copies as well. A sweep
 // covers all fences raised before it began; those that come meanwhile wait for the next. What is
@@ -74,6 +75,7 @@ class Eraser {
     std::set<std::uint64_t> segments;         // that hold what it covers, and are not gone
     std::set<std::uint64_t> all_segments;     // those that are gone, too
     std::optional<std::uint64_t> compaction;  // to be waited for, once no segment is left
+    std::optional<std::uint64_t> hot_save;    // likewise, of the hot tier's manifest
     std::uint64_t holds = 0;                  // their generation when it was looked for
     std::uint64_t copies_before = 0;          // found before the holds changed
     std::uint64_t bytes_before = 0;
@@ -113,6 +115,7 @@ class Eraser {
   void look_again(Task& task);
   void look_for_dictionaries(Task& task);
   bool has_left_the_index(Task& task);
+  bool has_left_the_manifest(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);
   bool let_go(const Fence& fence);

@@ -19,6 +19,8 @@ namespace kachel {
 namespace {
 
 constexpr std::uint8_t kMaxFrequency = 3;
+constexpr std::uint8_t kFrequencyHeat = 0x03;
+constexpr std::uint8_t kMainHeat = 0x80;
 constexpr std::size_t kSmallShare = 10;   // small's target: a tenth of the capacity
 constexpr std::size_t kLargestShare = 2;  // an item of more than half of it is not taken
 constexpr std::uint8_t kAnyDatabase = 255;
@@ -78,15 +80,15 @@ struct HotShard::State {
     ghosts.trim(map.size());
   }
 
-  void add(const Mac& mac, HotItem hot, std::size_t bytes) {
+  Item& add(const Mac& mac, HotItem hot, std::size_t bytes, bool is_main) {
     auto item = std::make_unique<Item>();
     item->mac = mac;
     item->hot = std::move(hot);
     item->bytes = bytes;
-    item->is_main = ghosts.take(mac.high());
+    item->is_main = is_main;
     map.emplace(mac, item.get());
     queue_of(*item).push(*item);
-    static_cast<void>(item.release());
+    return *item.release();
   }
 
   void replace(Item& item, HotItem hot, std::size_t bytes) {
@@ -177,7 +179,7 @@ void HotShard::insert(const Mac& mac, HotItem item) {
   }
   if (present != nullptr) return state_->replace(*present, std::move(item), bytes);
   state_->make_room(bytes);
-  state_->add(mac, std::move(item), bytes);
+  state_->add(mac, std::move(item), bytes, state_->ghosts.take(mac.high()));
 }
 
 bool HotShard::set_expiry(const Mac& mac, std::int64_t expires_at_ms) {
@@ -207,6 +209,24 @@ std::size_t HotShard::erase_if(const std::function<bool(const HotItem&)>& is_mea
 void HotShard::visit(const std::function<bool(const Mac&, const HotItem&)>& wants_more) const {
   for (const auto& [mac, item] : state_->map)
     if (!wants_more(mac, item->hot)) return;
+}
+
+void HotShard::visit_heat(
+    const std::function<void(const Mac&, const HotItem&, std::uint8_t heat)>& visit) const {
+  for (const auto& [mac, item] : state_->map) {
+    visit(mac, item->hot,
+          static_cast<std::uint8_t>(item->frequency | (item->is_main ? kMainHeat : 0)));
+  }
+}
+
+bool HotShard::insert_with_heat(const Mac& mac, HotItem item, std::uint8_t heat) {
+  const std::size_t bytes = item_bytes(*item.entry);
+  const bool fits =
+      bytes <= state_->capacity / kLargestShare && state_->bytes() + bytes <= state_->capacity;
+  if (!fits || state_->lookup(mac) != nullptr) return false;
+  Item& added = state_->add(mac, std::move(item), bytes, (heat & kMainHeat) != 0);
+  added.frequency = std::min<std::uint8_t>(heat & kFrequencyHeat, kMaxFrequency);
+  return true;
 }
 
 std::optional<unsigned> HotShard::frequency(const Mac& mac) const {

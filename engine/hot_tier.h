@@ -48,6 +48,11 @@ class HotShard {
   std::size_t erase_if(const std::function<bool(const HotItem&)>& is_meant);
   /// Items in no order, until it says false.
   void visit(const std::function<bool(const Mac&, const HotItem&)>& wants_more) const;
+  /// The same with how much each is used, for insert_with_heat() in another process.
+  void visit_heat(
+      const std::function<void(const Mac&, const HotItem&, std::uint8_t heat)>& visit) const;
+  /// As it was there before: true unless it is there already, or there is no room without evicting.
+  bool insert_with_heat(const Mac& mac, HotItem item, std::uint8_t heat);
   /// Accesses since insertion, 0..3; nothing when absent.
   std::optional<unsigned> frequency(const Mac& mac) const;
 

@@ -46,6 +46,7 @@ Result<void> check_options(const Options& options) {
   if (options.sync_interval.count() <= 0 || options.relaxed_interval.count() <= 0) {
     return invalid("intervals must be above 0 ms");
   }
+  if (options.hot_save_interval.count() <= 0) return invalid("intervals must be above 0 ms");
   if (options.erase_within < kMinEraseWithin || options.erase_within > kMaxEraseWithin) {
     return invalid("erase_within must lie between 10 s and 36500 days");
   }

@@ -51,6 +51,11 @@ struct Options {
   std::chrono::milliseconds relaxed_interval{50};
   /// Longest time the bytes of what has died (erased, superseded, expired) stay on the device.
   std::chrono::milliseconds erase_within{std::chrono::hours(24)};
+  /// What a start reads a second at most to refill the hot tier with what it had; less while others
+  /// read. 0: it is not refilled, and nothing is kept of what it had.
+  std::uint64_t warm_bytes_per_s = 512 * kMiB;
+  /// From one note of what the hot tier has to the next; half of erase_within when that is sooner.
+  std::chrono::milliseconds hot_save_interval = std::chrono::minutes(1);
   /// Create the store when the directory has none.
   bool create_if_missing = true;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/erasure_outlook.h"
+#include "engine/hot_set.h"
 
 namespace kachel {
 
@@ -100,7 +101,12 @@ struct Stats {
   std::uint64_t hot_bytes = 0;
   std::uint64_t hot_capacity_bytes = 0;
   std::uint64_t hot_evictions = 0;
-  std::uint64_t memory_bytes = 0;  // the configured bound
+  bool warming = false;         // the hot tier is being refilled
+  WarmProgress warm;            // how far that is, or has come
+  std::uint64_t hot_saves = 0;  // of what the hot tier has, for the next start
+  std::uint64_t hot_saves_failed = 0;
+  std::uint64_t hot_saved_entries = 0;  // by the last
+  std::uint64_t memory_bytes = 0;       // the configured bound
   std::uint64_t capacity_bytes = 0;
   std::uint64_t segment_bytes_on_disk = 0;
   std::uint64_t index_bytes_on_disk = 0;

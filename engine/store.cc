@@ -12,6 +12,8 @@
 #include "engine/eraser.h"
 #include "engine/erasure_watch.h"
 #include "engine/failed_sync.h"
+#include "engine/hot_saver.h"
+#include "engine/hot_warmer.h"
 #include "engine/identity.h"
 #include "engine/index_mark.h"
 #include "engine/lifetime_bucket.h"
@@ -100,6 +102,8 @@ class StoreImpl final : public Store {
     eraser_ = std::make_unique<Eraser>(core_, *log_, applier_, *trail_, *compactor_);
     watch_ = std::make_unique<ErasureWatch>(core_, *eraser_);
     trainer_ = std::make_unique<DictionaryTrainer>(core_, *log_);
+    warmer_ = std::make_unique<HotWarmer>(core_);
+    saver_ = std::make_unique<HotSaver>(core_);
     evictor_ = std::make_unique<QuotaEvictor>(core_, *log_, *eraser_, *trail_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
@@ -111,6 +115,8 @@ class StoreImpl final : public Store {
       watch_->start();
       trainer_->start();
       evictor_->start();
+      warmer_->start();
+      saver_->start();
       done({});
     });
     core_.index->start_housekeeping();
@@ -169,6 +175,14 @@ class StoreImpl final : public Store {
 
   void close_async(DoneHandler done) override {
     watch_->stop();
+    warmer_->stop([this, done = std::move(done)]() mutable {
+      saver_->stop([this, done = std::move(done)]() mutable { stop_writers(std::move(done)); });
+    });
+  }
+
+ private:
+  /// Those who append, then the log.
+  void stop_writers(DoneHandler done) {
     trainer_->stop([this, done = std::move(done)]() mutable {
       evictor_->stop([this, done = std::move(done)]() mutable {
         reclaimer_->stop([this, done = std::move(done)]() mutable {
@@ -183,7 +197,6 @@ class StoreImpl final : public Store {
     });
   }
 
- private:
   void divide_memory(std::uint64_t bytes) {
     const MemoryPlan plan = MemoryPlan::of(bytes);
     core_.memory_bytes = bytes;
@@ -224,6 +237,8 @@ class StoreImpl final : public Store {
   std::unique_ptr<ErasureWatch> watch_;
   std::unique_ptr<DictionaryTrainer> trainer_;
   std::unique_ptr<QuotaEvictor> evictor_;
+  std::unique_ptr<HotWarmer> warmer_;
+  std::unique_ptr<HotSaver> saver_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -362,6 +377,11 @@ Stats StoreImpl::stats() const {
   stats.index_memory_bytes = index.memory_bytes;
   stats.index_flush_bytes = index.flushed_bytes;
   stats.index_compaction_bytes = index.compacted_bytes;
+  stats.warming = core_.hot_set.is_warming;
+  stats.warm = core_.hot_set.progress(core_.env.clock.monotonic_ns());
+  stats.hot_saves = core_.hot_set.saves_ended;
+  stats.hot_saves_failed = core_.hot_set.saves_failed;
+  stats.hot_saved_entries = core_.hot_set.saved_entries;
   stats.entries = core_.live_counts.total();
   stats.memory_bytes = core_.memory_bytes;
   stats.capacity_bytes = core_.options.capacity_bytes;

@@ -49,6 +49,9 @@ struct Environment {
   /// Deadlines of what is dead are at risk, for another reason than before, or no longer. On the
   /// log loop's thread; must not block.
   std::function<void(const ErasureOutlook&)> on_erasure_alarm{};
+  /// The hot tier is being refilled: when that begins, every few seconds, and when it is over. As
+  /// above.
+  std::function<void(const WarmProgress&, bool is_over)> on_warming{};
 };
 
 struct Found {

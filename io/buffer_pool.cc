@@ -11,10 +11,6 @@ namespace kachel::io {
 
 namespace {
 
-std::size_t round_up_to_block(std::size_t bytes) {
-  return (std::max<std::size_t>(bytes, 1) + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
-}
-
 std::byte* allocate_blocks(std::size_t bytes) {
   void* memory = std::aligned_alloc(kBlockBytes, bytes);
   if (memory == nullptr) throw std::bad_alloc();

@@ -24,6 +24,12 @@ namespace kachel::io {
 
 /// Offsets, lengths and addresses of direct reads are multiples of this many bytes.
 inline constexpr std::size_t kBlockBytes = 4096;
+constexpr std::uint64_t round_down_to_block(std::uint64_t bytes) {
+  return bytes / kBlockBytes * kBlockBytes;
+}
+constexpr std::uint64_t round_up_to_block(std::uint64_t bytes) {
+  return round_down_to_block(bytes + kBlockBytes - 1);
+}
 /// One device I/O is never larger; larger requests are split by the queue.
 inline constexpr std::size_t kMaxIoBytes = std::size_t{512} * 1024;
 

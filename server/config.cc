@@ -168,6 +168,14 @@ Result<void> set_no_dictionaries(Config& config, std::string_view text) {
 
 constexpr std::uint64_t kMaxSizeBytes = std::uint64_t{1} << 50;
 
+Result<void> set_warm_rate(Config& config, std::string_view text) {
+  if (text == "0") {
+    config.options.warm_bytes_per_s = 0;
+    return {};
+  }
+  return set_size(config.options.warm_bytes_per_s, text, kMiB, kMaxSizeBytes);
+}
+
 constexpr std::array kSettings =
     std::to_array<Setting>({
         {"data", "DIR", "directory of the store; made if its parent exists",
@@ -217,6 +225,9 @@ constexpr std::array kSettings =
          [](Config& config, std::string_view text) {
            return set_size(config.options.reclaim_bytes_per_s, text, kMiB, kMaxSizeBytes);
          }},
+        {"warm-rate", "SIZE",
+         "bytes a second to refill the hot tier with after a start (512MiB; 0: it is not)",
+         set_warm_rate},
         {"slowlog-slower-than", "TIME", "SLOWLOG keeps commands that take longer (10ms; 0: none)",
          [](Config& config, std::string_view text) -> Result<void> {
            const auto time = parse_duration_ms(text);

@@ -174,6 +174,17 @@ void log_erasure_alarm(const ErasureOutlook& outlook) {
                 format_size(outlook.at_risk_bytes), outlook.overdue, describe(outlook.trouble));
 }
 
+void log_warming(const WarmProgress& progress, bool is_over) {
+  if (is_over) {
+    spdlog::info("the hot tier is warm again: {} of {} entries, {} read in {}",
+                 progress.entries_warmed, progress.entries, format_size(progress.bytes_read),
+                 format_duration_ms(progress.elapsed_ms));
+    return;
+  }
+  spdlog::info("warming the hot tier: {} ({} entries, {} read)", describe(progress),
+               progress.entries_warmed, format_size(progress.bytes_read));
+}
+
 void log_policies(const PolicySet& policies, const UserSet& users) {
   for (const auto& [name, policy] : policies.tenants()) {
     spdlog::info("tenant {}: {}", name, describe(policy));
@@ -334,7 +345,8 @@ class Daemon {
                                   .pool = pool,
                                   .boot_id = boot_id(),
                                   .open_index = {},
-                                  .on_erasure_alarm = log_erasure_alarm};
+                                  .on_erasure_alarm = log_erasure_alarm,
+                                  .on_warming = log_warming};
     ServiceManager::tell_status("opening the store");
     auto opened = Store::open(environment, config_.options);
     if (!opened) return report(opened.error(), config_.data + ": ");

@@ -11,6 +11,7 @@
 
 #include "io/units.h"
 #include "server/command.h"
+#include "server/metrics.h"
 
 namespace kachel::server {
 namespace {
@@ -308,6 +309,17 @@ void start(std::string& out, const InfoSource& from) {
   section.field("start_damaged_bytes", s.damaged_bytes);
   section.field("start_voided_records", s.voided_records);
   section.field("start_damaged_segments", s.damaged_segments);
+  const WarmProgress& warm = from.stats.warm;
+  section.flag("warming", from.stats.warming);
+  section.field("warm_progress", from.stats.warming ? describe(warm) : "done");
+  section.field("warm_entries", warm.entries);
+  section.field("warm_entries_done", warm.entries_done);
+  section.field("warm_entries_warmed", warm.entries_warmed);
+  section.field("warm_bytes_read", warm.bytes_read);
+  section.field("warm_duration_ms", warm.elapsed_ms);
+  section.field("hot_saves", from.stats.hot_saves);
+  section.field("hot_saves_failed", from.stats.hot_saves_failed);
+  section.field("hot_saved_entries", from.stats.hot_saved_entries);
 }
 
 void tenants(std::string& out, const InfoSource& from) {

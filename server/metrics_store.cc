@@ -1,4 +1,5 @@
 // Numbers of the engine: everything in engine/stats.h.
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "server/metrics.h"
@@ -184,6 +185,22 @@ void write_buckets(MetricWriter& out, const Stats& stats) {
     out.sample(bucket.bytes, {{"lifetime_min_s", label(bucket)}});
 }
 
+void write_warming(MetricWriter& out, const Stats& s) {
+  out.gauge("kachel_warming", "1 while the hot tier is refilled after a start.", s.warming ? 1 : 0);
+  out.gauge("kachel_warm_entries", "Entries that the hot tier had before the start, by state.");
+  out.sample(s.warm.entries_warmed, {{"state", "back"}});
+  out.sample(s.warm.entries_done - std::min(s.warm.entries_warmed, s.warm.entries_done),
+             {{"state", "gone"}});
+  out.sample(s.warm.entries - std::min(s.warm.entries_done, s.warm.entries),
+             {{"state", "to_come"}});
+  out.gauge("kachel_warm_read_bytes", "Bytes read for that.", s.warm.bytes_read);
+  out.gauge("kachel_warm_duration_seconds", "What it took, or has taken so far.",
+            seconds(s.warm.elapsed_ms));
+  out.counter("kachel_hot_saves_total", "Notes of what the hot tier has, for the next start.",
+              s.hot_saves);
+  out.counter("kachel_hot_saves_failed_total", "Those that failed.", s.hot_saves_failed);
+}
+
 void write_start(MetricWriter& out, const StartStats& start) {
   out.gauge("kachel_start", "1 where it holds of the last start.");
   out.sample(start.created ? 1 : 0, {{"fact", "created"}});
@@ -215,6 +232,7 @@ void write_store_metrics(MetricWriter& out, const Stats& stats, std::int64_t now
   write_device(out, stats);
   write_buckets(out, stats);
   write_start(out, stats.start);
+  write_warming(out, stats);
 }
 
 }  // namespace kachel::server

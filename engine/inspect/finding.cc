@@ -36,6 +36,8 @@ constexpr std::array<FindingKind, kFindingCodes> kFindingKinds{{
     {"tenant_names", kDamage,
      "that no two tenants share a number is checked for the names of now only",
      "restore the file `tenants` from a backup of this store, or remove it"},
+    {"hot_manifest", kDamage, "part of the hot tier begins empty at the next start",
+     "nothing: a start passes over it, and writes another"},
     {"segment_header", kDamage, "nothing while its records are whole: they say where they belong",
      "start kacheld: it makes the header anew"},
     {"foreign_segment", kDamage, "nothing of this store",

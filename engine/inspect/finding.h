@@ -25,6 +25,7 @@ enum class FindingCode : std::uint8_t {
   kKeyFile,         // damaged, or another store's
   kKeyReadable,     // others than its owner may read the key
   kTenantNames,
+  kHotManifest,       // what the next start would refill the hot tier with
   kHeader,            // a segment's header
   kForeignSegment,    // of another store
   kMisplacedSegment,  // a whole segment under another one's name

@@ -65,6 +65,7 @@ class Verifier {
   Result<void> list_segments();
   Result<void> list_audit(const std::string& directory);
   void list_quarantine();
+  void check_hot_set();
   bool is_selected(std::uint64_t id, std::int64_t created_ms) const;
   Result<std::uint64_t> size_of(const std::string& path) const;
 

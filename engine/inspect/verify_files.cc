@@ -5,6 +5,8 @@
 #include "engine/audit/history.h"
 #include "engine/audit/tail.h"
 #include "engine/audit/tiles.h"
+#include "engine/hot_manifest_reader.h"
+#include "engine/hot_set.h"
 #include "engine/inspect/verifier.h"
 #include "engine/tenants.h"
 
@@ -54,7 +56,35 @@ Result<void> Verifier::list_files() {
     if (auto done = list_audit("audit"); !done) return done;
   }
   list_quarantine();
+  check_hot_set();
   return {};
+}
+
+void Verifier::check_hot_set() {
+  const auto names = store_.storage().list(kHotDirectory);
+  if (!names) return;  // there is none
+  for (const std::string& name : *names) {
+    const std::string path = std::string(kHotDirectory) + "/" + name;
+    if (path == kHotManifestPath) continue;
+    const bool is_ours = path == std::string(kHotManifestPath) + ".new";
+    report({is_ours ? FindingCode::kLeftover : FindingCode::kUnknownFile,
+            path,
+            {},
+            0,
+            is_ours ? "what a note of the hot tier that was cut short has left"
+                    : "no part of Kachel has made this"});
+  }
+  const auto manifest = HotManifestReader::open(store_.storage(), store_.store_id());
+  if (!manifest) {
+    if (manifest.error().code == ErrorCode::kNotFound) return;
+    report({FindingCode::kHotManifest, kHotManifestPath, {}, 0, manifest.error().message});
+    return;
+  }
+  while ((*manifest)->has_more()) {
+    if (const auto items = (*manifest)->next(); !items) {
+      report({FindingCode::kHotManifest, kHotManifestPath, {}, 0, items.error().message});
+    }
+  }
 }
 
 Result<void> Verifier::list_root() {

@@ -30,14 +30,17 @@ std::vector<Reason> reasons_against(const Stats& stats) {
   return reasons;
 }
 
-Reply status_reply(const std::vector<Reason>& reasons) {
+/// Being ready, it may say that the hot tier is still being refilled.
+Reply status_reply(const std::vector<Reason>& reasons, const Stats* stats = nullptr) {
   boost::json::array list;
   for (const Reason& reason : reasons)
     list.push_back({{"code", reason.code}, {"detail", reason.detail}});
+  boost::json::object body{{"status", reasons.empty() ? "ready" : "not ready"},
+                           {"reasons", std::move(list)}};
+  if (stats != nullptr && stats->warming) body["warming"] = describe(stats->warm);
   Reply reply;
   reply.status = reasons.empty() ? Status::ok : Status::service_unavailable;
-  reply.body = std::string_view(boost::json::serialize(boost::json::object{
-      {"status", reasons.empty() ? "ready" : "not ready"}, {"reasons", std::move(list)}}));
+  reply.body = std::string_view(boost::json::serialize(body));
   return reply;
 }
 
@@ -53,7 +56,8 @@ void get_readiness(Exchange& exchange) {
   if (!exchange.has_store()) {
     return exchange.reply(status_reply({{"starting", "the store is being opened"}}));
   }
-  exchange.reply(status_reply(reasons_against(exchange.services().store.stats())));
+  const Stats stats = exchange.services().store.stats();
+  exchange.reply(status_reply(reasons_against(stats), &stats));
 }
 
 void get_metrics(Exchange& exchange) {

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "engine/dictionary.h"
+#include "engine/format/hot_manifest.h"
 #include "engine/format/structure.h"
 #include "engine/format/superblock.h"
 #include "engine/row_coding.h"
@@ -123,6 +124,19 @@ void add_identities(Seeds& seeds) {
     seeds.add("identity", {1},
               {as_text(std::span(first).first(104)), as_text(std::span(second).first(104)),
                as_text(key)});
+  }
+}
+
+void add_hot_manifests(Seeds& seeds) {
+  const Bytes header = encode_hot_manifest_header(kStore, 1'800'000'000'000);
+  const std::vector<HotManifestItem> items{{{0, 0}, {{std::byte{1}}}, 0x81},
+                                           {{7, 15}, {{std::byte{2}}}, 3}};
+  for (const std::uint8_t choice : {std::uint8_t{0}, std::uint8_t{1}}) {
+    for (const std::string_view drawn : {std::string_view("\0\0\5\0\3", 5),
+                                         std::string_view("\2\0abcd\1\2ABCDEFGHIJKLMNOP", 24)}) {
+      const Bytes block = encode_hot_block(kStore, 3, items);
+      seeds.add("hot_manifest", {choice}, {as_text(header), drawn, as_text(block)});
+    }
   }
 }
 
@@ -326,6 +340,7 @@ int main(int count, char** arguments) try {
   add_footers(seeds);
   add_dictionaries(seeds);
   add_identities(seeds);
+  add_hot_manifests(seeds);
   add_rows(seeds);
   add_conversations(seeds);
   add_configs(seeds);

@@ -141,6 +141,7 @@ Setup History::setup() {
   setup.index = options_.index;
   if (options_.seed % 3 != 0) setup.options.erase_within = kEraseWithin;
   if (options_.seed % 4 < 2) setup.options.dictionaries = kDictionaries;
+  if (options_.seed % 7 == 3) setup.options.warm_bytes_per_s = kMiB;
   setup.hashes = options_.seed % 5 == 4;
   profile_.choose_setup(setup, choices_);
   return setup;

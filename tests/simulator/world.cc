@@ -27,6 +27,8 @@ Options Setup::small_options(Durability durability) {
   options.segment_bytes = 64 * 1024;
   options.durability = durability;
   options.dictionaries.enabled = false;
+  options.warm_bytes_per_s = 0;
+  options.hot_save_interval = std::chrono::seconds(3);
   return options;
 }
 

@@ -22,6 +22,7 @@ class Dictionaries : public testing::Test {
   static Options quick_options() {
     Options options = StoreWorld::small_options();
     options.erase_within = seconds(60);
+    options.warm_bytes_per_s = 0;  // or a start has something to train on
     options.dictionaries.max_bytes = 2048;
     options.dictionaries.min_samples = kSamples / 2;
     options.dictionaries.look_every = milliseconds(500);

@@ -44,6 +44,29 @@ std::size_t count_present(const HotShard& shard, std::uint64_t from, std::uint64
   return count;
 }
 
+TEST(HotShard, TakesBackWhatItHadAsItWasUsed) {
+  HotShard shard(room_for(20));
+  for (std::uint64_t i = 0; i < 20; ++i)
+    insert(shard, i);
+  for (int times = 0; times < 3; ++times)
+    shard.find(mac_of(7));
+  for (std::uint64_t i = 20; i < 30; ++i)
+    insert(shard, i);  // 7 goes to the main queue
+  HotShard again(room_for(20));
+  shard.visit_heat([&](const Mac& mac, const HotItem& item, std::uint8_t heat) {
+    EXPECT_TRUE(again.insert_with_heat(mac, item, heat));
+    EXPECT_FALSE(again.insert_with_heat(mac, item, heat)) << "it is there";
+  });
+  EXPECT_EQ(again.size(), shard.size());
+  EXPECT_EQ(again.bytes(), shard.bytes());
+  EXPECT_EQ(again.frequency(mac_of(7)), shard.frequency(mac_of(7)));
+  EXPECT_FALSE(again.insert_with_heat(mac_of(100), item_of(kValueBytes), 0)) << "it is full";
+  EXPECT_EQ(again.evictions(), 0U);
+  for (std::uint64_t i = 200; i < 240; ++i)
+    insert(again, i);
+  EXPECT_NE(again.peek(mac_of(7)), nullptr) << "it was in the main queue";
+}
+
 TEST(HotShard, FindsWhatWasInserted) {
   HotShard shard(1 << 20);
   EXPECT_EQ(shard.find(mac_of(1)), nullptr);

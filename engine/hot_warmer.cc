@@ -1,0 +1,307 @@
+#include "engine/hot_warmer.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "engine/hot_manifest_reader.h"
+#include "engine/stored_entry.h"
+
+namespace kachel {
+namespace {
+
+constexpr std::size_t kSliceItems = std::size_t{1} << 20;  // looked up before any is read
+constexpr std::uint64_t kBatchBytes = kMiB;
+constexpr std::size_t kBatchItems = 512;
+constexpr std::uint64_t kSpanBytes = 256 * 1024;
+constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather than left out
+constexpr std::int64_t kTellEveryNs = 5'000'000'000;
+}  // namespace
+
+/// One that the manifest names, where the index has it.
+struct HotWarmer::Item {
+  RowKey key;
+  std::uint64_t segment_id = 0;
+  std::uint64_t offset = 0;  // bytes
+  std::uint32_t size = 0;    // bytes
+  std::uint8_t heat = 0;
+  std::uint64_t version = 0;
+  std::uint64_t raw_bytes = 0;
+};
+
+struct HotWarmer::Work {
+  std::unique_ptr<HotManifestReader> manifest;  // nullptr: there is none
+  std::vector<Item> items;
+  std::size_t next_item = 0;
+  std::int64_t not_before_ns = 0;
+  std::uint64_t reads_seen = 0;  // of others
+};
+
+/// What is read in one piece: items side by side.
+struct HotWarmer::Span {
+  SegmentPointer segment;
+  std::uint64_t begin = 0, end = 0;  // bytes
+  std::size_t first = 0, last = 0;   // of the work's items; the last is not in it
+  io::PooledBuffer buffer;
+  io::IoRequest request;
+  Batch* batch = nullptr;
+};
+
+struct HotWarmer::Batch {
+  HotWarmer* warmer = nullptr;
+  WorkPointer work;
+  std::vector<std::unique_ptr<Span>> spans;
+  std::uint64_t bytes = 0;
+  std::size_t unread = 0;
+  std::int64_t began_ns = 0;
+  std::uint64_t warmed = 0;
+  std::shared_ptr<Batch> self;  // while the kernel has the buffers
+};
+
+void HotWarmer::start() {
+  if (core_.options.warm_bytes_per_s == 0) return;
+  busy_ = true;
+  core_.hot_set.is_warming = true;
+  core_.hot_set.warming_began_ns = core_.env.clock.monotonic_ns();
+  auto work = std::make_shared<Work>();
+  core_.env.pool.run([this, work] { open(work); });
+}
+
+void HotWarmer::stop(io::Task done) {
+  stopping_ = true;
+  if (!busy_) return done();
+  stopped_ = std::move(done);
+  if (const WorkPointer work = std::exchange(resting_, nullptr)) {
+    core_.env.log_loop.cancel(rest_timer_);
+    end(work);
+  }
+}
+
+// ---- from the manifest to places -----------------------------------------------------------
+
+void HotWarmer::open(const WorkPointer& work) {
+  // Without one, or with one that is damaged, the hot tier begins empty.
+  if (auto manifest = HotManifestReader::open(core_.env.storage, core_.store_id)) {
+    work->manifest = std::move(*manifest);
+    core_.hot_set.entries_named = work->manifest->file_bytes() / format::kHotItemBytes;  // about
+  }
+  core_.env.log_loop.post([this, work] {
+    if (work->manifest) tell(false);
+    look_up(work);
+  });
+}
+
+/// Blocks of the manifest until there are items enough, one step of the pool for each.
+void HotWarmer::look_up(const WorkPointer& work) {
+  if (stopping_) return end(work);
+  const bool has_more = work->manifest && work->manifest->has_more();
+  if (has_more && work->items.size() < kSliceItems) {
+    return core_.env.pool.run([this, work] {
+      look_up_block(*work);
+      core_.env.log_loop.post([this, work] { look_up(work); });
+    });
+  }
+  if (work->items.empty()) return end(work);
+  core_.env.pool.run([this, work] {
+    std::sort(work->items.begin(), work->items.end(), [](const Item& one, const Item& other) {
+      return std::tie(one.segment_id, one.offset) < std::tie(other.segment_id, other.offset);
+    });
+    core_.env.log_loop.post([this, work] { next_batch(work); });
+  });
+}
+
+void HotWarmer::look_up_block(Work& work) {
+  const auto items = work.manifest->next();
+  if (!items) return;  // damage costs this block
+  const std::int64_t now_ms = core_.clock.now_ms();
+  for (const format::HotManifestItem& item : *items) {
+    const RowKey key{item.space, item.mac};
+    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+    const Row& row = lookup.row;
+    const bool is_there = lookup.status == LookupStatus::kFound &&
+                          core_.segments.contains(row.segment_id) &&
+                          (row.expires_at_ms == 0 || row.expires_at_ms > now_ms) &&
+                          !core_.fences.is_fenced(key.space, row.version, row.tags);
+    if (is_there) {
+      work.items.push_back(
+          {key, row.segment_id, row.offset, row.size, item.heat, row.version, row.raw_bytes});
+    } else {
+      ++core_.hot_set.entries_done;
+    }
+  }
+}
+
+// ---- from places to entries ----------------------------------------------------------------
+
+void HotWarmer::next_batch(const WorkPointer& work) {
+  if (stopping_) return end(work);
+  if (work->next_item == work->items.size()) {
+    work->items.clear();
+    work->next_item = 0;
+    return look_up(work);
+  }
+  auto batch = std::make_shared<Batch>();
+  batch->warmer = this;
+  batch->work = work;
+  batch->began_ns = core_.env.clock.monotonic_ns();
+  std::size_t items = 0;
+  while (work->next_item < work->items.size() && items < kBatchItems &&
+         batch->bytes < kBatchBytes) {
+    const Item& item = work->items[work->next_item];
+    Span* last = batch->spans.empty() ? nullptr : batch->spans.back().get();
+    const std::uint64_t end = io::round_up_to_block(item.offset + item.size);
+    const bool is_beside = last != nullptr && last->segment->id == item.segment_id &&
+                           item.offset <= last->end + kGapBytes && end - last->begin <= kSpanBytes;
+    if (!is_beside) {
+      SegmentPointer segment = core_.segments.find(item.segment_id);
+      if (!segment) {  // reclaimed since
+        ++work->next_item;
+        ++core_.hot_set.entries_done;
+        continue;
+      }
+      auto span = std::make_unique<Span>();
+      span->segment = std::move(segment);
+      span->begin = io::round_down_to_block(item.offset);
+      span->first = work->next_item;
+      span->batch = batch.get();
+      last = batch->spans.emplace_back(std::move(span)).get();
+      last->end = last->begin;
+    }
+    batch->bytes += end - last->end;
+    last->end = end;
+    last->last = ++work->next_item;
+    ++items;
+  }
+  if (batch->spans.empty()) return next_batch(work);
+  read(batch);
+}
+
+void HotWarmer::read(const std::shared_ptr<Batch>& batch) {
+  batch->self = batch;
+  batch->unread = batch->spans.size();
+  for (const auto& span : batch->spans) {
+    io::IoRequest& request = span->request;
+    span->buffer = core_.env.log_loop.io().acquire_buffer(span->end - span->begin);
+    request.op = io::IoOp::kRead;
+    request.file = span->segment->file.get();
+    request.offset = span->begin;
+    request.data = span->buffer.data();
+    request.length = span->end - span->begin;
+    request.buffer_index = span->buffer.registered_index();
+    request.context = span.get();
+    request.on_complete = [](io::IoRequest& done) {
+      Batch& of = *static_cast<Span*>(done.context)->batch;
+      if (--of.unread == 0) of.warmer->on_read(std::exchange(of.self, nullptr));
+    };
+    core_.env.log_loop.io().submit(request);
+  }
+}
+
+void HotWarmer::on_read(const std::shared_ptr<Batch>& batch) {
+  core_.env.pool.run([this, batch] {
+    take_in(batch);
+    core_.env.log_loop.post([this, batch] { after(batch); });
+  });
+}
+
+void HotWarmer::take_in(const std::shared_ptr<Batch>& batch) {
+  for (const auto& span : batch->spans) {
+    for (std::size_t i = span->first; i < span->last; ++i) {
+      const Item& item = batch->work->items[i];
+      const std::size_t skip = item.offset - span->begin;
+      const bool is_read =
+          span->request.error == 0 && skip + item.size <= span->request.transferred;
+      if (!is_read) continue;
+      const std::span<const std::byte> bytes(span->buffer.data() + skip, item.size);
+      Row row;
+      row.segment_id = item.segment_id;
+      row.offset = item.offset;
+      row.size = item.size;
+      row.version = item.version;
+      row.raw_bytes = item.raw_bytes;
+      const StoredEntry stored =
+          decode_stored_entry(core_, *span->segment, item.key.space, row, bytes);
+      if (!stored.entry || key_mac(core_.mac_key, item.key.space, stored.key) != item.key.mac) {
+        continue;
+      }
+      if (put_back(item, stored.entry)) ++batch->warmed;
+    }
+  }
+}
+
+/// If it is still what a read would find, and nobody has been quicker.
+bool HotWarmer::put_back(const Item& item, const Entry::Pointer& entry) {
+  Shard& shard = core_.shard(item.key.mac);
+  for (const bool is_last : {false, true}) {
+    {
+      const std::lock_guard lock(shard.mutex);
+      if (shard.pending.contains(item.key.mac)) return false;
+      const Lookup lookup = core_.index->find(item.key, Where::kMemory);
+      if (lookup.status != LookupStatus::kNeedsDisk) {
+        const Row& row = lookup.row;
+        if (lookup.status != LookupStatus::kFound || row.version != item.version) return false;
+        if (row.expires_at_ms != 0 && row.expires_at_ms <= core_.clock.now_ms()) return false;
+        if (core_.fences.is_fenced(item.key.space, row.version, row.tags)) return false;
+        // Who asked for what was evicted has been told that it is gone.
+        if (!core_.segments.contains(row.segment_id)) return false;
+        return shard.hot.insert_with_heat(item.key.mac, {entry, row.expires_at_ms, item.key.space},
+                                          item.heat);
+      }
+    }
+    if (!is_last) (void)core_.index->find(item.key, Where::kAnywhere);
+  }
+  return false;
+}
+
+void HotWarmer::after(const std::shared_ptr<Batch>& batch) {
+  constexpr std::int64_t kNsPerMs = 1'000'000;
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  Work& work = *batch->work;
+  HotSet& hot_set = core_.hot_set;
+  for (const auto& span : batch->spans) {
+    if (span->request.error != 0) bump(core_.counters.io_errors);
+    hot_set.entries_done += span->last - span->first;
+    span->buffer.release();
+  }
+  hot_set.entries_warmed += batch->warmed;
+  hot_set.bytes_read += batch->bytes;
+  const std::int64_t now_ns = core_.env.clock.monotonic_ns();
+  if (now_ns - told_ns_ >= kTellEveryNs) tell(false);
+  const std::uint64_t reads = core_.counters.flash_hits;
+  const bool others_read = std::exchange(work.reads_seen, reads) != reads;
+  const auto budget_ns =
+      static_cast<std::int64_t>(batch->bytes * kNsPerSecond / core_.options.warm_bytes_per_s);
+  work.not_before_ns = std::max(batch->began_ns + budget_ns, work.not_before_ns + budget_ns);
+  if (others_read) {
+    work.not_before_ns = std::max(work.not_before_ns, now_ns + (now_ns - batch->began_ns));
+  }
+  const std::int64_t pause_ms = (work.not_before_ns - now_ns) / kNsPerMs;
+  if (pause_ms < 1 || stopping_) return next_batch(batch->work);
+  resting_ = batch->work;
+  rest_timer_ = core_.env.log_loop.schedule_after(std::chrono::milliseconds(pause_ms), [this] {
+    next_batch(std::exchange(resting_, nullptr));
+  });
+}
+
+void HotWarmer::tell(bool is_over) {
+  told_ns_ = core_.env.clock.monotonic_ns();
+  if (core_.env.on_warming) core_.env.on_warming(core_.hot_set.progress(told_ns_), is_over);
+}
+
+void HotWarmer::end(const WorkPointer& work) {
+  const bool had_one = work->manifest != nullptr;
+  work->manifest.reset();
+  HotSet& hot_set = core_.hot_set;
+  hot_set.warming_ended_ns = core_.env.clock.monotonic_ns();
+  hot_set.is_warming = false;
+  busy_ = false;
+  if (had_one && !stopping_) {
+    hot_set.entries_named = hot_set.entries_done.load();
+    hot_set.wants_save = true;  // without what has died since
+    tell(true);
+  }
+  if (stopped_) std::exchange(stopped_, {})();
+}
+
+}  // namespace kachel

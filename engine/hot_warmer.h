@@ -1,0 +1,53 @@
+// Refills the hot tier after a start with what the manifest says it had, while the store serves:
+// looks the entries up in the index, reads them in the order in which they lie on the device, and
+// puts them back as they were used. Within a budget of bytes a second, and half of the time only
+// while others read from the device. It takes only room that is free, and what clients have cached,
+// changed or erased meanwhile is theirs.
+//
+// Log thread only; looking up and decoding are the blocking pool's, a step of a few milliseconds at
+// a time.
+#pragma once
+
+#include <memory>
+
+#include "engine/core.h"
+
+namespace kachel {
+
+class HotWarmer {
+ public:
+  explicit HotWarmer(Core& core) : core_(core) {}
+
+  void start();
+  /// No further steps; `done` once none is under way.
+  void stop(io::Task done);
+
+ private:
+  struct Item;
+  struct Work;
+  struct Span;
+  struct Batch;
+  using WorkPointer = std::shared_ptr<Work>;
+
+  void open(const WorkPointer& work);
+  void look_up(const WorkPointer& work);
+  void look_up_block(Work& work);
+  void next_batch(const WorkPointer& work);
+  void read(const std::shared_ptr<Batch>& batch);
+  void on_read(const std::shared_ptr<Batch>& batch);
+  void take_in(const std::shared_ptr<Batch>& batch);
+  bool put_back(const Item& item, const Entry::Pointer& entry);
+  void after(const std::shared_ptr<Batch>& batch);
+  void tell(bool is_over);
+  void end(const WorkPointer& work);
+
+  Core& core_;
+  WorkPointer resting_;  // until the timer
+  io::Loop::TimerId rest_timer_ = 0;
+  bool busy_ = false;
+  bool stopping_ = false;
+  std::int64_t told_ns_ = 0;
+  io::Task stopped_;
+};
+
+}  // namespace kachel
