@@ -25,7 +25,7 @@ struct Counters {
   Counter sets{0}, sets_not_stored{0}, erases{0}, expired{0};
   Counter leases_granted{0}, lease_retries{0};
   Counter fills_refused_erased{0}, fills_refused_expired{0}, fills_refused_unknown{0};
-  Counter sets_over_quota{0}, quota_evicted_entries{0};
+  Counter sets_over_quota{0}, sets_while_draining{0}, quota_evicted_entries{0};
   Counter evicted_entries{0}, reinserted_entries{0}, evicted_segments{0}, expired_segments{0};
   Counter due_segments{0}, overdue_segments{0}, reclaim_write_bytes{0};
   Counter raw_bytes{0}, stored_bytes{0}, reencoded_entries{0};

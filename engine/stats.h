@@ -53,9 +53,10 @@ struct Stats {
   std::uint64_t shared_reads = 0;   // flash hits answered by another's read
   std::uint64_t damaged_reads = 0;  // a record failed its checksum: answered as a miss
 
-  std::uint64_t sets = 0;             // stored
-  std::uint64_t sets_not_stored = 0;  // accepted and dropped under pressure
-  std::uint64_t sets_over_quota = 0;  // the same of a tenant that is past its quota
+  std::uint64_t sets = 0;                 // stored
+  std::uint64_t sets_not_stored = 0;      // accepted and dropped under pressure
+  std::uint64_t sets_over_quota = 0;      // the same of a tenant that is past its quota
+  std::uint64_t sets_while_draining = 0;  // the same while the store is being drained
   std::uint64_t erases = 0;
   std::uint64_t expired = 0;                // entries found expired when read
   std::uint64_t evicted_entries = 0;        // by capacity, with their segment
@@ -136,7 +137,8 @@ struct Stats {
   std::uint64_t io_errors = 0;
   std::uint64_t io_in_flight = 0;    // reads submitted and not completed, now
   std::uint64_t io_queue_depth = 0;  // of those, how many the rings take at once
-  bool writable = true;              // false after a failed sync or with a full disk
+  bool draining = false;
+  bool writable = true;  // false after a failed sync or with a full disk
 
   std::uint64_t last_sequence = 0;
   std::uint64_t durable_through = 0;

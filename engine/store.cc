@@ -151,6 +151,7 @@ class StoreImpl final : public Store {
     core_.quotas.set(std::move(bytes_by_tenant));
   }
   TenantUsage usage_of(std::uint32_t tenant) const override;
+  void set_draining(bool draining) override { core_.draining = draining; }
 
   Result<std::uint32_t> tenant_number(std::string_view name) override {
     return tenants_.number_of(name);
@@ -294,6 +295,7 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.sets = counters.sets;
   stats.sets_not_stored = counters.sets_not_stored;
   stats.sets_over_quota = counters.sets_over_quota;
+  stats.sets_while_draining = counters.sets_while_draining;
   stats.erases = counters.erases;
   stats.expired = counters.expired;
   stats.leases_granted = counters.leases_granted;
@@ -387,6 +389,7 @@ Stats StoreImpl::stats() const {
   stats.capacity_bytes = core_.options.capacity_bytes;
   stats.write_buffer_bytes = core_.queue.staged_bytes();
   stats.write_buffer_capacity_bytes = core_.write_buffer_bytes;
+  stats.draining = core_.draining;
   stats.writable = core_.writable;
   stats.last_sequence = core_.queue.last_sequence();
   stats.durable_through = core_.durable_through;

@@ -264,6 +264,9 @@ class Store {
   /// puts are dropped (kNotStored) until there is room.
   virtual void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) = 0;
   virtual TenantUsage usage_of(std::uint32_t tenant) const = 0;
+  /// From now on puts are accepted and not stored (kNotStored), and everything else goes on: for a
+  /// node that is to be taken out of service. Not remembered over a restart.
+  virtual void set_draining(bool draining) = 0;
   /// The number that stands for a tenant's name in a Namespace. Blocks when it is a new one, until
   /// it is known for good. kInvalidArgument: no name for a tenant, or one that can't be told from
   /// another's; kCorrupt, kNoSpace, kIo.

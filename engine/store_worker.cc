@@ -296,6 +296,10 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
     bump(core_.counters.sets_not_stored);
     return drop_put(shard, operation);
   }
+  if (core_.draining) {
+    bump(core_.counters.sets_while_draining);
+    return drop_put(shard, operation);
+  }
   if (core_.quotas.is_full(key.space.tenant)) {
     bump(core_.counters.sets_over_quota);
     core_.quotas.count_refusal(key.space.tenant);

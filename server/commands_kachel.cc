@@ -1,6 +1,7 @@
 // Kachel's own commands: values with their metadata.
 #include <array>
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 #include <string>
 #include <utility>
 
@@ -216,6 +217,22 @@ void kachel_meta(Session& session, Arguments arguments) {
   session.settled(slot, settled);
 }
 
+void kachel_drain(Session& session, Arguments arguments) {
+  if (arguments.size() == 1) {
+    return session.reply().bulk(session.store().stats().draining ? "on" : "off");
+  }
+  const bool is_on = equals_ignoring_case(arguments[1], "ON");
+  if (arguments.size() != 2 || (!is_on && !equals_ignoring_case(arguments[1], "OFF"))) {
+    return session.reply().error("ERR syntax error: write KACHEL.DRAIN [ON|OFF]");
+  }
+  session.store().set_draining(is_on);
+  spdlog::warn("{}",
+               is_on ? "draining: reads are served, values are accepted and not stored, and this "
+                       "node says that it is not ready"
+                     : "draining is over: values are stored again");
+  session.reply().simple("OK");
+}
+
 constexpr CommandSpec kCommands[] = {
     {"kachel.set",
      -3,
@@ -231,6 +248,13 @@ constexpr CommandSpec kCommands[] = {
      kachel_meta,
      "kachel",
      "Returns the metadata of a key."},
+    {"kachel.drain",
+     -1,
+     kAdmin,
+     {0, 0, 0},
+     kachel_drain,
+     "kachel",
+     "Has values accepted and not stored from now on, or stored again, or says which."},
 };
 
 }  // namespace

@@ -112,6 +112,7 @@ void persistence(std::string& out, const InfoSource& from) {
   section.field("loading", 0);
   section.field("durability", durability_name(from.state.durability));
   section.flag("writable", from.stats.writable);
+  section.flag("draining", from.stats.draining);
   if (from.scope.everybody) {
     section.field("last_sequence", from.stats.last_sequence);
     section.field("durable_through", from.stats.durable_through);
@@ -139,6 +140,7 @@ void stats(std::string& out, const InfoSource& from) {
   section.field("keyspace_misses", from.current.misses);
   section.field("sets", from.stats.sets);
   section.field("sets_not_stored", from.stats.sets_not_stored + from.stats.sets_over_quota +
+                                       from.stats.sets_while_draining +
                                        from.policy.sets_without_subject);
   section.field("erases", from.stats.erases);
 }

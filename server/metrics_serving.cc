@@ -87,6 +87,7 @@ void write_refusals(MetricWriter& out, const ServerState& state, const Stats& st
   out.counter("kachel_sets_not_stored_total", "SETs accepted and dropped, by reason.");
   out.sample(stats.sets_not_stored, {{"reason", "pressure"}});
   out.sample(stats.sets_over_quota, {{"reason", "tenant_capacity"}});
+  out.sample(stats.sets_while_draining, {{"reason", "draining"}});
   out.sample(policy.sets_without_subject, {{"reason", "no_subject"}});
   out.counter("kachel_admissions_refused_total",
               "Writes refused with an answer that says so, by reason.");

@@ -185,6 +185,11 @@ void write_buckets(MetricWriter& out, const Stats& stats) {
     out.sample(bucket.bytes, {{"lifetime_min_s", label(bucket)}});
 }
 
+void write_draining(MetricWriter& out, const Stats& s) {
+  out.gauge("kachel_draining", "1 while an operator takes the node out of service.",
+            s.draining ? 1 : 0);
+}
+
 void write_warming(MetricWriter& out, const Stats& s) {
   out.gauge("kachel_warming", "1 while the hot tier is refilled after a start.", s.warming ? 1 : 0);
   out.gauge("kachel_warm_entries", "Entries that the hot tier had before the start, by state.");
@@ -233,6 +238,7 @@ void write_store_metrics(MetricWriter& out, const Stats& stats, std::int64_t now
   write_buckets(out, stats);
   write_start(out, stats.start);
   write_warming(out, stats);
+  write_draining(out, stats);
 }
 
 }  // namespace kachel::server

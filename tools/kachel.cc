@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/drain_command.h"
 #include "tools/dump_command.h"
 #include "tools/exit_codes.h"
 #include "tools/receipt_command.h"
@@ -27,6 +28,7 @@ struct Arguments {
   RepairRequest repair;
   UserRequest user;
   DumpWhat dump_what = DumpWhat::kEntries;
+  DrainRequest drain;
   bool json = false;
 };
 
@@ -244,7 +246,18 @@ void add_user(CLI::App& app, UserRequest& request) {
   }
 }
 
+void add_drain(CLI::App& app, Arguments& arguments) {
+  CLI::App* const drain = app.add_subcommand(
+      "drain",
+      "Prepares a running kacheld for being taken out of service: reads are served, values "
+      "are accepted and not stored, and it says that it is not ready.");
+  add_endpoint(*drain, arguments);
+  CLI::Option* const off = drain->add_flag("--off", arguments.drain.off, "store values again");
+  drain->add_flag("--status", arguments.drain.only_asks, "only say which it is")->excludes(off);
+}
+
 int run(const CLI::App& app, const Arguments& arguments) {
+  if (app.got_subcommand("drain")) return run_drain(arguments.endpoint, arguments.drain);
   if (app.got_subcommand("stats")) return run_stats(arguments.endpoint, arguments.json);
   if (app.got_subcommand("user")) return run_user(arguments.user);
   if (app.got_subcommand("repair")) return run_repair(arguments.repair);
@@ -277,6 +290,7 @@ int main(int argc, char** argv) {
   add_verify(app, arguments);
   add_dump(app, arguments);
   add_repair(app, arguments.repair);
+  add_drain(app, arguments);
   add_user(app, arguments.user);
 
   try {

@@ -26,6 +26,11 @@ std::vector<Reason> reasons_against(const Stats& stats) {
         {"erasure_overdue", fmt::format("{} deadlines of erasures have passed: {}",
                                         stats.erasures_overdue, describe(stats.erasure_trouble))});
   }
+  if (stats.draining) {
+    reasons.push_back({"draining",
+                       "an operator takes this node out of service; values are not stored any "
+                       "more"});
+  }
   if (!stats.audit_error.empty()) reasons.push_back({"audit_log", stats.audit_error});
   return reasons;
 }

@@ -72,6 +72,27 @@ TEST(StoreLimits, ServesAtTheEndOfTime) {
   EXPECT_EQ(world.get("l"), "w");
 }
 
+TEST(StoreLimits, AStoreThatIsDrainedKeepsWhatItHasAndTakesNothing) {
+  StoreWorld world;
+  world.put("kept", "v");
+  world.put("replaced", "v");
+  world.put("erased", "v");
+  world.store->set_draining(true);
+  EXPECT_EQ(world.put("new", "v"), PutOutcome::kNotStored);
+  EXPECT_EQ(world.put("replaced", "w"), PutOutcome::kNotStored);
+  EXPECT_EQ(world.erase("erased"), EraseOutcome::kErased);
+  EXPECT_EQ(world.get("kept"), "v");
+  EXPECT_FALSE(world.get("new"));
+  EXPECT_FALSE(world.get("replaced")) << "the older value is none any more";
+  EXPECT_TRUE(world.store->stats().draining);
+  EXPECT_EQ(world.store->stats().sets_while_draining, 2U);
+  world.kill();
+  EXPECT_FALSE(world.store->stats().draining);
+  EXPECT_FALSE(world.get("replaced"));
+  EXPECT_FALSE(world.get("erased"));
+  EXPECT_EQ(world.put("new", "v"), PutOutcome::kStored);
+}
+
 TEST(StoreLimits, AnIndexAheadOfTheStoreIsBuiltAnew) {
   StoreWorld world;
   world.put("k", "v");

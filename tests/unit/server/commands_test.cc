@@ -333,7 +333,8 @@ TEST_F(CommandsTest, CommandTable) {
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
   EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*8\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.erase\r\n"
+            "*9\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.drain\r\n$12\r\nkachel."
+            "erase\r\n"
             "$14\r\nkachel.receipt\r\n$11\r\nkachel.hold\r\n$14\r\nkachel.release\r\n"
             "$12\r\nkachel.holds\r\n$12\r\nkachel.lease\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),

@@ -246,6 +246,7 @@ class FakeStore final : public Store, public Worker {
   std::vector<Erasure> pending_erasures() const override { return {}; }
   std::chrono::milliseconds erase_within{0};
   std::map<std::uint32_t, std::uint64_t> quotas;
+  bool is_draining = false;
   Result<std::uint32_t> tenant_number(std::string_view name) override {
     return static_cast<std::uint32_t>(name == "default" ? 0 : name.size());
   }
@@ -257,6 +258,7 @@ class FakeStore final : public Store, public Worker {
   void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) override {
     quotas = std::move(bytes_by_tenant);
   }
+  void set_draining(bool draining) override { is_draining = draining; }
   TenantUsage usage_of(std::uint32_t tenant) const override {
     TenantUsage usage;
     usage.entries = rows.size();
