@@ -219,6 +219,10 @@ void HotShard::visit_heat(
   }
 }
 
+bool HotShard::is_much_used(std::uint8_t heat) {
+  return (heat & kMainHeat) != 0 && (heat & kFrequencyHeat) != 0;
+}
+
 bool HotShard::insert_with_heat(const Mac& mac, HotItem item, std::uint8_t heat) {
   const std::size_t bytes = item_bytes(*item.entry);
   const bool fits =

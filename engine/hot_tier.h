@@ -51,6 +51,7 @@ class HotShard {
   /// The same with how much each is used, for insert_with_heat() in another process.
   void visit_heat(
       const std::function<void(const Mac&, const HotItem&, std::uint8_t heat)>& visit) const;
+  static bool is_much_used(std::uint8_t heat);
   /// As it was there before: true unless it is there already, or there is no room without evicting.
   bool insert_with_heat(const Mac& mac, HotItem item, std::uint8_t heat);
   /// Accesses since insertion, 0..3; nothing when absent.

@@ -11,11 +11,14 @@
 namespace kachel {
 namespace {
 
-constexpr std::size_t kSliceItems = std::size_t{1} << 20;  // looked up before any is read
+constexpr std::size_t kSliceItems = std::size_t{1} << 19;  // looked up before any is read
+constexpr std::size_t kLookupsPerStep = 4096;
 constexpr std::uint64_t kBatchBytes = kMiB;
 constexpr std::size_t kBatchItems = 512;
+constexpr std::size_t kBatchesAtOnce = 2;  // one reads while the other is decoded
 constexpr std::uint64_t kSpanBytes = 256 * 1024;
 constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather than left out
+constexpr std::int64_t kLeastRestNs = 1'000'000;
 constexpr std::int64_t kTellEveryNs = 5'000'000'000;
 }  // namespace
 
@@ -28,12 +31,17 @@ struct HotWarmer::Item {
   std::uint8_t heat = 0;
   std::uint64_t version = 0;
   std::uint64_t raw_bytes = 0;
+  std::int64_t expires_at_ms = 0;
 };
 
 struct HotWarmer::Work {
   std::unique_ptr<HotManifestReader> manifest;  // nullptr: there is none
+  bool is_second_pass = false;
+  std::vector<format::HotManifestItem> named;  // of a slice, and not looked up yet
+  std::size_t next_named = 0;
   std::vector<Item> items;
   std::size_t next_item = 0;
+  std::size_t batches = 0;  // under way
   std::int64_t not_before_ns = 0;
   std::uint64_t reads_seen = 0;  // of others
 };
@@ -54,7 +62,6 @@ struct HotWarmer::Batch {
   std::vector<std::unique_ptr<Span>> spans;
   std::uint64_t bytes = 0;
   std::size_t unread = 0;
-  std::int64_t began_ns = 0;
   std::uint64_t warmed = 0;
   std::shared_ptr<Batch> self;  // while the kernel has the buffers
 };
@@ -74,7 +81,7 @@ void HotWarmer::stop(io::Task done) {
   stopped_ = std::move(done);
   if (const WorkPointer work = std::exchange(resting_, nullptr)) {
     core_.env.log_loop.cancel(rest_timer_);
-    end(work);
+    if (work->batches == 0) end(work);
   }
 }
 
@@ -87,22 +94,53 @@ void HotWarmer::open(const WorkPointer& work) {
     core_.hot_set.entries_named = work->manifest->file_bytes() / format::kHotItemBytes;  // about
   }
   core_.env.log_loop.post([this, work] {
-    if (work->manifest) tell(false);
-    look_up(work);
+    if (work->manifest && !work->is_second_pass) tell(false);
+    next_slice(work);
   });
 }
 
-/// Blocks of the manifest until there are items enough, one step of the pool for each.
-void HotWarmer::look_up(const WorkPointer& work) {
+/// What has been used most comes first: a second pass takes the rest.
+void HotWarmer::next_slice(const WorkPointer& work) {
   if (stopping_) return end(work);
   const bool has_more = work->manifest && work->manifest->has_more();
-  if (has_more && work->items.size() < kSliceItems) {
+  if (has_more && work->named.size() < kSliceItems) {
     return core_.env.pool.run([this, work] {
-      look_up_block(*work);
+      take_names(*work);
+      core_.env.log_loop.post([this, work] { next_slice(work); });
+    });
+  }
+  if (work->named.empty() && work->manifest && !work->is_second_pass) {
+    work->is_second_pass = true;
+    return core_.env.pool.run([this, work] { open(work); });
+  }
+  if (work->named.empty()) return end(work);
+  core_.env.pool.run([this, work] {
+    // In the order of the index: neighbours are in the same block.
+    std::sort(work->named.begin(), work->named.end(), [](const auto& one, const auto& other) {
+      return std::tie(one.space, one.mac) < std::tie(other.space, other.mac);
+    });
+    core_.env.log_loop.post([this, work] { look_up(work); });
+  });
+}
+
+void HotWarmer::take_names(Work& work) {
+  const auto items = work.manifest->next();
+  if (!items) return;  // damage costs this block
+  for (const format::HotManifestItem& item : *items) {
+    if (HotShard::is_much_used(item.heat) != work.is_second_pass) work.named.push_back(item);
+  }
+}
+
+void HotWarmer::look_up(const WorkPointer& work) {
+  if (stopping_) return end(work);
+  if (work->next_named < work->named.size()) {
+    return core_.env.pool.run([this, work] {
+      look_up_some(*work);
       core_.env.log_loop.post([this, work] { look_up(work); });
     });
   }
-  if (work->items.empty()) return end(work);
+  work->named.clear();
+  work->next_named = 0;
   core_.env.pool.run([this, work] {
     std::sort(work->items.begin(), work->items.end(), [](const Item& one, const Item& other) {
       return std::tie(one.segment_id, one.offset) < std::tie(other.segment_id, other.offset);
@@ -111,11 +149,10 @@ void HotWarmer::look_up(const WorkPointer& work) {
   });
 }
 
-void HotWarmer::look_up_block(Work& work) {
-  const auto items = work.manifest->next();
-  if (!items) return;  // damage costs this block
+void HotWarmer::look_up_some(Work& work) {
   const std::int64_t now_ms = core_.clock.now_ms();
-  for (const format::HotManifestItem& item : *items) {
+  for (std::size_t i = 0; i < kLookupsPerStep && work.next_named < work.named.size(); ++i) {
+    const format::HotManifestItem& item = work.named[work.next_named++];
     const RowKey key{item.space, item.mac};
     const Lookup lookup = core_.index->find(key, Where::kAnywhere);
     const Row& row = lookup.row;
@@ -124,8 +161,8 @@ void HotWarmer::look_up_block(Work& work) {
                           (row.expires_at_ms == 0 || row.expires_at_ms > now_ms) &&
                           !core_.fences.is_fenced(key.space, row.version, row.tags);
     if (is_there) {
-      work.items.push_back(
-          {key, row.segment_id, row.offset, row.size, item.heat, row.version, row.raw_bytes});
+      work.items.push_back({key, row.segment_id, row.offset, row.size, item.heat, row.version,
+                            row.raw_bytes, row.expires_at_ms});
     } else {
       ++core_.hot_set.entries_done;
     }
@@ -134,17 +171,36 @@ void HotWarmer::look_up_block(Work& work) {
 
 // ---- from places to entries ----------------------------------------------------------------
 
+/// As many as may be under way at once: fewer while clients read from the device.
 void HotWarmer::next_batch(const WorkPointer& work) {
-  if (stopping_) return end(work);
-  if (work->next_item == work->items.size()) {
-    work->items.clear();
-    work->next_item = 0;
-    return look_up(work);
+  if (stopping_ && work->batches == 0) return end(work);
+  const std::uint64_t reads = core_.counters.flash_hits;
+  const bool others_read = std::exchange(work->reads_seen, reads) != reads;
+  const std::size_t at_once = others_read ? 1 : kBatchesAtOnce;
+  while (!stopping_ && !resting_ && work->batches < at_once &&
+         work->next_item < work->items.size()) {
+    const std::int64_t now_ns = core_.env.clock.monotonic_ns();
+    if (work->not_before_ns >= now_ns + kLeastRestNs) return rest(work, now_ns);
+    begin_batch(work, now_ns);
   }
+  if (work->batches > 0 || resting_) return;
+  work->items.clear();
+  work->next_item = 0;
+  next_slice(work);
+}
+
+void HotWarmer::rest(const WorkPointer& work, std::int64_t now_ns) {
+  resting_ = work;
+  rest_timer_ = core_.env.log_loop.schedule_after(
+      std::chrono::milliseconds((work->not_before_ns - now_ns) / kLeastRestNs),
+      [this] { next_batch(std::exchange(resting_, nullptr)); });
+}
+
+/// The next of the items that lie together.
+void HotWarmer::begin_batch(const WorkPointer& work, std::int64_t now_ns) {
   auto batch = std::make_shared<Batch>();
   batch->warmer = this;
   batch->work = work;
-  batch->began_ns = core_.env.clock.monotonic_ns();
   std::size_t items = 0;
   while (work->next_item < work->items.size() && items < kBatchItems &&
          batch->bytes < kBatchBytes) {
@@ -173,7 +229,12 @@ void HotWarmer::next_batch(const WorkPointer& work) {
     last->last = ++work->next_item;
     ++items;
   }
-  if (batch->spans.empty()) return next_batch(work);
+  if (batch->spans.empty()) return;
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  work->not_before_ns =
+      std::max(work->not_before_ns, now_ns) +
+      static_cast<std::int64_t>(batch->bytes * kNsPerSecond / core_.options.warm_bytes_per_s);
+  ++work->batches;
   read(batch);
 }
 
@@ -230,34 +291,23 @@ void HotWarmer::take_in(const std::shared_ptr<Batch>& batch) {
   }
 }
 
-/// If it is still what a read would find, and nobody has been quicker.
+/// If it is still what a read would find, and nobody has been quicker. What was changed since it
+/// was looked up is in the shard's list.
 bool HotWarmer::put_back(const Item& item, const Entry::Pointer& entry) {
   Shard& shard = core_.shard(item.key.mac);
-  for (const bool is_last : {false, true}) {
-    {
-      const std::lock_guard lock(shard.mutex);
-      if (shard.pending.contains(item.key.mac)) return false;
-      const Lookup lookup = core_.index->find(item.key, Where::kMemory);
-      if (lookup.status != LookupStatus::kNeedsDisk) {
-        const Row& row = lookup.row;
-        if (lookup.status != LookupStatus::kFound || row.version != item.version) return false;
-        if (row.expires_at_ms != 0 && row.expires_at_ms <= core_.clock.now_ms()) return false;
-        if (core_.fences.is_fenced(item.key.space, row.version, row.tags)) return false;
-        // Who asked for what was evicted has been told that it is gone.
-        if (!core_.segments.contains(row.segment_id)) return false;
-        return shard.hot.insert_with_heat(item.key.mac, {entry, row.expires_at_ms, item.key.space},
-                                          item.heat);
-      }
-    }
-    if (!is_last) (void)core_.index->find(item.key, Where::kAnywhere);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.pending.contains(item.key.mac) || !shard.changed.is_surely_not(item.key.mac)) {
+    return false;
   }
-  return false;
+  if (item.expires_at_ms != 0 && item.expires_at_ms <= core_.clock.now_ms()) return false;
+  if (core_.fences.is_fenced(item.key.space, entry->version, entry->tags)) return false;
+  // Who asked for what was evicted has been told that it is gone.
+  if (!core_.segments.contains(item.segment_id)) return false;
+  return shard.hot.insert_with_heat(item.key.mac, {entry, item.expires_at_ms, item.key.space},
+                                    item.heat);
 }
 
 void HotWarmer::after(const std::shared_ptr<Batch>& batch) {
-  constexpr std::int64_t kNsPerMs = 1'000'000;
-  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
-  Work& work = *batch->work;
   HotSet& hot_set = core_.hot_set;
   for (const auto& span : batch->spans) {
     if (span->request.error != 0) bump(core_.counters.io_errors);
@@ -266,22 +316,9 @@ void HotWarmer::after(const std::shared_ptr<Batch>& batch) {
   }
   hot_set.entries_warmed += batch->warmed;
   hot_set.bytes_read += batch->bytes;
-  const std::int64_t now_ns = core_.env.clock.monotonic_ns();
-  if (now_ns - told_ns_ >= kTellEveryNs) tell(false);
-  const std::uint64_t reads = core_.counters.flash_hits;
-  const bool others_read = std::exchange(work.reads_seen, reads) != reads;
-  const auto budget_ns =
-      static_cast<std::int64_t>(batch->bytes * kNsPerSecond / core_.options.warm_bytes_per_s);
-  work.not_before_ns = std::max(batch->began_ns + budget_ns, work.not_before_ns + budget_ns);
-  if (others_read) {
-    work.not_before_ns = std::max(work.not_before_ns, now_ns + (now_ns - batch->began_ns));
-  }
-  const std::int64_t pause_ms = (work.not_before_ns - now_ns) / kNsPerMs;
-  if (pause_ms < 1 || stopping_) return next_batch(batch->work);
-  resting_ = batch->work;
-  rest_timer_ = core_.env.log_loop.schedule_after(std::chrono::milliseconds(pause_ms), [this] {
-    next_batch(std::exchange(resting_, nullptr));
-  });
+  if (core_.env.clock.monotonic_ns() - told_ns_ >= kTellEveryNs) tell(false);
+  --batch->work->batches;
+  next_batch(batch->work);
 }
 
 void HotWarmer::tell(bool is_over) {
@@ -294,7 +331,12 @@ void HotWarmer::end(const WorkPointer& work) {
   work->manifest.reset();
   HotSet& hot_set = core_.hot_set;
   hot_set.warming_ended_ns = core_.env.clock.monotonic_ns();
-  hot_set.is_warming = false;
+  // A stop that comes before the end leaves the manifest as it is.
+  if (!stopping_) hot_set.is_warming = false;
+  for (Shard& shard : core_.shards) {
+    const std::lock_guard lock(shard.mutex);
+    shard.changed.clear();
+  }
   busy_ = false;
   if (had_one && !stopping_) {
     hot_set.entries_named = hot_set.entries_done.load();

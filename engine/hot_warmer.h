@@ -1,8 +1,8 @@
 // Refills the hot tier after a start with what the manifest says it had, while the store serves:
 // looks the entries up in the index, reads them in the order in which they lie on the device, and
-// puts them back as they were used. Within a budget of bytes a second, and half of the time only
-// while others read from the device. It takes only room that is free, and what clients have cached,
-// changed or erased meanwhile is theirs.
+// puts them back as they were used, those used most first. Within a budget of bytes a second, and
+// with half as much at once while others read from the device. It takes only room that is free, and
+// what clients have cached, changed or erased meanwhile is theirs.
 //
 // Log thread only; looking up and decoding are the blocking pool's, a step of a few milliseconds at
 // a time.
@@ -30,9 +30,13 @@ class HotWarmer {
   using WorkPointer = std::shared_ptr<Work>;
 
   void open(const WorkPointer& work);
+  void next_slice(const WorkPointer& work);
+  void take_names(Work& work);
   void look_up(const WorkPointer& work);
-  void look_up_block(Work& work);
+  void look_up_some(Work& work);
   void next_batch(const WorkPointer& work);
+  void rest(const WorkPointer& work, std::int64_t now_ns);
+  void begin_batch(const WorkPointer& work, std::int64_t now_ns);
   void read(const std::shared_ptr<Batch>& batch);
   void on_read(const std::shared_ptr<Batch>& batch);
   void take_in(const std::shared_ptr<Batch>& batch);

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -44,12 +45,27 @@ struct Pending {
   }
 };
 
+/// Keys changed while the hot tier is refilled: what was looked up before may be another by now.
+class ChangedKeys {
+ public:
+  void note(const Mac& mac) {
+    if (keys_.size() < kMost) keys_.insert(mac);
+  }
+  bool is_surely_not(const Mac& mac) const { return keys_.size() < kMost && !keys_.contains(mac); }
+  void clear() { keys_ = {}; }
+
+ private:
+  static constexpr std::size_t kMost = 16 * 1024;  // with so many, any may be
+  boost::unordered_flat_set<Mac, MacHash> keys_;
+};
+
 struct Shard {
   mutable std::mutex mutex;
   HotShard hot{0};
   boost::unordered_flat_map<Mac, Pending, MacHash> pending;
   boost::unordered_flat_map<Mac, std::shared_ptr<ColdRead>, MacHash> reads;
   LeaseTable leases;
+  ChangedKeys changed;
   std::uint64_t last_erase = 0;  // sequence: what is absent may owe it to a record up to this one
 };
 

@@ -13,12 +13,22 @@ namespace {
 // After so many rounds of warming, the blocks are evidently evicted as fast as they are read
 // in: then the decision blocks.
 constexpr int kMaxWarmups = 4;
+// Above this, compressing takes milliseconds: not on a thread that serves others.
+constexpr std::size_t kEncodeOnPoolBytes = kMiB;
+// At once: those who wait for the pool have their value in memory twice.
+constexpr unsigned kMostOnPool = 4;
 
 void mark_read_stale(const Core& core, Shard& shard, const Mac& mac) {
   const auto found = shard.reads.find(mac);
   if (found == shard.reads.end()) return;
   found->second->mark_stale(core.clock.now_ms());
   shard.reads.erase(found);
+}
+
+/// To be changed.
+Pending& pending_of(const Core& core, Shard& shard, const Mac& mac) {
+  if (core.hot_set.is_warming.load(std::memory_order_relaxed)) shard.changed.note(mac);
+  return shard.pending[mac];
 }
 
 }  // namespace
@@ -178,7 +188,31 @@ bool StoreWorker::put(Namespace space, std::string_view text, std::string_view v
       earlier(operation->options.expires_at_ms, operation->options.metadata.erase_by_ms);
   operation->handler = std::move(handler);
   const PutOptions& chosen = operation->options;
-  if (!chosen.keep_ttl) encode(*operation);
+  const bool is_large = !chosen.keep_ttl && value.size() > kEncodeOnPoolBytes;
+  if (is_large && core_.values_on_pool.fetch_add(1) < kMostOnPool) {
+    encode_on_pool(std::move(operation));
+    return false;
+  }
+  if (is_large) --core_.values_on_pool;
+  if (!chosen.keep_ttl) encode(core_, *operation);
+  return place(operation);
+}
+
+/// The operation has its handler, and goes from thread to thread as a whole.
+void StoreWorker::encode_on_pool(std::shared_ptr<PutOperation> operation) {
+  core_.env.pool.run([this, &core = core_, &loop = loop_, presence = presence(),
+                      operation = std::move(operation)]() mutable {
+    encode(core, *operation);
+    release_compress_scratch();
+    --core.values_on_pool;
+    loop.post([this, presence = std::move(presence), operation = std::move(operation)] {
+      if (!presence.expired()) place(operation);
+    });
+  });
+}
+
+bool StoreWorker::place(const std::shared_ptr<PutOperation>& operation) {
+  const PutOptions& chosen = operation->options;
   const bool plain = !chosen.keep_ttl && chosen.condition == Condition::kAlways &&
                      !chosen.if_version &&
                      !(chosen.expires_at_ms != 0 && chosen.expires_at_ms <= operation->now_ms);
@@ -186,16 +220,16 @@ bool StoreWorker::put(Namespace space, std::string_view text, std::string_view v
 }
 
 /// Compresses, and lays out the record, all but its place in the log.
-void StoreWorker::encode(PutOperation& operation) const {
+void StoreWorker::encode(const Core& core, PutOperation& operation) {
   const std::span value = std::as_bytes(std::span(operation.entry->value()));
-  Dictionary::Pointer dictionary = core_.dictionaries.current(operation.key.space.tenant);
+  Dictionary::Pointer dictionary = core.dictionaries.current(operation.key.space.tenant);
   if (dictionary && !dictionary->outlives(operation.death_ms(), operation.now_ms)) {
     dictionary->note_misfit();
     dictionary.reset();
   }
   if (value.size() > kMaxDictionaryValueBytes) dictionary.reset();
   const Compressed stored = dictionary ? compress(value, *dictionary, Effort::kFast)
-                                       : compress(value, core_.options.compression_level);
+                                       : compress(value, core.options.compression_level);
   const bool uses_it = stored.codec == format::Codec::kZstdDictionary;
   operation.dictionary = uses_it ? dictionary : nullptr;
   const Metadata& metadata = operation.entry->metadata;
@@ -249,7 +283,7 @@ bool StoreWorker::put_conditionally(const std::shared_ptr<PutOperation>& operati
           options.expires_at_ms =
               earlier(current.exists ? current.expires_at_ms : options.expires_at_ms,
                       options.metadata.erase_by_ms);
-          encode(*operation);
+          encode(core_, *operation);
         }
         return options.lease ? fill(shard, operation, current)
                              : apply_put(shard, operation, current);
@@ -308,7 +342,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
   // What the dictionary was trained on may have died since.
   if (operation->dictionary &&
       !operation->dictionary->outlives(operation->death_ms(), operation->now_ms)) {
-    encode(*operation);
+    encode(core_, *operation);
   }
   const std::uint64_t raw_bytes = operation->entry->value().size();
   const std::int64_t expires_at_ms = operation->options.expires_at_ms;
@@ -342,7 +376,7 @@ io::Task StoreWorker::commit(Shard& shard, const std::shared_ptr<PutOperation>& 
       &sequence, &after);
   if (has_fields(key.space)) raise_to(core_.last_field, sequence);
   operation->entry->version = sequence;
-  Pending& pending = shard.pending[key.mac];
+  Pending& pending = pending_of(core_, shard, key.mac);
   pending = {sequence, sequence, expires_at_ms, raw_bytes, false, operation->entry, {}};
   shard.hot.insert(key.mac, {operation->entry, expires_at_ms, key.space});
   mark_read_stale(core_, shard, key.mac);
@@ -369,7 +403,7 @@ io::Task StoreWorker::drop_put(Shard& shard, const std::shared_ptr<PutOperation>
                   : commit_erase(shard, key, {}, ack_level(), answer);
   }
   if (!absent) {
-    Pending& pending = shard.pending[key.mac];
+    Pending& pending = pending_of(core_, shard, key.mac);
     pending = {};
     pending.erased = true;
   }
@@ -446,7 +480,7 @@ io::Task StoreWorker::commit_erase(Shard& shard, const Key& key, const Current& 
   io::Task after;
   append(std::move(record), ack, std::move(handler), &sequence, &after);
   if (taken_sequence != nullptr) *taken_sequence = sequence;
-  Pending& pending = shard.pending[key.mac];
+  Pending& pending = pending_of(core_, shard, key.mac);
   pending = {};
   pending.last_sequence = sequence;
   pending.version = sequence;
@@ -623,7 +657,7 @@ io::Task StoreWorker::commit_expiry(Shard& shard, const Key& key, const Current&
         handler(done.error());
       },
       &sequence, &after);
-  Pending& pending = shard.pending[key.mac];
+  Pending& pending = pending_of(core_, shard, key.mac);
   pending.version = current.version;
   pending.raw_bytes = current.raw_bytes;
   pending.entry = current.entry ? current.entry : pending.entry;

@@ -77,7 +77,9 @@ class StoreWorker final : public Worker {
 
   bool put_now(const std::shared_ptr<PutOperation>& operation);
   bool put_conditionally(const std::shared_ptr<PutOperation>& operation);
-  void encode(PutOperation& operation) const;
+  static void encode(const Core& core, PutOperation& operation);
+  void encode_on_pool(std::shared_ptr<PutOperation> operation);
+  bool place(const std::shared_ptr<PutOperation>& operation);
   io::Task apply_put(Shard& shard, const std::shared_ptr<PutOperation>& operation,
                      const Current& current);
   io::Task fill(Shard& shard, const std::shared_ptr<PutOperation>& operation,

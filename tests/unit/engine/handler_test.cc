@@ -38,6 +38,9 @@ TEST_F(Handlers, AreNotSharedWithThePool) {
   Worker& worker = *world.worker;
   expect_gone_once_run<std::optional<Found>>(
       "get", [&](auto done) { worker.get(space, "large", std::move(done)); });
+  expect_gone_once_run<PutOutcome>("put", [&](auto done) {
+    EXPECT_FALSE(worker.put(space, "as large", some_text(2, 3 * kMiB), {}, std::move(done)));
+  });
   expect_gone_once_run<ScanPage>("scan",
                                  [&](auto done) { worker.scan(space, 0, 10, std::move(done)); });
   expect_gone_once_run<std::optional<Glimpse>>(

@@ -72,6 +72,35 @@ TEST(StoreLimits, ServesAtTheEndOfTime) {
   EXPECT_EQ(world.get("l"), "w");
 }
 
+TEST(StoreLimits, LargeValuesAreCompressedElsewhereAndPlacedAsTheyAreDone) {
+  StoreWorld world;
+  const std::string large = some_text(1, 2 * kMiB);
+  std::vector<PutOutcome> outcomes;
+  const auto put = [&](const std::string& key, PutOptions options = {}) {
+    return world.worker->put(world.space, key, large, std::move(options),
+                             [&](Result<PutOutcome> done) { outcomes.push_back(*done); });
+  };
+  for (int i = 0; i < 4; ++i)
+    EXPECT_FALSE(put("k" + std::to_string(i))) << "its place is not settled yet";
+  EXPECT_FALSE(world.worker->get_hot(world.space, "k0"));
+  EXPECT_TRUE(put("k4")) << "too many wait: this one is compressed at once";
+  world.run();
+  EXPECT_EQ(outcomes, std::vector<PutOutcome>(5, PutOutcome::kStored));
+  PutOptions absent;
+  absent.condition = Condition::kIfAbsent;
+  put("k0", absent);
+  world.run();
+  EXPECT_EQ(outcomes.back(), PutOutcome::kConditionFailed);
+  world.kill();
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(world.get("k" + std::to_string(i)), large) << i;
+  // A worker that goes meanwhile takes the answer with it, and nothing else.
+  put("late");
+  world.worker.reset();
+  world.run();
+  EXPECT_EQ(outcomes.size(), 6U);
+}
+
 TEST(StoreLimits, AStoreThatIsDrainedKeepsWhatItHasAndTakesNothing) {
   StoreWorld world;
   world.put("kept", "v");
