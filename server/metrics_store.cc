@@ -203,6 +203,7 @@ void write_warming(MetricWriter& out, const Stats& s) {
             seconds(s.warm.elapsed_ms));
   out.counter("kachel_hot_saves_total", "Notes of what the hot tier has, for the next start.",
               s.hot_saves);
+  out.gauge("kachel_hot_saved_entries", "Entries that the last one names.", s.hot_saved_entries);
   out.counter("kachel_hot_saves_failed_total", "Those that failed.", s.hot_saves_failed);
 }
 

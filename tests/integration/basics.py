@@ -200,6 +200,7 @@ class Kachel(Basics):
         self.client.set("k", "v" * 1000)
         self.assertNotEqual(self.meta("k")["tier"], b"flash")
         self.assertEqual(self.running.stop(), 0)
+        self.running.args += ["--warm-rate", "0"]
         self.running.start()
         self.assertEqual(self.meta("k")["tier"], b"flash")
         self.assertEqual(self.meta("k")["tier"], b"hot")  # META reads, and reads promote

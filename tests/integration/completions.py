@@ -72,7 +72,7 @@ class Completions(harness.TestCase):
     def test_all_survive_kill_9_and_come_from_flash_at_one_read_each(self):
         entries = read_completions()
         shares = [entries[i::CONNECTIONS] for i in range(CONNECTIONS)]
-        server = self.server(memory="64MiB")
+        server = self.server("--warm-rate", "0", memory="64MiB")
 
         server.start()
         done = self.load(server, shares, kill_after=len(entries) // 2)

@@ -38,7 +38,7 @@ class Metadata(PolicyTest):
             return connection.call("KACHEL.META", key)
 
     def test_metadata_survive_a_kill_and_a_stop(self):
-        server = self.server().start()
+        server = self.server("--warm-rate", "0").start()
         now = int(time.time() * 1000)
         erase_by = now + 5 * DAY_MS
         with server.connect() as connection:
