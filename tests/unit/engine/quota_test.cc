@@ -36,8 +36,10 @@ struct TwoTenants {
 
 TEST(Quotas, TheOldestEntriesOfWhoHasTooMuchGo) {
   TwoTenants two;
-  two.fill(kModest, 0, 100);
-  two.fill(kGreedy, 0, 100);
+  for (int i = 0; i < 100; ++i) {  // in the same segments
+    two.fill(kModest, i, 1);
+    two.fill(kGreedy, i, 1);
+  }
   EXPECT_GE(two.world.store->usage_of(7).bytes, 100 * kValueBytes);
   two.world.store->set_quotas({{7, kQuota}});
   two.world.let_pass(seconds(2));
