@@ -80,7 +80,7 @@ struct Core {
   std::atomic<std::uint64_t> applied_through{0};  // by the index
   std::atomic<std::uint64_t> last_field{0};       // sequence of a hash field's newest put
   std::atomic<bool> writable{true};               // false after a failed sync: see Log
-  std::atomic<unsigned> values_on_pool{0};  // large ones, being compressed
+  std::atomic<unsigned> values_on_pool{0};        // large ones, being compressed
   std::atomic<bool> draining{false};              // puts are not stored any more
   std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };

@@ -11,7 +11,6 @@
 
 #include "io/units.h"
 #include "server/command.h"
-#include "server/metrics.h"
 
 namespace kachel::server {
 namespace {
