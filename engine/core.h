@@ -40,7 +40,9 @@ struct MemoryPlan {
 /// How the work goes that deadlines rest on. Written by the log thread, read by any.
 struct ErasureWork {
   std::atomic<std::int64_t> reclaim_ms{100};  // that a segment takes
-  std::atomic<bool> reclaim_fails{false};     // the last attempt
+  /// And for each KiB written anew. Small entries take some 200 us a KiB: so until it is known.
+  std::atomic<std::int64_t> rewrite_us_per_kib{200};
+  std::atomic<bool> reclaim_fails{false};  // the last attempt
   std::atomic<bool> sweep_fails{false};
 };
 

@@ -37,8 +37,10 @@ std::int64_t reclaim_slack_ms(std::int64_t due_ms, std::int64_t began_ms) {
   return std::clamp((due_ms - began_ms) / kSlackShare, kMinSlackMs, kMaxSlackMs);
 }
 
-std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
-                                        std::int64_t typical_ms) {
+namespace {
+
+/// By their deadlines.
+std::vector<SegmentView> due_in_order(std::span<const SegmentView> segments) {
   std::vector<SegmentView> due;
   std::copy_if(segments.begin(), segments.end(), std::back_inserter(due),
                [](const SegmentView& segment) {
@@ -48,12 +50,31 @@ std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, s
   std::sort(due.begin(), due.end(), [](const SegmentView& a, const SegmentView& b) {
     return std::pair(a.due_ms, a.id) < std::pair(b.due_ms, b.id);
   });
-  for (std::size_t i = 0; i < due.size(); ++i) {
-    const std::int64_t queue_ms = 2 * typical_ms * static_cast<std::int64_t>(i + 1);
-    const std::int64_t slack_ms = reclaim_slack_ms(due[i].due_ms, due[i].created_ms);
-    if (due[i].due_ms - std::max(queue_ms, slack_ms) <= now_ms) return due.front().id;
+  return due;
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
+                                        const ReclaimCost& cost) {
+  const std::vector<SegmentView> due = due_in_order(segments);
+  std::int64_t queue_ms = 0;
+  for (const SegmentView& segment : due) {
+    queue_ms += 2 * cost.of(segment);
+    const std::int64_t slack_ms = reclaim_slack_ms(segment.due_ms, segment.created_ms);
+    if (segment.due_ms - std::max(queue_ms, slack_ms) <= now_ms) return due.front().id;
   }
   return std::nullopt;
+}
+
+bool is_pressing(std::span<const SegmentView> segments, std::int64_t now_ms,
+                 const ReclaimCost& cost) {
+  std::int64_t queue_ms = 0;
+  for (const SegmentView& segment : due_in_order(segments)) {
+    queue_ms += cost.of(segment) * 3 / 2;
+    if (segment.due_ms - queue_ms <= now_ms) return true;
+  }
+  return false;
 }
 
 std::optional<std::uint64_t> choose_victim(std::span<const SegmentView> segments) {

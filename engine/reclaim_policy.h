@@ -35,15 +35,32 @@ std::optional<std::uint64_t> choose_expired(std::span<const SegmentView> segment
 /// takes.
 std::int64_t reclaim_slack_ms(std::int64_t due_ms, std::int64_t began_ms);
 
+/// What it takes to give a segment up: some time, and more for what lives in it and is written
+/// anew.
+struct ReclaimCost {
+  std::int64_t typical_ms = 0;
+  std::int64_t us_per_kib = 0;  // of what is written anew
+
+  std::int64_t of(const SegmentView& segment) const {
+    const auto live_kib = static_cast<std::int64_t>(segment.live_bytes / 1024);
+    return typical_ms + live_kib * us_per_kib / 1000;
+  }
+};
+
 /// The open or sealed segment that must go first, once it is time to begin: early enough for all
-/// that are due before it, each taking `typical_ms`, twice over; and otherwise late, so that more
-/// of it has died by then.
+/// that are due before it, each at its cost, twice over; and otherwise late, so that more of it has
+/// died by then.
 std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
-                                        std::int64_t typical_ms);
+                                        const ReclaimCost& cost);
 
 /// The segment whose loss costs least for the bytes it frees: among the oldest of the sealed
 /// ones (a quarter, at least 4), the lowest live share, weighted by how often it is read.
 /// Empty ones come first.
+/// Whether all that is due would not be done in time, each at its cost and half as much again: then
+/// reclaim rests no more.
+bool is_pressing(std::span<const SegmentView> segments, std::int64_t now_ms,
+                 const ReclaimCost& cost);
+
 std::optional<std::uint64_t> choose_victim(std::span<const SegmentView> segments);
 
 }  // namespace kachel

@@ -43,6 +43,7 @@ struct Reclaimer::Job {
   std::uint64_t holds_placed = 0;  // when it began
   std::uint64_t read_bytes = 0;
   std::uint64_t kept_bytes = 0;
+  std::int64_t rested_ms = 0;
   std::uint64_t window_start = 0;
   ZeroizingBytes window;  // of the file: records are visited in order of offset
   std::map<std::uint64_t, Encoding> encodings;  // by offset, of the stretch at hand
@@ -58,6 +59,8 @@ void Reclaimer::schedule_tick() {
     if (stopping_) return;
     schedule_tick();
     resting_ = false;
+    queue_presses_ =
+        is_pressing(views(), core_.clock.now_ms() + core_.index_debt.margin_ms(), cost());
     remove_leftovers();
     look();
   });
@@ -77,8 +80,7 @@ void Reclaimer::stop(io::Task done) {
   stopped_ = std::move(done);
 }
 
-void Reclaimer::look() {
-  if (job_ || stopping_ || resting_ || !core_.writable) return;
+std::vector<SegmentView> Reclaimer::views() const {
   std::vector<SegmentView> views;
   for (const SegmentPointer& segment : core_.segments.all()) {
     views.push_back({segment->id, segment->state == SegmentState::kSealed, segment->bytes,
@@ -87,11 +89,21 @@ void Reclaimer::look() {
                      held_share_of(core_, *segment)});
   }
   const std::int64_t now_ms = core_.clock.now_ms();
+  return views;
+}
+
+ReclaimCost Reclaimer::cost() const {
+  return {core_.erasure_work.reclaim_ms, core_.erasure_work.rewrite_us_per_kib};
+}
+
+void Reclaimer::look() {
+  if (job_ || stopping_ || resting_ || !core_.writable) return;
+  const std::vector<SegmentView> views = this->views();
   if (const auto expired = choose_expired(views, now_ms)) return begin(*expired, Reason::kExpired);
   if (log_.index_is_full()) return;
   // Its rows leave the index's files after it, and by the same deadline.
   const std::int64_t margin_ms = core_.index_debt.margin_ms();
-  if (const auto due = choose_due(views, now_ms + margin_ms, core_.erasure_work.reclaim_ms)) {
+  if (const auto due = choose_due(views, now_ms + margin_ms, cost())) {
     const SegmentPointer segment = core_.segments.find(*due);
     if (segment->state == SegmentState::kSealed) return begin(*due, Reason::kDue);
     log_.close_segment(*due);
@@ -147,7 +159,7 @@ bool Reclaimer::is_pressed(const Job& job) const {
   const std::int64_t needed_ms =
       kPressingShare * core_.erasure_work.reclaim_ms + core_.index_debt.margin_ms();
   const std::int64_t due_ms = job.segment->due_ms;
-  return job.reason == Reason::kSpace || stopping_ ||
+  return job.reason == Reason::kSpace || stopping_ || queue_presses_ ||
          (due_ms != 0 && due_ms - needed_ms < core_.clock.now_ms());
 }
 
@@ -184,6 +196,7 @@ void Reclaimer::rest(const std::shared_ptr<Job>& job, std::int64_t left_ms) {
   }
   const std::int64_t piece_ms = std::min<std::int64_t>(left_ms, kReclaimerTick.count());
   core_.env.log_loop.schedule_after(
+  job->rested_ms += piece_ms;
       std::chrono::milliseconds(piece_ms),
       [this, job, left_ms, piece_ms] { rest(job, left_ms - piece_ms); });
 }
@@ -630,6 +643,15 @@ void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
 }
 
 void Reclaimer::drop(const std::shared_ptr<Job>& job) {
+/// Of what was written anew, if that was enough to tell.
+void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
+  constexpr std::uint64_t kTellingBytes = std::uint64_t{256} * 1024;
+  if (job.kept_bytes < kTellingBytes) return;
+  const auto kept_kib = static_cast<std::int64_t>(job.kept_bytes / 1024);
+  std::atomic<std::int64_t>& cost = core_.erasure_work.rewrite_us_per_kib;
+  cost = (cost * 3 + std::max<std::int64_t>(0, worked_ms) * 1000 / kept_kib) / 4;
+}
+
   Segment& segment = *job->segment;
   std::uint64_t entries = 0;
   for (const auto& [space, live] : segment.live) {
@@ -640,6 +662,7 @@ void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   const std::int64_t took_ms = (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000;
   core_.erasure_work.reclaim_ms = (core_.erasure_work.reclaim_ms * 3 + took_ms) / 4;
   core_.erasure_work.reclaim_fails = false;
+  note_cost(*job, took_ms - job->rested_ms);
   if (job->reason == Reason::kExpired) {
     bump(core_.counters.expired_segments);
   } else if (job->reason == Reason::kDue) {

@@ -50,6 +50,8 @@ class Reclaimer {
   };
 
   void schedule_tick();
+  std::vector<SegmentView> views() const;
+  ReclaimCost cost() const;
   void look();
   void begin(std::uint64_t segment_id, Reason reason);
   void step(const std::shared_ptr<Job>& job);
@@ -90,6 +92,7 @@ class Reclaimer {
                         const format::DecodedRecord& record);
   void drop_when_durable(const std::shared_ptr<Job>& job);
   void drop_when_marked(const std::shared_ptr<Job>& job);
+  void note_cost(const Job& job, std::int64_t worked_ms);
   void drop(const std::shared_ptr<Job>& job);
   void remove_leftovers();
   void on_removed(const std::vector<std::uint64_t>& ids, bool ok);
@@ -104,7 +107,8 @@ class Reclaimer {
   io::Loop::TimerId tick_timer_ = 0;
   std::vector<std::uint64_t> leftovers_;  // dropped segments whose files may be there
   bool removing_ = false;
-  bool resting_ = false;  // until the next tick, after a failure
+  bool resting_ = false;        // until the next tick, after a failure
+  bool queue_presses_ = false;  // what waits behind the job would be late
   bool stopping_ = false;
   io::Task stopped_;
 };

@@ -397,18 +397,46 @@ TEST(ChooseDue, TheEarliestFirstAndNotBeforeItIsTime) {
   SegmentView late{.id = 1, .sealed = true, .created_ms = 0, .due_ms = 100'000};
   SegmentView soon{.id = 2, .sealed = true, .created_ms = 0, .due_ms = 50'000};
   const std::vector<SegmentView> segments{late, soon, {.id = 3, .sealed = true}};
-  EXPECT_FALSE(choose_due(segments, 44'999, 100));
-  EXPECT_EQ(choose_due(segments, 45'000, 100), 2u);
+  EXPECT_FALSE(choose_due(segments, 44'999, {100, 0}));
+  EXPECT_EQ(choose_due(segments, 45'000, {100, 0}), 2u);
   // With 40 s each, the second would be late if the first began any later.
-  EXPECT_FALSE(choose_due(segments, 9'999 - 40'000, 20'000));
-  EXPECT_EQ(choose_due(segments, 20'000, 20'000), 2u);
+  EXPECT_FALSE(choose_due(segments, 9'999 - 40'000, {20'000, 0}));
+  EXPECT_EQ(choose_due(segments, 20'000, {20'000, 0}), 2u);
+}
+
+TEST(ChooseDue, BeginsEarlierForWhatHasToBeWrittenAnew) {
+  std::vector<SegmentView> segments;
+  for (std::uint64_t id = 1; id <= 10; ++id) {
+    segments.push_back({.id = id,
+                        .sealed = true,
+                        .bytes = 64 << 20,
+                        .live_bytes = 60 << 20,
+                        .created_ms = 500'000,
+                        .due_ms = 1'000'000});
+  }
+  // 60 MiB at 200 us a KiB are 12.3 s, of ten of them twice over 245.8 s; a tenth is 50 s.
+  const ReclaimCost cost{0, 200};
+  EXPECT_FALSE(choose_due(segments, 1'000'000 - 245'761, cost));
+  EXPECT_EQ(choose_due(segments, 1'000'000 - 245'760, cost), 1u);
+  EXPECT_FALSE(choose_due(segments, 1'000'000 - 245'760, {0, 20}));
+}
+
+TEST(IsPressing, WhenWhatIsDueWouldNotBeDoneInTime) {
+  std::vector<SegmentView> segments;
+  for (std::uint64_t id = 1; id <= 10; ++id)
+    segments.push_back({.id = id, .sealed = true, .live_bytes = 60 << 20, .due_ms = 1'000'000});
+  const ReclaimCost cost{0, 200};
+  EXPECT_FALSE(is_pressing(segments, 1'000'000 - 184'321, cost));
+  EXPECT_TRUE(is_pressing(segments, 1'000'000 - 184'320, cost));
+  segments.resize(1);
+  EXPECT_FALSE(is_pressing(segments, 1'000'000 - 184'320, cost));
 }
 
 TEST(ChooseDue, LeavesAloneWhatIsBeingSealedOrReclaimed) {
   const SegmentView busy{.id = 1, .sealed = false, .due_ms = 1};
-  EXPECT_FALSE(choose_due({&busy, 1}, 1'000'000, 100));
+  EXPECT_FALSE(choose_due({&busy, 1}, 1'000'000, {100, 0}));
   const SegmentView open{.id = 1, .sealed = false, .open = true, .due_ms = 1};
-  EXPECT_EQ(choose_due({&open, 1}, 1'000'000, 100), 1u);
+  EXPECT_EQ(choose_due({&open, 1}, 1'000'000, {100, 0}), 1u);
 }
 
 }  // namespace
