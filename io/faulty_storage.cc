@@ -117,8 +117,8 @@ std::uint64_t FaultyFile::another_place(std::uint64_t offset) const {
 
 std::string_view name_of(FaultOp op) {
   static constexpr std::string_view kNames[] = {
-      "read",   "write",  "sync",   "reserve", "truncate",         "open",
-      "create", "remove", "rename", "list",    "create directory", "sync directory"};
+      "read",   "write",  "sync", "reserve", "truncate",         "open",          "create",
+      "remove", "rename", "link", "list",    "create directory", "sync directory"};
   return kNames[static_cast<std::size_t>(op)];
 }
 
@@ -159,6 +159,11 @@ Result<void> FaultyStorage::remove(std::string_view path) {
 Result<void> FaultyStorage::rename(std::string_view from, std::string_view to) {
   if (auto checked = plan_->check(FaultOp::kRename, from); !checked) return checked;
   return base_.rename(from, to);
+}
+
+Result<void> FaultyStorage::link(std::string_view from, std::string_view to) {
+  if (auto checked = plan_->check(FaultOp::kLink, from); !checked) return checked;
+  return base_.link(from, to);
 }
 
 Result<bool> FaultyStorage::exists(std::string_view path) {

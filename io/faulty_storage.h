@@ -40,6 +40,7 @@ enum class FaultOp : std::uint8_t {
   kCreate,
   kRemove,  // remove and remove_tree
   kRename,  // by the path renamed from
+  kLink,    // by the path linked from
   kList,
   kCreateDirectory,
   kSyncDirectory,
@@ -93,6 +94,7 @@ class FaultyStorage final : public Storage {
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;
   Result<void> rename(std::string_view from, std::string_view to) override;
+  Result<void> link(std::string_view from, std::string_view to) override;
   Result<bool> exists(std::string_view path) override;
   Result<void> create_directory(std::string_view path) override;
   Result<void> remove_tree(std::string_view path) override;

@@ -279,6 +279,20 @@ Result<void> MemoryStorage::rename(std::string_view from, std::string_view to) {
   return {};
 }
 
+Result<void> MemoryStorage::link(std::string_view from, std::string_view to) {
+  const std::lock_guard lock(state_->mutex);
+  const auto node = state_->node(from);
+  if (!node) return node.error();
+  if (node->file == nullptr) return os_error(EPERM, "linking " + std::string(from));
+  const auto target = state_->place(to);
+  if (!target) return target.error();
+  if (target->parent->entries().contains(target->name)) {
+    return os_error(EEXIST, "linking to " + std::string(to));
+  }
+  target->parent->add(target->name, *node);
+  return {};
+}
+
 Result<bool> MemoryStorage::exists(std::string_view path) {
   const std::lock_guard lock(state_->mutex);
   const auto node = state_->node(path);

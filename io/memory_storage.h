@@ -62,6 +62,7 @@ class MemoryStorage final : public Storage {
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;
   Result<void> rename(std::string_view from, std::string_view to) override;
+  Result<void> link(std::string_view from, std::string_view to) override;
   Result<bool> exists(std::string_view path) override;
   Result<void> create_directory(std::string_view path) override;
   Result<void> remove_tree(std::string_view path) override;

@@ -73,6 +73,7 @@ class PosixStorage final : public Storage {
   Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) override;
   Result<void> remove(std::string_view path) override;
   Result<void> rename(std::string_view from, std::string_view to) override;
+  Result<void> link(std::string_view from, std::string_view to) override;
   Result<bool> exists(std::string_view path) override;
   Result<void> create_directory(std::string_view path) override;
   Result<void> remove_tree(std::string_view path) override;
@@ -137,6 +138,16 @@ Result<void> PosixStorage::rename(std::string_view from, std::string_view to) {
   if (::renameat(root_fd_.get(), std::string(from).c_str(), root_fd_.get(),
                  std::string(to).c_str()) != 0) {
     return failed("renaming", from);
+  }
+  return {};
+}
+
+Result<void> PosixStorage::link(std::string_view from, std::string_view to) {
+  if (auto checked = check(from, true); !checked) return checked;
+  if (auto checked = check(to, true); !checked) return checked;
+  if (::linkat(root_fd_.get(), std::string(from).c_str(), root_fd_.get(), std::string(to).c_str(),
+               0) != 0) {
+    return failed("linking", from);
   }
   return {};
 }

@@ -45,6 +45,8 @@ class Storage {
   virtual Result<std::unique_ptr<File>> open(std::string_view path, OpenMode mode) = 0;
   virtual Result<void> remove(std::string_view path) = 0;
   virtual Result<void> rename(std::string_view from, std::string_view to) = 0;
+  /// A second name for the file; kAlreadyExists when there is something of that name.
+  virtual Result<void> link(std::string_view from, std::string_view to) = 0;
   virtual Result<bool> exists(std::string_view path) = 0;
   /// Creates the directory; not an error when it is there already.
   virtual Result<void> create_directory(std::string_view path) = 0;
@@ -52,7 +54,7 @@ class Storage {
   virtual Result<void> remove_tree(std::string_view path) = 0;
   /// Names in the directory, sorted, without "." and "..".
   virtual Result<std::vector<std::string>> list(std::string_view directory) = 0;
-  /// Makes creations, renames and removals in this directory durable.
+  /// Makes creations, links, renames and removals in this directory durable.
   virtual Result<void> sync_directory(std::string_view directory) = 0;
   /// Takes the exclusive lock on `path`, creating it; kLocked (with the holder's pid in
   /// the message where known) when another process has it.

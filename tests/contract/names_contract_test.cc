@@ -68,6 +68,18 @@ TEST_P(ContractTest, RenameReplacesTheTarget) {
   EXPECT_EQ(storage().rename("a", "c").error().code, ErrorCode::kNotFound);
 }
 
+TEST_P(ContractTest, LinkIsAnotherNameOfTheSameFile) {
+  const auto file = create("a", pattern(10, 1));
+  storage().create_directory("d").value();
+  storage().link("a", "d/b").value();
+  EXPECT_EQ(storage().link("a", "d/b").error().code, ErrorCode::kAlreadyExists);
+  EXPECT_EQ(storage().link("none", "d/c").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(storage().link("a", "none/c").error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(storage().link("d", "e"));
+  storage().remove("a").value();
+  EXPECT_EQ(storage().open("d/b", OpenMode::kRead).value()->size().value(), 10U);
+}
+
 TEST_P(ContractTest, RenamedDirectoryKeepsItsFiles) {
   storage().create_directory("d").value();
   create("d/a");

@@ -212,6 +212,11 @@ IOStatus StorageFileSystem::RenameFile(const std::string& from, const std::strin
   return process_->change([&] { return storage_.rename(storage_path(from), storage_path(to)); });
 }
 
+IOStatus StorageFileSystem::LinkFile(const std::string& from, const std::string& to,
+                                     const IOOptions&, IODebugContext*) {
+  return process_->change([&] { return storage_.link(storage_path(from), storage_path(to)); });
+}
+
 IOStatus StorageFileSystem::CreateDir(const std::string& path, const IOOptions& options,
                                       IODebugContext* debug) {
   if (FileExists(path, options, debug).ok()) return IOStatus::IOError(path, "exists");
