@@ -220,6 +220,14 @@ void AuditTrail::record(const audit::ReleaseEvent& event, io::Loop& loop, Record
        std::move(done)});
 }
 
+void AuditTrail::record(const audit::CopyEvent& event, io::Loop& loop, Recorded done) {
+  add({Part::kOther, {}, 0, audit::leaf_of(event), &loop, std::move(done)});
+}
+
+void AuditTrail::run_between(UniqueFunction<Result<void>()> work, io::Loop& loop, Recorded done) {
+  add({Part::kOther, {}, 0, {}, &loop, std::move(done), std::move(work)});
+}
+
 void AuditTrail::record_policies(std::map<std::string, std::string> policies) {
   when_loaded([this, policies = std::move(policies)] {
     {
@@ -275,13 +283,23 @@ void AuditTrail::drain() {
         if (stops) loop.post([this] { finish_stop(); });
         return;
       }
-      const auto end =
-          queue_.begin() + static_cast<std::ptrdiff_t>(std::min(kMostAtOnce, queue_.size()));
+      auto end = queue_.begin() + static_cast<std::ptrdiff_t>(std::min(kMostAtOnce, queue_.size()));
+      end = std::find_if(queue_.begin(), end, [](const Item& item) { return bool(item.work); });
+      if (end == queue_.begin()) ++end;
       batch.assign(std::move_iterator(queue_.begin()), std::move_iterator(end));
       queue_.erase(queue_.begin(), end);
     }
-    write(std::move(batch));
+    if (batch.front().work) {
+      run(std::move(batch.front()));
+    } else {
+      write(std::move(batch));
+    }
   }
+}
+
+void AuditTrail::run(Item item) {
+  item.loop->post(
+      [done = std::move(item.done), outcome = item.work()]() mutable { done(std::move(outcome)); });
 }
 
 void AuditTrail::write(std::vector<Item> batch) {

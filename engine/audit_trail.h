@@ -61,6 +61,10 @@ class AuditTrail {
   void record(const audit::ReclaimEvent& event, io::Loop& loop, Recorded done);
   void record(const audit::HoldEvent& event, io::Loop& loop, Recorded done);
   void record(const audit::ReleaseEvent& event, io::Loop& loop, Recorded done);
+  void record(const audit::CopyEvent& event, io::Loop& loop, Recorded done);
+
+  /// Runs `work` on the pool while nothing is written to the log; then `done` on `loop`.
+  void run_between(UniqueFunction<Result<void>()> work, io::Loop& loop, Recorded done);
 
   /// Makes the holds `in_force` at the start and those that the log had then the same. One that a
   /// crash has kept from the log is recorded; one that only the log has is placed again: damage has
@@ -107,6 +111,7 @@ class AuditTrail {
     std::string leaf;
     io::Loop* loop = nullptr;
     Recorded done;
+    UniqueFunction<Result<void>()> work{};  // instead of a leaf
   };
   struct Claim {
     ReceiptId id;
@@ -125,6 +130,7 @@ class AuditTrail {
   Result<std::vector<HoldInfo>> describe(const std::vector<Hold>& holds);
   void drain();
   void write(std::vector<Item> batch);
+  static void run(Item item);
   void answer(Claim claim);
   void when_loaded(io::Task task);
   Result<std::optional<std::string>> compose(std::uint32_t tenant, const ReceiptId& id,

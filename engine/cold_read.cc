@@ -67,7 +67,7 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
     return locate(Where::kMemory);
   }
   located_.store(true, std::memory_order_release);
-  if (expired || !segment_ || core_.fences.is_fenced(space_, row.version, row.tags)) {
+  if (expired || !segment_ || core_.is_refused(space_, row.version, row.tags)) {
     finish(nullptr, expired);
     return true;
   }
@@ -144,7 +144,7 @@ void ColdRead::finish(Entry::Pointer entry, bool expired) {
     const std::lock_guard lock(shard.mutex);
     const auto found = shard.reads.find(mac_);
     if (found != shard.reads.end() && found->second.get() == this) shard.reads.erase(found);
-    if (entry && core_.fences.is_fenced(space_, entry->version, entry->tags)) entry = nullptr;
+    if (entry && core_.is_refused(space_, entry->version, entry->tags)) entry = nullptr;
     // Who joined late may have asked after its expiry.
     expired |= entry && is_expired(row_);
     if (expired) entry = nullptr;

@@ -6,7 +6,7 @@ namespace {
 bool is_gone(Core& core, Namespace space, std::uint64_t version, const ScopeTags& tags,
              std::int64_t expires_at_ms, std::int64_t now_ms) {
   if (expires_at_ms != 0 && expires_at_ms <= now_ms) return true;
-  return core.fences.is_fenced(space, version, tags);
+  return core.is_refused(space, version, tags);
 }
 
 Current of_row(Core& core, Namespace space, const Row& row, std::int64_t now_ms) {

@@ -22,6 +22,7 @@
 #include "engine/reclaim_pace.h"
 #include "engine/segment.h"
 #include "engine/shard.h"
+#include "engine/snapshots.h"
 #include "engine/store.h"
 #include "engine/store_clock.h"
 
@@ -54,12 +55,20 @@ struct Core {
 
   Shard& shard(const Mac& mac) { return shards[shard_of(mac)]; }
 
+  bool is_doubtful(std::uint64_t version) const { return version <= doubtful_through; }
+  /// Whether reads must not have it, by a fence or for doubt. What is in the hot tier is never in
+  /// doubt.
+  bool is_refused(Namespace space, std::uint64_t version, const ScopeTags& tags) const {
+    return is_doubtful(version) || fences.is_fenced(space, version, tags);
+  }
+
   Environment env;
   Options options;
   format::StoreId store_id{};
   MacKey mac_key{};
   StoreClock clock;
   SegmentTable segments;
+  SnapshotTable snapshots{segments};
   DictionaryTable dictionaries;
   FenceTable fences;
   HoldTable holds;
@@ -82,9 +91,13 @@ struct Core {
   std::atomic<std::uint64_t> applied_through{0};  // by the index
   std::atomic<std::uint64_t> last_field{0};       // sequence of a hash field's newest put
   std::atomic<bool> writable{true};               // false after a failed sync: see Log
-  std::atomic<unsigned> values_on_pool{0};        // large ones, being compressed
-  std::atomic<bool> draining{false};              // puts are not stored any more
-  std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
+  /// A copy's: what has a version up to this is not served, for it may have been erased since the
+  /// copy was made, and is kept until that is known. 0: nothing is in doubt.
+  std::atomic<std::uint64_t> doubtful_through{0};
+  std::int64_t copied_ms = 0;               // when that copy was made; set by the start
+  std::atomic<unsigned> values_on_pool{0};  // large ones, being compressed
+  std::atomic<bool> draining{false};        // puts are not stored any more
+  std::atomic<bool> no_room{false};         // a put found the disk full: the next ones need not try
 };
 
 /// What a flush of the index says beside the rows. Log thread, or a start.

@@ -55,6 +55,14 @@ class LiveCounts {
         tenants.push_back(space.tenant);
     return tenants;
   }
+  /// Those with entries.
+  std::vector<Namespace> namespaces() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Namespace> namespaces;
+    for (const auto& [space, count] : counts_)
+      if (count.entries > 0) namespaces.push_back(space);
+    return namespaces;
+  }
   /// The tenant's namespace with the most entries.
   Namespace largest_of(std::uint32_t tenant) const {
     const std::lock_guard lock(mutex_);

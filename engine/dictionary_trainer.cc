@@ -241,7 +241,7 @@ bool DictionaryTrainer::all_live(const Dictionary& dictionary) const {
         const Row& row = lookup.row;
         return lookup.status == LookupStatus::kFound && row.version == sample.version &&
                core_.segments.contains(row.segment_id) &&
-               !core_.fences.is_fenced(space, row.version, row.tags);
+               !core_.is_refused(space, row.version, row.tags);
       });
 }
 

@@ -309,7 +309,7 @@ void Eraser::list_segments(const std::shared_ptr<Sweep>& sweep) {
     if (segment->first_sequence <= last || is_later_copy) sweep->segments.push_back(segment);
   }
   // What is dropped and may still be there is not looked into, only waited for.
-  for (const auto& [id, first_sequence] : core_.segments.removed()) {
+  for (const auto& [id, first_sequence] : core_.segments.left_over()) {
     for (auto& [version, task] : sweep->tasks)
       if (first_sequence <= version) {
         task.segments.insert(id);
@@ -462,6 +462,7 @@ void Eraser::look_again(Task& task) {
   state.copies = state.bytes = state.held_copies = state.held_bytes = 0;
   task.segments.clear();
   task.compaction.reset();
+  task.snapshots.reset();
 }
 
 /// A value that was on its way into the log may have brought one into a segment since the sweep.
@@ -473,7 +474,7 @@ void Eraser::look_for_dictionaries(Task& task) {
     task.all_segments.insert(segment->id);
   }
   // Those that have gone are still known; which of them had one is not.
-  for (const auto& [id, first_sequence] : core_.segments.removed())
+  for (const auto& [id, first_sequence] : core_.segments.left_over())
     if (first_sequence == 0) task.segments.insert(id);
 }
 
@@ -494,6 +495,12 @@ bool Eraser::has_left_the_manifest(Task& task) {
   return false;
 }
 
+/// Whether none has an index, or a manifest of the hot tier, from before it was out of those.
+bool Eraser::has_left_the_snapshots(Task& task) {
+  if (!task.snapshots) task.snapshots = core_.snapshots.begun();
+  return !core_.snapshots.has_derived(*task.snapshots);
+}
+
 /// Ends the erases of which nothing is left.
 void Eraser::collect() {
   std::vector<std::uint64_t> gone;
@@ -507,13 +514,14 @@ void Eraser::collect() {
         continue;
       }
       if (!task.is_recorded || task.state.held_copies > 0) continue;
-      std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.may_exist(id); });
+      std::erase_if(task.segments, [&](std::uint64_t id) { return !core_.segments.has_bytes(id); });
       if (task.segments.empty()) look_for_dictionaries(task);
       if (!task.segments.empty()) continue;
       // Of one that was recorded before, an index of that time may have come back.
       if (task.end == Task::End::kRecording) continue;
       const bool has_left_the_hot_set = has_left_the_manifest(task);
       if (!has_left_the_index(task) || !has_left_the_hot_set) continue;
+      if (!has_left_the_snapshots(task)) continue;
       (task.end == Task::End::kRecorded ? recorded : gone).push_back(version);
     }
   }
@@ -595,6 +603,17 @@ std::optional<Erasure> Eraser::find(const ReceiptId& id) const {
                                   [&](const Erasure& state) { return state.id == id; });
   if (found == done_.rend()) return std::nullopt;
   return *found;
+}
+
+std::int64_t Eraser::first_unswept_deadline_ms() const {
+  const std::lock_guard lock(mutex_);
+  std::int64_t first_ms = 0;
+  for (const auto& [version, task] : tasks_) {
+    if (task.state.state == ErasureState::kFenced) {
+      first_ms = earlier(first_ms, task.state.deadline_ms);
+    }
+  }
+  return first_ms;
 }
 
 std::vector<Erasure> Eraser::pending() const {

@@ -62,6 +62,8 @@ class Eraser {
   std::optional<Erasure> find(const ReceiptId& id) const;
   /// Those not yet reclaimed. Any thread.
   std::vector<Erasure> pending() const;
+  /// Of those whose segments are not known yet; 0: there are none. Any thread.
+  std::int64_t first_unswept_deadline_ms() const;
 
   using Counted = UniqueFunction<void(Result<ScopeCount>)>;
   /// Counts what an erase of this target would cover now. `done` on `loop`. Any thread.
@@ -76,6 +78,7 @@ class Eraser {
     std::set<std::uint64_t> all_segments;     // those that are gone, too
     std::optional<std::uint64_t> compaction;  // to be waited for, once no segment is left
     std::optional<std::uint64_t> hot_save;    // likewise, of the hot tier's manifest
+    std::optional<std::uint64_t> snapshots;   // begun before both were over
     std::uint64_t holds = 0;                  // their generation when it was looked for
     std::uint64_t copies_before = 0;          // found before the holds changed
     std::uint64_t bytes_before = 0;
@@ -116,6 +119,7 @@ class Eraser {
   void look_for_dictionaries(Task& task);
   bool has_left_the_index(Task& task);
   bool has_left_the_manifest(Task& task);
+  bool has_left_the_snapshots(Task& task);
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);
   bool let_go(const Fence& fence);

@@ -159,7 +159,7 @@ void HotWarmer::look_up_some(Work& work) {
     const bool is_there = lookup.status == LookupStatus::kFound &&
                           core_.segments.contains(row.segment_id) &&
                           (row.expires_at_ms == 0 || row.expires_at_ms > now_ms) &&
-                          !core_.fences.is_fenced(key.space, row.version, row.tags);
+                          !core_.is_refused(key.space, row.version, row.tags);
     if (is_there) {
       work.items.push_back({key, row.segment_id, row.offset, row.size, item.heat, row.version,
                             row.raw_bytes, row.expires_at_ms});
@@ -300,7 +300,7 @@ bool HotWarmer::put_back(const Item& item, const Entry::Pointer& entry) {
     return false;
   }
   if (item.expires_at_ms != 0 && item.expires_at_ms <= core_.clock.now_ms()) return false;
-  if (core_.fences.is_fenced(item.key.space, entry->version, entry->tags)) return false;
+  if (core_.is_refused(item.key.space, entry->version, entry->tags)) return false;
   // Who asked for what was evicted has been told that it is gone.
   if (!core_.segments.contains(item.segment_id)) return false;
   return shard.hot.insert_with_heat(item.key.mac, {entry, item.expires_at_ms, item.key.space},

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/format/snapshot_manifest.h"
+
 namespace kachel {
 namespace {
 
@@ -63,9 +65,23 @@ std::array<std::byte, 16> boot_id_bytes(const std::string& boot_id) {
 Result<std::unique_ptr<Identity>> Identity::open(io::Storage& storage, const io::Clock& clock,
                                                  io::Random& random, bool create_if_missing) {
   auto identity = std::unique_ptr<Identity>(new Identity(storage));
+  auto is_snapshot = storage.exists(format::kSnapshotManifestName);
+  if (!is_snapshot) return is_snapshot.error();
+  if (*is_snapshot) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "this is a snapshot, which must stay as it is: make a store of it with `kachel "
+                 "restore SNAPSHOT --data DIR`"};
+  }
   auto is_store = storage.exists(kSuperblockPath);
   if (!is_store) return is_store.error();
   if (!*is_store) {
+    const auto is_unfinished = storage.exists(format::kUnfinishedCopyName);
+    if (is_unfinished && *is_unfinished) {
+      return Error{ErrorCode::kForeign,
+                   "this is a copy of a store that is not complete (it has the file "
+                   "'unfinished-copy'): run the same `kachel clone` or `kachel restore` again, which "
+                   "goes on where it was"};
+    }
     if (!create_if_missing) return Error{ErrorCode::kNotFound, "no store here (no superblock)"};
     auto names = storage.list("");
     if (!names) return names.error();
@@ -206,6 +222,44 @@ Result<void> Identity::end(std::uint64_t next_sequence, std::uint64_t next_segme
   superblock_.segment_id_limit = next_segment_id;
   superblock_.highest_wall_ms = std::max(superblock_.highest_wall_ms, wall_ms);
   return write();
+}
+
+Result<void> Identity::end_doubt() {
+  const std::lock_guard lock(mutex_);
+  if (superblock_.doubtful_through == 0) return {};
+  const format::Superblock before = superblock_;
+  superblock_.doubtful_through = 0;
+  superblock_.copied_ms = 0;
+  auto written = write();
+  if (!written) {  // the next write of either copy must not settle it
+    superblock_.doubtful_through = before.doubtful_through;
+    superblock_.copied_ms = before.copied_ms;
+  }
+  return written;
+}
+
+std::vector<std::byte> Identity::superblock_of_copy(std::uint64_t through,
+                                                    std::uint64_t next_segment_id,
+                                                    std::int64_t wall_ms) {
+  const std::lock_guard lock(mutex_);
+  format::Superblock copy = superblock_;
+  copy.state = format::StoreState::kClean;
+  copy.sequence_limit = through + 1;
+  copy.segment_id_limit = next_segment_id;
+  copy.highest_wall_ms = std::max(copy.highest_wall_ms, wall_ms);
+  copy.doubtful_through = through;
+  copy.copied_ms = through == 0 ? 0 : wall_ms;
+  std::vector<std::byte> bytes;
+  for (int i = 0; i < 2; ++i) {
+    ++copy.generation;
+    const std::vector<std::byte> one = format::encode_superblock_copy(copy);
+    bytes.insert(bytes.end(), one.begin(), one.end());
+  }
+  return bytes;
+}
+
+std::vector<std::byte> Identity::key_file() const {
+  return format::encode_key_file(key_);
 }
 
 /// Over the copy first that could be spared: the other may be torn by a crash before this one.

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "engine/format/superblock.h"
 #include "io/clock.h"
@@ -30,6 +31,9 @@ class Identity {
   std::uint64_t sequence_limit() const { return superblock_.sequence_limit; }
   std::uint64_t segment_id_limit() const { return superblock_.segment_id_limit; }
   std::int64_t highest_wall_ms() const { return superblock_.highest_wall_ms; }
+  /// Of a copy that does not know what was erased since: format::Superblock.
+  std::uint64_t doubtful_through() const { return superblock_.doubtful_through; }
+  std::int64_t copied_ms() const { return superblock_.copied_ms; }
 
   /// Marks the store as in use on this boot of the host, numbers starting at these.
   Result<void> begin(const std::string& boot_id, bool relaxed, std::uint64_t next_sequence,
@@ -37,6 +41,14 @@ class Identity {
   /// Raises the limits on disk before the numbers in use come near, and keeps the wall clock
   /// there within a minute. Any thread.
   Result<void> keep_ahead(std::uint64_t sequence, std::uint64_t segment_id, std::int64_t wall_ms);
+  /// Nothing is doubtful any more. Any thread.
+  Result<void> end_doubt();
+  /// For a copy of the store as it was when its records ended with `through`: the file `superblock`
+  /// of a store that was stopped then in order, and has it all in doubt.
+  std::vector<std::byte> superblock_of_copy(std::uint64_t through, std::uint64_t next_segment_id,
+                                            std::int64_t wall_ms);
+  /// The file `key`.
+  std::vector<std::byte> key_file() const;
   /// Marks the store as stopped in order.
   Result<void> end(std::uint64_t next_sequence, std::uint64_t next_segment_id,
                    std::int64_t wall_ms);

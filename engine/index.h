@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -164,6 +165,14 @@ class Index {
   /// Flushes what the full disk had kept from it, and takes changes again. May block; not while
   /// apply() or flush() runs.
   virtual Result<void> resume() { return {}; }
+
+  /// Makes `directory`, below the storage's root, and copies into it what the last flush has made
+  /// durable: with that, the index opens as it was then. Blocks; no flush, compact() or resume()
+  /// may be under way or begin meanwhile. kNotFound when this index is not kept in files.
+  virtual Result<void> copy_to(const std::string& directory) const {
+    static_cast<void>(directory);
+    return Error{ErrorCode::kNotFound, "this index is not kept in files"};
+  }
 
   /// As found at open.
   virtual Result<std::optional<Marker>> marker() const = 0;

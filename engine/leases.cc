@@ -60,8 +60,7 @@ void LeaseWait::post_answer(LeaseAnswer answer) {
     if (!self->handler_) return;
     // It may have been erased on the way here.
     const auto& found = answer.found;
-    if (found &&
-        self->core_.fences.is_fenced(self->space, found->entry->version, found->entry->tags)) {
+    if (found && self->core_.is_refused(self->space, found->entry->version, found->entry->tags)) {
       answer = {};
     }
     self->answer(std::move(answer));

@@ -51,6 +51,24 @@ class Log {
   void when_safe(std::uint64_t sequence, AckLevel level, io::Loop& loop, AppendHandler handler);
   /// Calls back once everything appended so far is in the index.
   void when_applied(io::Task done);
+  /// What the log is as of one flush of the index: every record through the marker, and none above.
+  struct Cut {
+    struct Part {
+      SegmentPointer segment;
+      std::uint64_t bytes = 0;  // of its file, from the beginning
+      bool is_sealed = false;
+    };
+    Marker marker;
+    std::vector<Part> parts;  // by segment id
+    std::uint64_t next_segment_id = 0;
+  };
+  using CutTaken = UniqueFunction<void(Result<Cut>)>;
+  /// Closes the open segments, waits for their footers and flushes the index. No other flush begins
+  /// until end_cut(), which follows whatever came of it. One at a time.
+  void cut(CutTaken taken);
+  void end_cut();
+  /// Calls back with an error, unless it is about to.
+  void abort_cut();
   /// Writes and syncs all, closes and seals the open segments, flushes the index; then
   /// nothing is under way any more.
   void stop(Done done);
@@ -90,6 +108,13 @@ class Log {
     int error = 0;
   };
   enum class FlushStage : std::uint8_t { kIdle, kSyncing, kFlushing };
+  enum class CutStage : std::uint8_t {
+    kNone,
+    kSealing,
+    kDue,       // the next flush is the one
+    kFlushing,  // it is under way
+    kTaken,     // no flush may begin
+  };
   enum class CompactionStage : std::uint8_t {
     kNone,
     kSettling,  // what the index has begun by itself comes to its end
@@ -138,6 +163,11 @@ class Log {
   void end_compaction(const Result<void>& result);
   Marker make_marker() const;
   void end_flush(Result<void> result);
+
+  // log_cut.cc
+  void advance_cut();
+  void take_cut(const Marker& marker);
+  void end_cut_flush(const Result<void>& result);
   bool is_short_of_space();
   void resume_index();
   void end_resume(const Result<void>& result);
@@ -183,6 +213,11 @@ class Log {
   CompactionStage compaction_stage_ = CompactionStage::kNone;
   bool compaction_aborted_ = false;
   Done compacted_;
+
+  CutStage cut_stage_ = CutStage::kNone;
+  std::uint64_t cut_below_ = 0;  // segments with lower ids are waited for
+  Cut cut_;
+  CutTaken cut_taken_;
 
   bool keeping_ahead_ = false;
   bool stopping_ = false;

@@ -138,6 +138,7 @@ void Log::fail_writes(const Error& error) {
   for (FlushWaiter& waiter : std::exchange(flush_waiters_, {}))
     waiter.done(error);
   if (compaction_stage_ == CompactionStage::kDue) end_compaction(error);
+  if (cut_stage_ == CutStage::kSealing || cut_stage_ == CutStage::kDue) end_cut_flush(error);
   tell_applied();
 }
 
@@ -156,6 +157,7 @@ void Log::seal_ready() {
     seal(segment);
     return true;
   });
+  if (cut_stage_ == CutStage::kSealing) advance_cut();
   const bool helps = !dirty_.empty() || core_.durable_through < written_through_;
   if (helps && !std::all_of(sealing_.begin(), sealing_.end(),
                             [&](const SegmentPointer& s) { return is_durable(*s); })) {
@@ -199,6 +201,8 @@ void Log::seal(const SegmentPointer& segment) {
 
 bool Log::wants_flush() const {
   if (!core_.writable || !parked_.empty() || index_full_) return false;
+  if (cut_stage_ == CutStage::kTaken) return false;
+  if (cut_stage_ == CutStage::kDue) return true;
   if (compaction_stage_ == CompactionStage::kDue) return true;
   const std::uint64_t applied = applier_.applied_through();
   const bool asked = std::any_of(flush_waiters_.begin(), flush_waiters_.end(),
@@ -243,13 +247,15 @@ void Log::flush_index() {
     it = flush_waiters_.erase(it);
   }
   bump(core_.counters.index_flushes);
+  if (cut_stage_ == CutStage::kDue) take_cut(marker);
   const auto flushed = [this, through = marker.applied_through](const Result<void>& result) {
     core_.env.log_loop.post([this, through, result] {
       if (result) flushed_through_ = through;
       end_flush(result);
     });
   };
-  if (compaction_stage_ == CompactionStage::kDue) return compact_index(marker, flushed);
+  const bool is_cut = cut_stage_ == CutStage::kFlushing;
+  if (compaction_stage_ == CompactionStage::kDue && !is_cut) return compact_index(marker, flushed);
   apply_paused_ = is_short_of_space();
   core_.index->flush(marker, books_of(core_), flushed);
   apply_in_order();
@@ -302,6 +308,7 @@ bool Log::is_short_of_space() {
 /// Gives the index a spare segment's room, and lets it flush what it could not.
 void Log::resume_index() {
   if (resuming_ || flush_stage_ != FlushStage::kIdle || !core_.writable) return;
+  if (cut_stage_ == CutStage::kTaken) return;  // it would flush; the next tick comes back
   index_full_ = true;
   if (core_.durable_through < applier_.applied_through()) return request_sync();
   resuming_ = true;
@@ -348,6 +355,7 @@ void Log::end_flush(Result<void> result) {
   if (!result) bump(core_.counters.io_errors);
   if (!result && core_.index->is_full()) index_full_ = true;
   if (!result && !index_full_ && stopping_) stop_error_ = result.error();  // it would fail again
+  if (cut_stage_ == CutStage::kFlushing) end_cut_flush(result);
   apply_paused_ = false;
   apply_in_order();
   for (Done& done : std::exchange(flushing_for_, {}))

@@ -78,6 +78,7 @@ void Reclaimer::stop(io::Task done) {
     return;
   }
   stopped_ = std::move(done);
+  if (job_ && job_->gone) remove_leftovers();  // a snapshot may have kept it from that
 }
 
 std::vector<SegmentView> Reclaimer::views() const {
@@ -88,7 +89,6 @@ std::vector<SegmentView> Reclaimer::views() const {
                      segment->state == SegmentState::kOpen, segment->created_ms, segment->due_ms,
                      held_share_of(core_, *segment)});
   }
-  const std::int64_t now_ms = core_.clock.now_ms();
   return views;
 }
 
@@ -99,6 +99,7 @@ ReclaimCost Reclaimer::cost() const {
 void Reclaimer::look() {
   if (job_ || stopping_ || resting_ || !core_.writable) return;
   const std::vector<SegmentView> views = this->views();
+  const std::int64_t now_ms = core_.clock.now_ms();
   if (const auto expired = choose_expired(views, now_ms)) return begin(*expired, Reason::kExpired);
   if (log_.index_is_full()) return;
   // Its rows leave the index's files after it, and by the same deadline.
@@ -195,8 +196,8 @@ void Reclaimer::rest(const std::shared_ptr<Job>& job, std::int64_t left_ms) {
     return core_.env.log_loop.post([this, job] { step(job); });
   }
   const std::int64_t piece_ms = std::min<std::int64_t>(left_ms, kReclaimerTick.count());
-  core_.env.log_loop.schedule_after(
   job->rested_ms += piece_ms;
+  core_.env.log_loop.schedule_after(
       std::chrono::milliseconds(piece_ms),
       [this, job, left_ms, piece_ms] { rest(job, left_ms - piece_ms); });
 }
@@ -642,7 +643,6 @@ void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
   append(job, std::move(copy));
 }
 
-void Reclaimer::drop(const std::shared_ptr<Job>& job) {
 /// Of what was written anew, if that was enough to tell.
 void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
   constexpr std::uint64_t kTellingBytes = std::uint64_t{256} * 1024;
@@ -652,6 +652,7 @@ void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
   cost = (cost * 3 + std::max<std::int64_t>(0, worked_ms) * 1000 / kept_kib) / 4;
 }
 
+void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   Segment& segment = *job->segment;
   std::uint64_t entries = 0;
   for (const auto& [space, live] : segment.live) {
@@ -661,8 +662,8 @@ void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
   segment.live.clear();
   const std::int64_t took_ms = (core_.env.clock.monotonic_ns() - job->began_ns) / 1'000'000;
   core_.erasure_work.reclaim_ms = (core_.erasure_work.reclaim_ms * 3 + took_ms) / 4;
-  core_.erasure_work.reclaim_fails = false;
   note_cost(*job, took_ms - job->rested_ms);
+  core_.erasure_work.reclaim_fails = false;
   if (job->reason == Reason::kExpired) {
     bump(core_.counters.expired_segments);
   } else if (job->reason == Reason::kDue) {
@@ -683,7 +684,7 @@ void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
 
 /// The files of what is dropped; again at each tick those that could not be removed.
 void Reclaimer::remove_leftovers() {
-  if (removing_ || leftovers_.empty()) return;
+  if (removing_ || leftovers_.empty() || core_.snapshots.is_taking) return;
   removing_ = true;
   core_.env.pool.run([this, ids = leftovers_] {
     bool ok = true;

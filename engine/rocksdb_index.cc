@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <rocksdb/cache.h>
 #include <rocksdb/compaction_filter.h>
@@ -12,6 +13,7 @@
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <set>
 #include <string>
@@ -324,6 +326,18 @@ class RocksDbIndex final : public Index {
     if (status.ok()) return {};
     listener_->stay_stopped(was_full, manifest_failed);
     return to_error(status, "resume");
+  }
+
+  Result<void> copy_to(const std::string& directory) const override {
+    // Never a flush: rows would be in the copy that the marker does not speak for.
+    constexpr std::uint64_t kNoFlush = ~std::uint64_t{0};
+    rocksdb::Checkpoint* made = nullptr;
+    rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
+    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+    const std::filesystem::path root = std::filesystem::path(path_).parent_path();
+    if (status.ok()) status = checkpoint->CreateCheckpoint(root / directory, kNoFlush);
+    if (!status.ok()) return to_error(status, "copy");
+    return {};
   }
 
   Result<std::optional<Marker>> marker() const override {

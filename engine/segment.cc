@@ -60,6 +60,16 @@ bool SegmentTable::may_exist(std::uint64_t id) const {
   return segments_.contains(id) || removed_.contains(id);
 }
 
+bool SegmentTable::has_bytes(std::uint64_t id) const {
+  const std::shared_lock lock(mutex_);
+  return segments_.contains(id) || removed_.contains(id) || kept_.contains(id);
+}
+
+void SegmentTable::set_kept(std::map<std::uint64_t, std::uint64_t> kept) {
+  const std::unique_lock lock(mutex_);
+  kept_ = std::move(kept);
+}
+
 std::vector<SegmentPointer> SegmentTable::all() const {
   const std::shared_lock lock(mutex_);
   std::vector<SegmentPointer> all;
@@ -69,9 +79,12 @@ std::vector<SegmentPointer> SegmentTable::all() const {
   return all;
 }
 
-std::map<std::uint64_t, std::uint64_t> SegmentTable::removed() const {
+std::map<std::uint64_t, std::uint64_t> SegmentTable::left_over() const {
   const std::shared_lock lock(mutex_);
-  return removed_;
+  std::map<std::uint64_t, std::uint64_t> all = removed_;
+  for (const auto& [id, first_sequence] : kept_)
+    if (!segments_.contains(id)) all.emplace(id, first_sequence);
+  return all;
 }
 
 std::size_t SegmentTable::size() const {

@@ -144,9 +144,12 @@ class SegmentTable {
   bool contains(std::uint64_t id) const;
   /// Whether its file is there, or may come back.
   bool may_exist(std::uint64_t id) const;
+  /// Or a snapshot has it.
+  bool has_bytes(std::uint64_t id) const;
   std::vector<SegmentPointer> all() const;  // by id
-  /// Those removed and not forgotten, with their first sequences.
-  std::map<std::uint64_t, std::uint64_t> removed() const;
+  /// Those of which bytes may be left though they are not in use: removed and not forgotten, or in
+  /// a snapshot. With their first sequences; 0: what is in there may be older.
+  std::map<std::uint64_t, std::uint64_t> left_over() const;
   std::size_t size() const;
   std::uint64_t total_bytes() const;
   std::uint64_t lowest_id() const;  // of those leaving, too; 0 when empty
@@ -158,6 +161,8 @@ class SegmentTable {
   void remove(std::uint64_t id);
   /// Its removal is durable.
   void forget(std::uint64_t id);
+  /// What snapshots have, with the first sequences.
+  void set_kept(std::map<std::uint64_t, std::uint64_t> kept);
 
   /// Whether a segment other than `except`, with an id >= `covers`, took its first append
   /// before `sequence`: it may then hold what a tombstone of that sequence kills.
@@ -167,6 +172,7 @@ class SegmentTable {
   mutable std::shared_mutex mutex_;
   std::map<std::uint64_t, SegmentPointer> segments_;
   std::map<std::uint64_t, std::uint64_t> removed_;  // id -> first sequence
+  std::map<std::uint64_t, std::uint64_t> kept_;     // likewise, in snapshots
 };
 
 }  // namespace kachel

@@ -138,7 +138,15 @@ struct Stats {
   std::uint64_t io_in_flight = 0;    // reads submitted and not completed, now
   std::uint64_t io_queue_depth = 0;  // of those, how many the rings take at once
   bool draining = false;
-  bool writable = true;  // false after a failed sync or with a full disk
+  std::uint64_t doubtful_through =
+      0;                       // a copy that does not know what was erased since; 0: no doubt
+  std::int64_t copied_ms = 0;  // when the copy was made that is in doubt; 0: none is
+  std::uint64_t snapshots = 0;
+  std::uint64_t snapshot_own_bytes = 0;      // of segments that only snapshots have
+  std::int64_t snapshot_next_expiry_ms = 0;  // 0: there is none
+  std::uint64_t snapshots_dropped = 0;       // before their time, for want of room or for damage
+  std::uint64_t snapshots_failed = 0;        // not made, or not removed, for an error
+  bool writable = true;                      // false after a failed sync or with a full disk
 
   std::uint64_t last_sequence = 0;
   std::uint64_t durable_through = 0;

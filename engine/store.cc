@@ -23,6 +23,7 @@
 #include "engine/reclaimer.h"
 #include "engine/recovery.h"
 #include "engine/rocksdb_index.h"
+#include "engine/store_copies.h"
 #include "engine/store_worker.h"
 #include "engine/tenants.h"
 
@@ -83,6 +84,9 @@ class StoreImpl final : public Store {
 
   Result<void> start() {
     const std::int64_t began_ns = core_.env.clock.monotonic_ns();
+    core_.doubtful_through = identity_->doubtful_through();
+    core_.copied_ms = identity_->copied_ms();
+    if (auto loaded = load_snapshots(core_); !loaded) return loaded;
     Recovery recovery(core_, *identity_, applier_, [this](bool wipe) { return open_index(wipe); });
     auto recovered = recovery.run();
     if (!recovered) return recovered.error();
@@ -105,6 +109,7 @@ class StoreImpl final : public Store {
     warmer_ = std::make_unique<HotWarmer>(core_);
     saver_ = std::make_unique<HotSaver>(core_);
     evictor_ = std::make_unique<QuotaEvictor>(core_, *log_, *eraser_, *trail_);
+    copies_ = std::make_unique<StoreCopies>(core_, *log_, *identity_, *eraser_, *trail_);
     auto started = run_on(core_.env.log_loop, [&](DoneHandler done) {
       log_->start(recovered->last_sequence, recovered->spares);
       for (Append& append : recovered->first_records)
@@ -115,6 +120,7 @@ class StoreImpl final : public Store {
       watch_->start();
       trainer_->start();
       evictor_->start();
+      copies_->start();
       warmer_->start();
       saver_->start();
       done({});
@@ -157,6 +163,8 @@ class StoreImpl final : public Store {
     return tenants_.number_of(name);
   }
 
+  Copies& copies() override { return *copies_; }
+
   void record_policies(std::map<std::string, std::string> policies) override {
     trail_->record_policies(std::move(policies));
   }
@@ -176,8 +184,10 @@ class StoreImpl final : public Store {
 
   void close_async(DoneHandler done) override {
     watch_->stop();
-    warmer_->stop([this, done = std::move(done)]() mutable {
-      saver_->stop([this, done = std::move(done)]() mutable { stop_writers(std::move(done)); });
+    copies_->stop([this, done = std::move(done)]() mutable {
+      warmer_->stop([this, done = std::move(done)]() mutable {
+        saver_->stop([this, done = std::move(done)]() mutable { stop_writers(std::move(done)); });
+      });
     });
   }
 
@@ -240,6 +250,7 @@ class StoreImpl final : public Store {
   std::unique_ptr<QuotaEvictor> evictor_;
   std::unique_ptr<HotWarmer> warmer_;
   std::unique_ptr<HotSaver> saver_;
+  std::unique_ptr<StoreCopies> copies_;
   StartStats start_;
   mutable std::mutex queues_mutex_;
   std::vector<io::IoQueue*> queues_;
@@ -390,6 +401,15 @@ Stats StoreImpl::stats() const {
   stats.write_buffer_bytes = core_.queue.staged_bytes();
   stats.write_buffer_capacity_bytes = core_.write_buffer_bytes;
   stats.draining = core_.draining;
+  stats.doubtful_through = core_.doubtful_through;
+  if (stats.doubtful_through != 0) stats.copied_ms = core_.copied_ms;
+  for (const SnapshotInfo& info : core_.snapshots.infos()) {
+    ++stats.snapshots;
+    stats.snapshot_own_bytes += info.own_bytes;
+    stats.snapshot_next_expiry_ms = earlier(stats.snapshot_next_expiry_ms, info.expires_ms);
+  }
+  stats.snapshots_dropped = core_.snapshots.dropped;
+  stats.snapshots_failed = core_.snapshots.failed;
   stats.writable = core_.writable;
   stats.last_sequence = core_.queue.last_sequence();
   stats.durable_through = core_.durable_through;

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/copies.h"
 #include "engine/entry.h"
 #include "engine/erasure.h"
 #include "engine/erasure_outlook.h"
@@ -274,6 +275,8 @@ class Store {
   /// Tells the audit log which policies are in force, by tenant; nothing is written when they are
   /// those it was told last.
   virtual void record_policies(std::map<std::string, std::string> policies) = 0;
+  /// Snapshots, and what a store that is a copy has to learn.
+  virtual Copies& copies() = 0;
   /// The wall clock as the store sees it: never goes back, across restarts too.
   virtual std::int64_t now_ms() const = 0;
   /// Moves the memory bound while running; entries leave the hot tier as needed.

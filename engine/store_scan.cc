@@ -39,8 +39,7 @@ std::optional<ZeroizingString> read_key(const Core& core, const RowKey& key, con
 
 bool is_live(const Core& core, Namespace space, const Row& row, std::int64_t now_ms) {
   if (row.expires_at_ms != 0 && row.expires_at_ms <= now_ms) return false;
-  return core.segments.contains(row.segment_id) &&
-         !core.fences.is_fenced(space, row.version, row.tags);
+  return core.segments.contains(row.segment_id) && !core.is_refused(space, row.version, row.tags);
 }
 
 namespace {

@@ -498,10 +498,11 @@ bool StoreWorker::is_moving(const Row& row) const {
   return segment && segment->state == SegmentState::kReclaiming;
 }
 
-/// Evicted, but its file is still there, and would be after a crash: who is told that the entry
-/// is absent must be able to rely on it.
+/// Evicted, but its file is still there, and would be after a crash; or not served only until it
+/// is known not to be erased. Who is told that the entry is absent must be able to rely on it.
 bool StoreWorker::may_come_back(const Current& current) const {
-  return current.row && core_.segments.is_leaving(current.row->segment_id);
+  return current.row && (core_.segments.is_leaving(current.row->segment_id) ||
+                         core_.is_doubtful(current.row->version));
 }
 
 bool StoreWorker::erase(Namespace space, std::string_view text,

@@ -55,6 +55,12 @@ class StoreWorker final : public Worker {
   void evict(const RowKey& entry, std::uint64_t version, const ScopeTags& tags, bool spares_read,
              UniqueFunction<void(bool)> handler);
 
+  // See Copies.
+  void list_alive(Namespace space, const Mac& from, std::size_t count,
+                  Copies::Handler<AlivePage> handler);
+  void confirm_alive(AliveRange range, std::vector<AliveEntry> alive,
+                     Copies::Handler<std::uint64_t> handler);
+
  private:
   struct Key {
     Namespace space;
@@ -106,6 +112,10 @@ class StoreWorker final : public Worker {
   void begin_erase(const std::shared_ptr<EraseOperation>& operation);
   void erase_keys(const std::shared_ptr<EraseOperation>& operation);
   void erase_key(const std::shared_ptr<EraseOperation>& operation, const Key& key);
+  struct Confirmation;
+  void confirm_stretch(const std::shared_ptr<Confirmation>& confirmation);
+  void erase_doubtful(const std::shared_ptr<Confirmation>& confirmation, const AliveEntry& entry);
+  void end_stretch(const std::shared_ptr<Confirmation>& confirmation);
   AckLevel ack_level() const;
   void append(Append append, AckLevel ack, AppendHandler handler, std::uint64_t* sequence,
               io::Task* after);

@@ -256,6 +256,14 @@ std::string leaf_of(const DumpEvent& event) {
   return json::serialize(leaf);
 }
 
+std::string leaf_of(const CopyEvent& event) {
+  json::object leaf = begin_leaf(event.what, event.time_ms);
+  leaf["through"] = event.through;
+  for (const auto& [name, value] : event.details)
+    leaf[name] = value;
+  return json::serialize(leaf);
+}
+
 Result<Event> parse_leaf(std::string_view leaf) {
   json::error_code error;
   const json::value value = json::parse(leaf, error);

@@ -88,6 +88,14 @@ struct DumpEvent {
   std::string reason;
 };
 
+/// Something was done with copies of the store.
+struct CopyEvent {
+  std::string what;  // "snapshot", "snapshot_deleted", "restore", "caught_up", "doubt_accepted"
+  std::int64_t time_ms = 0;
+  std::uint64_t through = 0;  // the sequence that the copy ends with
+  std::map<std::string, std::string> details;
+};
+
 /// One of a kind that this version does not know, or has nothing to do with.
 struct OtherEvent {
   std::string type;
@@ -102,6 +110,7 @@ std::string leaf_of(const HoldEvent& event);
 std::string leaf_of(const ReleaseEvent& event);
 std::string leaf_of(const PolicyEvent& event);
 std::string leaf_of(const DumpEvent& event);
+std::string leaf_of(const CopyEvent& event);
 /// kCorrupt when it is no event, or one that lacks what its kind has.
 Result<Event> parse_leaf(std::string_view leaf);
 

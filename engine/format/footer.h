@@ -14,6 +14,8 @@ namespace kachel::format {
 
 inline constexpr std::uint32_t kFormatVersion = 4;
 inline constexpr std::uint32_t kMinReaderVersion = 4;
+/// What this build reads: a superblock in doubt is of version 5, all else of version 4.
+inline constexpr std::uint32_t kReaderVersion = 5;
 inline constexpr std::size_t kSegmentHeaderBytes = 4096;
 inline constexpr std::size_t kTrailerBytes = 128;
 inline constexpr std::size_t kFooterAlignment = 4096;

@@ -55,7 +55,7 @@ inline bool has_magic(std::span<const std::byte> bytes, std::uint64_t magic) {
 inline bool is_too_new(std::span<const std::byte> bytes) {
   const auto version = load<std::uint32_t>(bytes.data() + kVersionOffset);
   const auto min_reader = load<std::uint32_t>(bytes.data() + kMinReaderOffset);
-  return min_reader > kFormatVersion && version >= min_reader;
+  return min_reader > kReaderVersion && version >= min_reader;
 }
 
 inline Error too_new(std::span<const std::byte> bytes, const std::string& what) {
@@ -64,7 +64,7 @@ inline Error too_new(std::span<const std::byte> bytes, const std::string& what) 
   return {ErrorCode::kVersion, what + " was written by format version " + std::to_string(version) +
                                    " and needs a reader of version " + std::to_string(min_reader) +
                                    " or later; this build reads version " +
-                                   std::to_string(kFormatVersion) + ": use a newer Kachel"};
+                                   std::to_string(kReaderVersion) + ": use a newer Kachel"};
 }
 
 inline bool same_store(std::span<const std::byte> bytes, const StoreId& id) {

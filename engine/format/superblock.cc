@@ -17,7 +17,11 @@ constexpr std::size_t kZeroOffset = 68;
 constexpr std::size_t kHighestWallOffset = 72;
 constexpr std::size_t kSequenceLimitOffset = 80;
 constexpr std::size_t kSegmentIdLimitOffset = 88;
-constexpr std::size_t kEndOffset = 96;
+constexpr std::size_t kDoubtfulOffset = 96;
+constexpr std::size_t kCopiedOffset = 104;
+constexpr std::size_t kEndOffset = 112;
+// Earlier versions would serve what is doubtful.
+constexpr std::uint32_t kVersionOfDoubt = 5;
 constexpr std::size_t kCopies = 2;
 static_assert(kEndOffset < kSuperblockCopyBytes - kChecksumBytes);
 
@@ -48,6 +52,10 @@ std::optional<Superblock> load_copy(std::span<const std::byte> bytes) {
   superblock.highest_wall_ms = load<std::int64_t>(from + kHighestWallOffset);
   superblock.sequence_limit = load<std::uint64_t>(from + kSequenceLimitOffset);
   superblock.segment_id_limit = load<std::uint64_t>(from + kSegmentIdLimitOffset);
+  superblock.doubtful_through = load<std::uint64_t>(from + kDoubtfulOffset);
+  superblock.copied_ms = load<std::int64_t>(from + kCopiedOffset);
+  if (superblock.doubtful_through >= superblock.sequence_limit) return std::nullopt;
+  if (superblock.doubtful_through == 0 && superblock.copied_ms != 0) return std::nullopt;
   for (const std::uint64_t limit : {superblock.sequence_limit, superblock.segment_id_limit}) {
     if (limit == 0 || limit > kMaxNumber) return std::nullopt;
   }
@@ -85,6 +93,12 @@ std::vector<std::byte> encode_superblock_copy(const Superblock& superblock) {
   store(to + kHighestWallOffset, superblock.highest_wall_ms);
   store(to + kSequenceLimitOffset, superblock.sequence_limit);
   store(to + kSegmentIdLimitOffset, superblock.segment_id_limit);
+  store(to + kDoubtfulOffset, superblock.doubtful_through);
+  store(to + kCopiedOffset, superblock.copied_ms);
+  if (superblock.doubtful_through != 0) {
+    store(to + kVersionOffset, kVersionOfDoubt);
+    store(to + kMinReaderOffset, kVersionOfDoubt);
+  }
   seal_structure(bytes, 0);
   return bytes;
 }

@@ -31,6 +31,10 @@ struct Superblock {
   std::int64_t highest_wall_ms = 0;
   std::uint64_t sequence_limit = 1;    // no sequence at or above it was given out
   std::uint64_t segment_id_limit = 1;  // no segment id at or above it was given out
+  /// Of a copy: what has been erased or replaced since it was made is not known of anything up to
+  /// this version. 0: all is known.
+  std::uint64_t doubtful_through = 0;
+  std::int64_t copied_ms = 0;  // when the copy was made; 0 when nothing is doubtful
 };
 std::vector<std::byte> encode_superblock_copy(const Superblock& superblock);
 /// Takes both copies (shorter input: what the file had) and returns the newest valid one.

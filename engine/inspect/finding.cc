@@ -36,6 +36,12 @@ constexpr std::array<FindingKind, kFindingCodes> kFindingKinds{{
     {"tenant_names", kDamage,
      "that no two tenants share a number is checked for the names of now only",
      "restore the file `tenants` from a backup of this store, or remove it"},
+    {"snapshot", kNote, kNothing,
+     "check it by itself, with `kachel snapshot verify DIR`; delete it, or let it expire, before "
+     "an "
+     "erase has to be proven"},
+    {"snapshot_manifest", kDamage, "nobody can say when what is in the snapshot is due",
+     "make another snapshot; restore this one no more"},
     {"hot_manifest", kDamage, "part of the hot tier begins empty at the next start",
      "nothing: a start passes over it, and writes another"},
     {"segment_header", kDamage, "nothing while its records are whole: they say where they belong",

@@ -25,6 +25,8 @@ enum class FindingCode : std::uint8_t {
   kKeyFile,         // damaged, or another store's
   kKeyReadable,     // others than its owner may read the key
   kTenantNames,
+  kSnapshot,          // copies of the store in its own directory
+  kSnapshotManifest,  // of a snapshot that is being looked at
   kHotManifest,       // what the next start would refill the hot tier with
   kHeader,            // a segment's header
   kForeignSegment,    // of another store

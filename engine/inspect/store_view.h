@@ -31,6 +31,9 @@ class StoreView {
   /// None: no copy is whole, and the store id is the key file's.
   const std::optional<format::Superblock>& superblock() const { return superblock_; }
   bool is_clean() const { return superblock_ && superblock_->state == format::StoreState::kClean; }
+  /// A snapshot, or a copy of one that has not caught up: unlike a store that was stopped in order
+  /// it may have segments that were open, and its index books of some that had no record yet.
+  bool is_copy() const { return superblock_ && superblock_->doubtful_through != 0; }
   /// Of superblock and key, bytes.
   std::uint64_t identity_bytes() const { return identity_bytes_; }
 

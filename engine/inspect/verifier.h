@@ -66,6 +66,8 @@ class Verifier {
   Result<void> list_audit(const std::string& directory);
   void list_quarantine();
   void check_hot_set();
+  void list_snapshots();
+  void check_snapshot_manifest();
   bool is_selected(std::uint64_t id, std::int64_t created_ms) const;
   Result<std::uint64_t> size_of(const std::string& path) const;
 

@@ -2,12 +2,15 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/audit/files.h"
 #include "engine/audit/history.h"
 #include "engine/audit/tail.h"
 #include "engine/audit/tiles.h"
+#include "engine/format/snapshot_manifest.h"
 #include "engine/hot_manifest_reader.h"
 #include "engine/hot_set.h"
 #include "engine/inspect/verifier.h"
+#include "engine/snapshots.h"
 #include "engine/tenants.h"
 
 namespace kachel::inspect {
@@ -101,6 +104,14 @@ Result<void> Verifier::list_root() {
       }
       continue;
     }
+    if (name == kSnapshotsDirectory) {
+      list_snapshots();
+      continue;
+    }
+    if (name == format::kSnapshotManifestName) {
+      check_snapshot_manifest();
+      continue;
+    }
     if (name == "superblock.new" || name == "tenants.new" || name == "SYNC_FAILED") {
       report({FindingCode::kLeftover,
               name,
@@ -114,6 +125,35 @@ Result<void> Verifier::list_root() {
     report({FindingCode::kUnknownFile, name, {}, 0, "no part of Kachel has made this"});
   }
   return {};
+}
+
+/// They are stores of their own. That nothing is left of what was erased is not shown without them.
+void Verifier::list_snapshots() {
+  const auto names = store_.storage().list(kSnapshotsDirectory);
+  if (!names) {
+    report(
+        {FindingCode::kUnreadable, std::string(kSnapshotsDirectory), {}, 0, names.error().message});
+    return;
+  }
+  for (const std::string& name : *names) {
+    const std::string path = std::string(kSnapshotsDirectory) + '/' + name;
+    report({FindingCode::kSnapshot, path, {}, 0, "a copy of the store, which is not checked"});
+    if (options_.scope == VerifyScope::kErasure) {
+      cannot(path + " is a copy of the store, and was not looked into");
+    }
+  }
+}
+
+void Verifier::check_snapshot_manifest() {
+  const std::string path(format::kSnapshotManifestName);
+  const auto text = audit::read_file(store_.storage(), path, format::kMaxSnapshotManifestBytes);
+  const auto manifest = text ? format::decode_snapshot_manifest(std::as_bytes(std::span(*text)))
+                             : Result<format::SnapshotManifest>(text.error());
+  if (!manifest) {
+    report({FindingCode::kSnapshotManifest, path, {}, 0, manifest.error().message});
+  } else if (manifest->store_id != store_.store_id()) {
+    report({FindingCode::kSnapshotManifest, path, {}, 0, "it is another store's"});
+  }
 }
 
 bool Verifier::is_selected(std::uint64_t id, std::int64_t created_ms) const {

@@ -232,7 +232,7 @@ Result<void> Verifier::for_each_summary(const SegmentState& state, const OnSumma
 void Verifier::check_ends() {
   for (const SegmentState& state : segments_) {
     if (!state.is_usable || state.is_sealed || !state.is_selected) continue;
-    bool was_sealed = store_.is_clean();
+    bool was_sealed = store_.is_clean() && !store_.is_copy();
     if (!was_sealed && marker_ && state.is_counted) {
       const auto& open = marker_->open_segments;
       was_sealed = std::none_of(open.begin(), open.end(),

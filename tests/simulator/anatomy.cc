@@ -33,9 +33,9 @@ std::string dictionary_in(const io::File& file, const format::StoreId& store_id,
 }
 
 Anatomy dissect_segment(io::MemoryStorage& disk, const Identity& identity,
-                        const std::string& name) {
+                        const std::string& directory, const std::string& name) {
   Anatomy segment;
-  segment.path = "segments/" + name;
+  segment.path = directory + '/' + name;
   segment.id = *parse_segment_name(name);
   const auto file = disk.open(segment.path, io::OpenMode::kRead);
   segment.bytes = (*file)->size().value();
@@ -79,21 +79,39 @@ std::string describe_record(const Piece& record, const MacKey& mac_key, std::siz
   return text + "\n";
 }
 
-}  // namespace
-
-std::vector<Anatomy> dissect(const io::MemoryStorage& disk, MacKey& mac_key) {
+std::vector<Anatomy> dissect_in(const io::MemoryStorage& disk, MacKey& mac_key, bool snapshots) {
   std::vector<Anatomy> all;
   const auto copy = disk.clone();
   io::SeededRandom random(1);
   const io::ManualClock clock;
   auto identity = Identity::open(*copy, clock, random, false);
-  auto names = copy->list("segments");
-  if (!identity || !names) return all;
+  if (!identity) return all;
   mac_key = (*identity)->mac_key();
-  for (const std::string& name : *names) {
-    if (parse_segment_name(name)) all.push_back(dissect_segment(*copy, **identity, name));
+  std::vector<std::string> directories{"segments"};
+  if (snapshots) {
+    directories.clear();
+    const auto names = copy->list("snapshots");
+    for (const std::string& name : names ? *names : std::vector<std::string>())
+      directories.push_back("snapshots/" + name + "/segments");
+  }
+  for (const std::string& directory : directories) {
+    const auto names = copy->list(directory);
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+      if (!parse_segment_name(name)) continue;
+      all.push_back(dissect_segment(*copy, **identity, directory, name));
+    }
   }
   return all;
+}
+
+}  // namespace
+
+std::vector<Anatomy> dissect(const io::MemoryStorage& disk, MacKey& mac_key) {
+  return dissect_in(disk, mac_key, false);
+}
+
+std::vector<Anatomy> dissect_snapshots(const io::MemoryStorage& disk, MacKey& mac_key) {
+  return dissect_in(disk, mac_key, true);
 }
 
 std::string describe(const io::MemoryStorage& disk, std::size_t keys) {

@@ -37,6 +37,8 @@ struct Anatomy {
 
 /// All segments on the disk, and the key that its MACs were made with. None without a store.
 std::vector<Anatomy> dissect(const io::MemoryStorage& disk, MacKey& mac_key);
+/// Those in snapshots, likewise.
+std::vector<Anatomy> dissect_snapshots(const io::MemoryStorage& disk, MacKey& mac_key);
 std::string describe(const io::MemoryStorage& disk, std::size_t keys);
 
 }  // namespace kachel::sim

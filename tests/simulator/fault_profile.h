@@ -27,6 +27,7 @@ class FaultProfile {
   bool may_fail() const;     // erases, stops
   bool may_be_late() const;  // erasures
   bool reads_fail() const;   // gets may miss what is there
+  bool may_lose_writes() const { return kind_ == Kind::kLies; }
 
   std::string_view name() const;
 

@@ -35,6 +35,9 @@ class ForwardingIndex : public Index {
   void abort_compaction() override { index_->abort_compaction(); }
   bool is_full() const override { return index_->is_full(); }
   Result<void> resume() override { return index_->resume(); }
+  Result<void> copy_to(const std::string& directory) const override {
+    return index_->copy_to(directory);
+  }
   Result<std::optional<Marker>> marker() const override { return index_->marker(); }
   Result<std::vector<SegmentCounts>> counts() const override { return index_->counts(); }
   Result<std::vector<Fence>> fences() const override { return index_->fences(); }

@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "tests/simulator/anatomy.h"
+#include "tests/simulator/copy_check.h"
 #include "tests/simulator/damage.h"
 #include "tests/simulator/fault_profile.h"
 #include "tests/simulator/held_lease.h"
@@ -65,6 +66,8 @@ class History {
   void expire();
   void erase_all();
   void erase_subject(std::size_t subject);
+  void snapshot();
+  void check_snapshot();
   void hold_or_release();
   void place_hold();
   void release_hold(const HoldId& id);
@@ -130,6 +133,7 @@ class History {
   std::vector<HoldId> holds_;       // in force
   std::set<std::string> given_up_;  // files that were to be removed, and may still be there
   std::vector<HeldLease> held_;
+  std::uint64_t snapshots_ = 0;  // begun
   bool clock_jumped_ = false;
   bool was_damaged_ = false;
   bool over_ = false;
@@ -143,6 +147,7 @@ Setup History::setup() {
   if (options_.seed % 4 < 2) setup.options.dictionaries = kDictionaries;
   if (options_.seed % 7 == 3) setup.options.warm_bytes_per_s = kMiB;
   setup.hashes = options_.seed % 5 == 4;
+  setup.snapshots = options_.seed % 11 == 6;
   profile_.choose_setup(setup, choices_);
   return setup;
 }
@@ -196,6 +201,7 @@ void History::start() {
 void History::act() {
   ++result_.operations;
   profile_.strike(world_, oracle_, choices_);
+  if (world_.setup.snapshots && choices_.one_in(30)) return snapshot();
   const std::size_t choice = choices_.choose(1000);
   if (choice < 380) return put();
   if (choice < 490) return erase();
@@ -367,6 +373,47 @@ void History::erase_subject(std::size_t subject) {
   await(settled, *answered);
 }
 
+/// Or one that is there is restored.
+void History::snapshot() {
+  if (choices_.one_in(2)) return check_snapshot();
+  static constexpr std::int64_t kLivesMs[] = {0, 3'000, 100'000};
+  const std::string name = "s" + std::to_string(++snapshots_);
+  trace("snapshot " + name);
+  world_.store->copies().create_snapshot(
+      name, std::chrono::milliseconds(kLivesMs[choices_.choose(3)]), world_.log_loop(),
+      [this, life = life_](const Result<SnapshotInfo>& made) {
+        if (life != life_) return;
+        // A device that loses writes may have lost what is to be copied.
+        const bool is_excused = !made && (made.error().code == ErrorCode::kLocked || stopping_ ||
+                                          profile_.may_lose_writes());
+        if (!made && !is_excused && !profile_.may_fail()) {
+          fail_if("a snapshot failed: " + made.error().message);
+        }
+        if (made) ++result_.snapshots;
+      });
+  world_.run();
+}
+
+/// What is damaged, or was dropped without need, is not what is looked for.
+void History::check_snapshot() {
+  const auto there = world_.store->copies().snapshots();
+  if (there.empty() || was_damaged_ || oracle_.weak) return;
+  const std::string name = there[choices_.choose(there.size())].name;
+  trace("restore " + name);
+  world_.settle([&] { return in_flight_ == 0; });
+  const auto still_there = world_.store->copies().snapshots();
+  const bool has_gone = std::none_of(still_there.begin(), still_there.end(),
+                                     [&](const auto& info) { return info.name == name; });
+  if (has_gone) return;
+  try {
+    check_copy_of(world_, name,
+                  {oracle_.keys(), 1 + choices_.choose(5), profile_.reads_fail() || stopping_});
+    ++result_.restores;
+  } catch (const Violation& violation) {
+    fail_if(std::string(violation.what()));
+  }
+}
+
 void History::hold_or_release() {
   if (holds_.empty() || (holds_.size() < kMostHolds && choices_.one_in(2))) return place_hold();
   release_hold(holds_[choices_.choose(holds_.size())]);
@@ -434,7 +481,9 @@ void History::check_erasures() {
 void History::check_reclaimed(std::uint64_t fence, const Followed& erase) {
   const std::size_t subject = erase.subject;
   MacKey mac_key{};
-  const auto segments = dissect(*world_.disk, mac_key);
+  auto segments = dissect(*world_.disk, mac_key);
+  for (Anatomy& segment : dissect_snapshots(*world_.disk, mac_key))
+    segments.push_back(std::move(segment));
   const ScopeTag tag = tag_of(
       scope_mac(mac_key, world_.space.tenant, ScopeKind::kSubject, Oracle::subject_name(subject)));
   for (const Anatomy& segment : segments) {

@@ -26,6 +26,8 @@ struct HistoryResult {
   std::uint64_t images = 0;        // crash images checked
   std::uint64_t dictionaries = 0;  // trained
   std::uint64_t quota_evictions = 0;
+  std::uint64_t snapshots = 0;  // taken
+  std::uint64_t restores = 0;   // of them, checked
   FaultCounts faults;
   std::string setting;       // mode and faults
   std::uint64_t digest = 0;  // of all that happened: the same seed gives the same

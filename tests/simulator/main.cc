@@ -34,6 +34,8 @@ struct Totals {
   std::uint64_t images = 0;
   std::uint64_t dictionaries = 0;
   std::uint64_t quota_evictions = 0;
+  std::uint64_t snapshots = 0;
+  std::uint64_t restores = 0;
   std::uint64_t digest = 0;
   FaultCounts faults;
 };
@@ -44,6 +46,8 @@ void add(Totals& totals, const HistoryResult& result) {
   totals.images += result.images;
   totals.dictionaries += result.dictionaries;
   totals.quota_evictions += result.quota_evictions;
+  totals.snapshots += result.snapshots;
+  totals.restores += result.restores;
   totals.digest = totals.digest * 31 + result.digest;
   totals.faults.add(result.faults);
 }
@@ -52,16 +56,17 @@ void print_summary(const Totals& totals, double seconds, bool json) {
   if (json) {
     std::printf("{\"kind\":\"summary\",\"histories\":%" PRIu64 ",\"operations\":%" PRIu64
                 ",\"crash_images\":%" PRIu64 ",\"dictionaries\":%" PRIu64
-                ",\"quota_evictions\":%" PRIu64 ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64
-                "\",\"faults\":{",
+                ",\"quota_evictions\":%" PRIu64 ",\"snapshots\":%" PRIu64 ",\"restores\":%" PRIu64
+                ",\"seconds\":%.1f,\"digest\":\"%016" PRIx64 "\",\"faults\":{",
                 totals.histories, totals.operations, totals.images, totals.dictionaries,
-                totals.quota_evictions, seconds, totals.digest);
+                totals.quota_evictions, totals.snapshots, totals.restores, seconds, totals.digest);
   } else {
     std::printf("%" PRIu64 " histories, %" PRIu64 " operations, %" PRIu64
                 " crash images checked, %" PRIu64 " dictionaries trained, %" PRIu64
-                " entries evicted for a quota in %.1f s; digest %016" PRIx64 "\n",
+                " entries evicted for a quota, %" PRIu64 " snapshots taken, %" PRIu64
+                " restored in %.1f s; digest %016" PRIx64 "\n",
                 totals.histories, totals.operations, totals.images, totals.dictionaries,
-                totals.quota_evictions, seconds, totals.digest);
+                totals.quota_evictions, totals.snapshots, totals.restores, seconds, totals.digest);
   }
   bool first = true;
   for (std::size_t i = 0; i < totals.faults.counts.size(); ++i) {

@@ -35,6 +35,7 @@ struct Setup {
   Options options;
   IndexKind index = IndexKind::kMemory;
   std::uint64_t quota_bytes = 0;  // of the tenant; 0: none
+  bool snapshots = false;         // are taken now and then
   bool hashes = false;            // the keys are fields of kHashes hashes instead of strings
   std::uint64_t device_bytes = std::uint64_t{1} << 40;
   std::uint64_t slow_io_percent = 0;
@@ -85,6 +86,7 @@ class World {
   bool is_flushing() const { return flushing_; }
 
   void run() { loop_->run_until_idle(); }
+  io::Loop& log_loop() { return *loop_; }
   /// One step of the loop; false when there is nothing to do at this time.
   bool step() { return loop_->run_one(); }
   void advance(std::int64_t ms) { loop_->advance_ms(ms); }

@@ -141,6 +141,11 @@ class StoreWorld {
   }
 
   void run() { loop_->run_until_idle(); }
+  /// The next thing there is to do, or a millisecond.
+  void step() {
+    if (!loop_->run_one()) clock.advance_ms(1);
+  }
+  io::Loop& log_loop() { return *loop_; }
   void advance(std::int64_t ms) { loop_->advance_ms(ms); }
   /// Twice a second, as what waits for deadlines looks.
   void let_pass(std::chrono::milliseconds time) {

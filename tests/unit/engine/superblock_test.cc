@@ -30,8 +30,8 @@ Bytes both_copies(std::uint64_t first, std::uint64_t second) {
 // As a newer format would write it.
 Bytes newer_copy() {
   Bytes bytes = encode_superblock_copy(test_superblock(9));
-  store(bytes.data() + 8, kFormatVersion + 1);
-  store(bytes.data() + 12, kFormatVersion + 1);
+  store(bytes.data() + 8, kReaderVersion + 1);
+  store(bytes.data() + 12, kReaderVersion + 1);
   reseal(bytes, 0);
   return bytes;
 }
@@ -105,6 +105,26 @@ TEST(Superblock, AnUnknownStateIsRefused) {
             ErrorCode::kCorrupt);
 }
 
+TEST(Superblock, OfACopySaysWhatIsInDoubt) {
+  Superblock copy = test_superblock(4);
+  copy.doubtful_through = 123455;
+  copy.copied_ms = 1700000000456;
+  const Bytes bytes = encode_superblock_copy(copy);
+  // Earlier versions refuse it.
+  EXPECT_EQ(load<std::uint32_t>(bytes.data() + 8), 5u);
+  EXPECT_EQ(load<std::uint32_t>(bytes.data() + 12), 5u);
+  const auto superblock = decode_superblock(bytes);
+  ASSERT_TRUE(superblock) << superblock.error().message;
+  EXPECT_EQ(superblock->doubtful_through, 123455u);
+  EXPECT_EQ(superblock->copied_ms, 1700000000456);
+  copy.doubtful_through = 123456;  // was never given out
+  EXPECT_FALSE(decode_superblock(encode_superblock_copy(copy)));
+  copy.doubtful_through = 0;
+  EXPECT_FALSE(decode_superblock(encode_superblock_copy(copy)));
+  copy.copied_ms = 0;
+  EXPECT_EQ(encode_superblock_copy(copy), encode_superblock_copy(test_superblock(4)));
+}
+
 TEST(Superblock, AnUpgradeHalfwayIsRefused) {
   Bytes bytes = encode_superblock_copy(test_superblock(4));
   const Bytes newer = newer_copy();
@@ -112,7 +132,7 @@ TEST(Superblock, AnUpgradeHalfwayIsRefused) {
   const auto superblock = decode_superblock(bytes);
   ASSERT_FALSE(superblock);
   EXPECT_EQ(superblock.error().code, ErrorCode::kVersion);
-  EXPECT_NE(superblock.error().message.find("version 4"), std::string::npos);
+  EXPECT_NE(superblock.error().message.find("version 5"), std::string::npos);
 }
 
 TEST(Superblock, DamageThatLooksNewerDoesNotHideAGoodCopy) {
@@ -157,8 +177,8 @@ TEST(KeyFile, SaysWhatIsWrong) {
   Bytes bytes = encode_key_file({test_store(), test_mac_key()});
   EXPECT_EQ(decode_key_file(bytes, test_store(1)).error().code, ErrorCode::kForeign);
   EXPECT_EQ(decode_key_file({}, test_store()).error().code, ErrorCode::kCorrupt);
-  store(bytes.data() + 8, kFormatVersion + 1);
-  store(bytes.data() + 12, kFormatVersion + 1);
+  store(bytes.data() + 8, kReaderVersion + 1);
+  store(bytes.data() + 12, kReaderVersion + 1);
   EXPECT_EQ(decode_key_file(bytes, test_store()).error().code, ErrorCode::kCorrupt);
   reseal(bytes, 0);
   EXPECT_EQ(decode_key_file(bytes, test_store()).error().code, ErrorCode::kVersion);

@@ -332,11 +332,13 @@ TEST_F(CommandsTest, CommandTable) {
             "*3\r\n+@string\r\n+@read\r\n+@fast\r\n*0\r\n*0\r\n*0\r\n*-1\r\n");
   EXPECT_NE(say({"COMMAND", "DOCS", "set"}).find("Sets the value of a key."), std::string::npos);
   EXPECT_NE(say({"COMMAND", "DOCS"}).find("kachel.meta"), std::string::npos);
-  EXPECT_EQ(say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
-            "*9\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.drain\r\n$12\r\nkachel."
-            "erase\r\n"
-            "$14\r\nkachel.receipt\r\n$11\r\nkachel.hold\r\n$14\r\nkachel.release\r\n"
-            "$12\r\nkachel.holds\r\n$12\r\nkachel.lease\r\n");
+  EXPECT_EQ(
+      say({"COMMAND", "LIST", "FILTERBY", "PATTERN", "kachel.*"}),
+      "*12\r\n$10\r\nkachel.set\r\n$11\r\nkachel.meta\r\n$12\r\nkachel.drain\r\n$12\r\nkachel."
+      "erase\r\n"
+      "$14\r\nkachel.receipt\r\n$11\r\nkachel.hold\r\n$14\r\nkachel.release\r\n"
+      "$12\r\nkachel.holds\r\n$15\r\nkachel.snapshot\r\n$12\r\nkachel.alive\r\n$12\r\nkachel."
+      "doubt\r\n$12\r\nkachel.lease\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2"}),
             "*2\r\n$1\r\na\r\n$1\r\nb\r\n");
   EXPECT_EQ(say({"COMMAND", "GETKEYS", "PING"}), "-ERR The command has no key arguments\r\n");

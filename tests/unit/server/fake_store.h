@@ -17,6 +17,40 @@
 
 namespace kachel::server {
 
+/// Of nothing: every call fails.
+class FakeCopies final : public Copies {
+ public:
+  void create_snapshot(std::string, std::chrono::milliseconds, io::Loop&,
+                       Handler<SnapshotInfo> handler) override {
+    handler(none());
+  }
+  void remove_snapshot(std::string, io::Loop&, Handler<void> handler) override { handler(none()); }
+  std::vector<SnapshotInfo> snapshots() const override { return {}; }
+  void list_files(std::string, io::Loop&, Handler<std::vector<SnapshotFile>> handler) override {
+    handler(none());
+  }
+  void read_file(std::string, std::string, std::uint64_t, std::size_t, io::Loop&,
+                 Handler<ZeroizingBytes> handler) override {
+    handler(none());
+  }
+  format::StoreId store_id() const override { return {}; }
+  std::uint64_t last_sequence() const override { return 0; }
+  std::uint64_t doubtful_through() const override { return 0; }
+  std::int64_t copied_ms() const override { return 0; }
+  std::vector<Namespace> namespaces() const override { return {}; }
+  void list_alive(Namespace, Mac, std::size_t, io::Loop&, Handler<AlivePage> handler) override {
+    handler(none());
+  }
+  void confirm_alive(AliveRange, std::vector<AliveEntry>, io::Loop&,
+                     Handler<std::uint64_t> handler) override {
+    handler(none());
+  }
+  void end_doubt(DoubtEnd, io::Loop&, Handler<void> handler) override { handler(none()); }
+
+ private:
+  static Error none() { return {ErrorCode::kNotFound, "there are no copies of this"}; }
+};
+
 class FakeStore final : public Store, public Worker {
  public:
   enum class Mode {
@@ -63,6 +97,9 @@ class FakeStore final : public Store, public Worker {
   const Row* row(std::string_view key, unsigned database = 0) {
     return find({0, static_cast<std::uint8_t>(database)}, key);
   }
+
+  FakeCopies fake_copies;
+  Copies& copies() override { return fake_copies; }
 
   // Worker
   std::optional<Found> get_hot(Namespace space, std::string_view key) override {

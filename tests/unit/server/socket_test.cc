@@ -41,6 +41,7 @@ class ServedStore final : public Store {
   void set_quotas(std::map<std::uint32_t, std::uint64_t> bytes_by_tenant) override {
     fake.set_quotas(std::move(bytes_by_tenant));
   }
+  Copies& copies() override { return fake.copies(); }
   void set_draining(bool draining) override { fake.set_draining(draining); }
   TenantUsage usage_of(std::uint32_t tenant) const override { return fake.usage_of(tenant); }
   std::int64_t now_ms() const override { return fake.now_ms(); }
