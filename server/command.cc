@@ -41,12 +41,13 @@ struct Registry {
   }
 
   Registry() {
-    for (const auto& table :
-         {string_commands(), key_commands(), keyspace_commands(), connection_commands(),
-          server_commands(), command_commands(), kachel_commands(), erasure_commands(),
-          hold_commands(), lease_commands(), edit_commands(), copy_commands(), iteration_commands(),
-          object_commands(), hash_commands(), hash_write_commands(), json_commands(),
-          transaction_commands(), slowlog_commands()}) {
+    for (const auto& table : {string_commands(),      key_commands(),        keyspace_commands(),
+                              connection_commands(),  server_commands(),     command_commands(),
+                              kachel_commands(),      erasure_commands(),    hold_commands(),
+                              snapshot_commands(),    lease_commands(),      edit_commands(),
+                              copy_commands(),        iteration_commands(),  object_commands(),
+                              hash_commands(),        hash_write_commands(), json_commands(),
+                              transaction_commands(), slowlog_commands()}) {
       add(table);
     }
     for (const auto& [name, spec] : by_name) {

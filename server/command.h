@@ -64,6 +64,7 @@ std::span<const CommandSpec> command_commands();
 std::span<const CommandSpec> kachel_commands();
 std::span<const CommandSpec> erasure_commands();
 std::span<const CommandSpec> hold_commands();
+std::span<const CommandSpec> snapshot_commands();
 std::span<const CommandSpec> lease_commands();
 std::span<const CommandSpec> edit_commands();
 std::span<const CommandSpec> copy_commands();

@@ -112,9 +112,16 @@ void persistence(std::string& out, const InfoSource& from) {
   section.field("durability", durability_name(from.state.durability));
   section.flag("writable", from.stats.writable);
   section.flag("draining", from.stats.draining);
+  section.flag("in_doubt", from.stats.doubtful_through != 0);
   if (from.scope.everybody) {
     section.field("last_sequence", from.stats.last_sequence);
     section.field("durable_through", from.stats.durable_through);
+    section.field("doubtful_through", from.stats.doubtful_through);
+    section.field("copied_ms", from.stats.copied_ms);
+    section.field("snapshots", from.stats.snapshots);
+    section.field("snapshot_own_bytes", from.stats.snapshot_own_bytes);
+    section.field("snapshots_dropped", from.stats.snapshots_dropped);
+    section.field("snapshots_failed", from.stats.snapshots_failed);
   }
   // What monitors ask of Redis; there is no dump and no rewrite that could fail.
   section.field("rdb_changes_since_last_save", 0);

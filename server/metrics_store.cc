@@ -190,6 +190,28 @@ void write_draining(MetricWriter& out, const Stats& s) {
             s.draining ? 1 : 0);
 }
 
+void write_copies(MetricWriter& out, const Stats& s, std::int64_t now_ms) {
+  out.gauge(
+      "kachel_in_doubt",
+      "1 while the store is a copy that does not serve what it came with, since that may have "
+      "been erased.",
+      s.doubtful_through != 0 ? 1 : 0);
+  out.gauge("kachel_copy_age_seconds", "Since that copy was made; 0 when nothing is in doubt.",
+            s.copied_ms == 0 ? 0 : seconds(now_ms - s.copied_ms));
+  out.gauge("kachel_snapshots", "Snapshots in the data directory.", s.snapshots);
+  out.gauge("kachel_snapshot_own_bytes", "Bytes of segments that only snapshots have.",
+            s.snapshot_own_bytes);
+  out.gauge("kachel_snapshot_expiry_seconds", "Until the first of them goes; +Inf without any.",
+            s.snapshot_next_expiry_ms == 0 ? std::numeric_limits<double>::infinity()
+                                           : seconds(s.snapshot_next_expiry_ms - now_ms));
+  out.counter("kachel_snapshots_dropped_total",
+              "Snapshots that went before their time, for want of room or for damage.",
+              s.snapshots_dropped);
+  out.counter("kachel_snapshots_failed_total",
+              "Errors in making snapshots, or in removing what was due of one.",
+              s.snapshots_failed);
+}
+
 void write_warming(MetricWriter& out, const Stats& s) {
   out.gauge("kachel_warming", "1 while the hot tier is refilled after a start.", s.warming ? 1 : 0);
   out.gauge("kachel_warm_entries", "Entries that the hot tier had before the start, by state.");
@@ -240,6 +262,7 @@ void write_store_metrics(MetricWriter& out, const Stats& stats, std::int64_t now
   write_start(out, stats.start);
   write_warming(out, stats);
   write_draining(out, stats);
+  write_copies(out, stats, now_ms);
 }
 
 }  // namespace kachel::server

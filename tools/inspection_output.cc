@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "io/units.h"
+#include "tools/progress_text.h"
 
 namespace kachel::tools {
 namespace {
@@ -14,23 +15,8 @@ namespace {
 namespace json = boost::json;
 using std::chrono::milliseconds;
 
-constexpr std::size_t kBarCells = 24;
 constexpr milliseconds kBarEvery{200};
 constexpr milliseconds kStatusEvery{1000};
-
-std::int64_t ms_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double share_of(std::uint64_t part, std::uint64_t whole) {
-  return whole == 0 ? 0 : std::min(1.0, static_cast<double>(part) / static_cast<double>(whole));
-}
-
-std::uint64_t per_second(std::uint64_t bytes, std::int64_t ms) {
-  return ms <= 0 ? 0
-                 : static_cast<std::uint64_t>(static_cast<double>(bytes) * 1000 /
-                                              static_cast<double>(ms));
-}
 
 void print_line(const json::object& line) {
   fmt::print("{}\n", json::serialize(line));
@@ -91,7 +77,7 @@ void InspectionOutput::print(const inspect::Finding& finding) {
 
 void InspectionOutput::show(const inspect::Progress& progress) {
   const std::int64_t ms = ms_since(began_);
-  const std::uint64_t rate = per_second(progress.checked_bytes, ms);
+  const std::uint64_t rate = bytes_per_second(progress.checked_bytes, ms);
   if (json_) {
     print_line({{"type", "status"},
                 {"phase", progress.phase},
@@ -104,15 +90,9 @@ void InspectionOutput::show(const inspect::Progress& progress) {
                 {"findings", progress.findings}});
     return;
   }
-  const double share = share_of(progress.checked_bytes, progress.expected_bytes);
-  const auto full = static_cast<std::size_t>(share * static_cast<double>(kBarCells));
-  const std::uint64_t left =
-      progress.expected_bytes - std::min(progress.checked_bytes, progress.expected_bytes);
-  const std::string time_left =
-      rate == 0 ? "?" : format_duration_ms(static_cast<std::int64_t>(left / rate * 1000));
-  fmt::print(stderr, "\r\x1b[K[{}{}] {:5.1f} %  {}/s  {} left  {}  {} findings",
-             std::string(full, '#'), std::string(kBarCells - full, '.'), share * 100,
-             format_size(rate), time_left, progress.phase, progress.findings);
+  fmt::print(stderr, "\r\x1b[K{}  {}  {} findings",
+             progress_text(progress.checked_bytes, progress.expected_bytes, rate), progress.phase,
+             progress.findings);
   std::fflush(stderr);
   bar_is_shown_ = true;
 }

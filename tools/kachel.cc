@@ -3,11 +3,15 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/catch_up_command.h"
+#include "tools/copy_command.h"
 #include "tools/drain_command.h"
 #include "tools/dump_command.h"
 #include "tools/exit_codes.h"
+#include "tools/online_check.h"
 #include "tools/receipt_command.h"
 #include "tools/repair_command.h"
+#include "tools/snapshot_command.h"
 #include "tools/stats_command.h"
 #include "tools/store_check.h"
 #include "tools/user_command.h"
@@ -20,6 +24,7 @@ namespace inspect = kachel::inspect;
 
 struct Arguments {
   std::string endpoint = "127.0.0.1:6380";
+  std::string online;  // of what else looks at a data directory; empty: that
   std::string id;
   ReceiptCheck receipt;
   AuditCheck audit;
@@ -29,6 +34,9 @@ struct Arguments {
   UserRequest user;
   DumpWhat dump_what = DumpWhat::kEntries;
   DrainRequest drain;
+  SnapshotRequest snapshot;
+  CopyRequest copy;
+  CatchUpRequest catch_up;
   bool json = false;
 };
 
@@ -62,9 +70,20 @@ CLI::Option* add_data(CLI::App& command, std::string& data) {
       ->type_name("DIR");
 }
 
+/// A running one instead of --data.
+void add_online(CLI::App& command, std::string& online) {
+  command
+      .add_option("--connect", online,
+                  "a running kacheld on this host, by way of a snapshot that it makes for that")
+      ->type_name("HOST:PORT")
+      ->excludes(command.get_option("--data")->required(false));
+}
+
 /// What every check of a store takes.
-void add_store_check(CLI::App& command, StoreCheck& check) {
+void add_store_check(CLI::App& command, Arguments& arguments) {
+  StoreCheck& check = arguments.store_check;
   add_data(command, check.data);
+  add_online(command, arguments.online);
   command.add_option("--rate", check.rate, "read no faster than this, a second")->type_name("SIZE");
   command
       .add_option("--max-duration", check.max_duration,
@@ -113,8 +132,7 @@ void add_verify(CLI::App& app, Arguments& arguments) {
       "4 an erasure is overdue; 10 no store there; 11 in use; 12 the key file is missing.\n"
       "What each finding means, and what to do: docs/audit.md.");
   verify->require_subcommand(0, 1);
-  add_store_check(*verify, arguments.store_check);
-  verify->get_option("--data")->required(false);
+  add_store_check(*verify, arguments);
   static constexpr struct {
     VerifyScope scope;
     const char* name;
@@ -132,7 +150,7 @@ void add_verify(CLI::App& app, Arguments& arguments) {
   for (const auto& [scope, name, help] : kScopes) {
     CLI::App* const command = verify->add_subcommand(name, help);
     StoreCheck& check = arguments.store_check;
-    add_store_check(*command, check);
+    add_store_check(*command, arguments);
     command->callback([&check, chosen = scope] { check.scope = chosen; });
     if (scope == VerifyScope::kFull || scope == VerifyScope::kErasure) {
       command
@@ -165,6 +183,7 @@ void add_dump(CLI::App& app, Arguments& arguments) {
   dump->require_subcommand(0, 1);
   dump->fallthrough();
   add_data(*dump, request.data);
+  add_online(*dump, arguments.online);
   dump->add_option("--format", request.format, "table, jsonl or csv (table)")->type_name("FORMAT");
   dump->add_option("--tenant", request.tenant,
                    "whose entries: a name or a number (all; of --key and --subject: default)")
@@ -256,19 +275,149 @@ void add_drain(CLI::App& app, Arguments& arguments) {
   drain->add_flag("--status", arguments.drain.only_asks, "only say which it is")->excludes(off);
 }
 
+void add_snapshot(CLI::App& app, Arguments& arguments) {
+  SnapshotRequest& request = arguments.snapshot;
+  CLI::App* const snapshot =
+      app.add_subcommand("snapshot", "Makes, lists and deletes snapshots of a running kacheld.");
+  snapshot->footer(
+      "A snapshot is a directory below snapshots/ in the data directory, of hard links: made in\n"
+      "seconds, and shipped with rsync, rclone or restic, which find its segments unchanged the "
+      "next\n"
+      "time. What is erased meanwhile is in it until it goes: docs/snapshots.md.");
+  snapshot->require_subcommand(1);
+  CLI::App* const create = snapshot->add_subcommand("create", "Makes a snapshot.");
+  create->add_option("NAME", request.name, "letters, digits, '_', '-' and '.'")->required();
+  create
+      ->add_option(
+          "--expires", request.expires,
+          "it goes after this time (24h), at the latest after erase_within of the policies")
+      ->type_name("TIME");
+  CLI::App* const list = snapshot->add_subcommand("list", "Lists the snapshots there are.");
+  CLI::App* const remove = snapshot->add_subcommand("delete", "Deletes a snapshot.");
+  remove->add_option("NAME", request.name)->required();
+  CLI::App* const verify = snapshot->add_subcommand(
+      "verify", "Checks every byte of a snapshot, or of a copy of one, as `kachel verify` does.");
+  verify->add_option("DIR", arguments.store_check.data, "its directory")->required();
+  verify->add_flag("--json", arguments.store_check.json, "JSON Lines");
+  for (CLI::App* const command : {create, list, remove})
+    add_endpoint(*command, arguments);
+  for (CLI::App* const command : {create, list})
+    command->add_flag("--json", request.json, "as JSON");
+}
+
+/// What both ways of making a store of a snapshot take.
+void add_copy_options(CLI::App& command, CopyRequest& request) {
+  command.add_option("--data", request.data, "the new data directory: empty, or cut off before")
+      ->required()
+      ->type_name("DIR");
+  command.add_option("--rate", request.rate, "copy no faster than this, a second")
+      ->type_name("SIZE");
+  command.add_flag("--no-verify", request.no_verify, "do not check every byte afterwards");
+  command.add_flag("--json", request.json, "JSON Lines");
+  command.footer(
+      "The new store serves nothing of what it came with before it knows what was erased since:\n"
+      "`kachel catch-up`. Cut off, the same command goes on where it was.");
+}
+
+void add_copies(CLI::App& app, Arguments& arguments) {
+  CLI::App* const restore =
+      app.add_subcommand("restore", "Makes a data directory of a snapshot, or of a copy of one.");
+  restore->add_option("SNAPSHOT", arguments.copy.snapshot, "its directory")->required();
+  add_copy_options(*restore, arguments.copy);
+  CLI::App* const clone = app.add_subcommand(
+      "clone", "Makes a data directory of what a running kacheld has, over its port.");
+  clone->add_option("--from", arguments.copy.from, "address of that kacheld")
+      ->required()
+      ->type_name("HOST:PORT");
+  add_copy_options(*clone, arguments.copy);
+  CLI::App* const catch_up = app.add_subcommand(
+      "catch-up", "Has a store that is a copy learn what was erased since it was made.");
+  add_endpoint(*catch_up, arguments);
+  CatchUpRequest& request = arguments.catch_up;
+  CLI::Option* const from =
+      catch_up->add_option("--from", request.from, "a running kacheld that knows")
+          ->type_name("HOST:PORT");
+  CLI::Option* const copy =
+      catch_up
+          ->add_option("--from-copy", request.from_copy,
+                       "a newer snapshot, or the data directory of a store that nobody runs")
+          ->type_name("DIR");
+  CLI::Option* const accept = catch_up->add_flag(
+      "--accept-doubt", request.accept_doubt,
+      "serve all of it, whatever was erased since; you answer for it in the audit log");
+  copy->excludes(from);
+  accept->excludes(from)->excludes(copy);
+  catch_up->add_option("--reason", request.reason, "of that, for the audit log");
+  catch_up->add_flag("--json", request.json, "JSON Lines");
+  catch_up->footer(
+      "Without a source it says what is in doubt. Exit code: 0 nothing is in doubt; 1 something "
+      "is;\n"
+      "2 usage; 3 it could not be carried out.");
+}
+
+int say_where(const char* command) {
+  std::fprintf(stderr, "kachel %s: say where the store is: --data DIR, or --connect HOST:PORT\n",
+               command);
+  return kExitUsage;
+}
+
+int run_verify_here_or_there(const Arguments& arguments) {
+  StoreCheck check = arguments.store_check;
+  if (arguments.online.empty()) {
+    return check.data.empty() ? say_where("verify") : run_verify_store(check);
+  }
+  return run_on_snapshot(arguments.online, "verify", [&](const std::string& directory) {
+    check.data = directory;
+    return run_verify_store(check);
+  });
+}
+
+int run_dump_here_or_there(const Arguments& arguments) {
+  DumpRequest request = arguments.dump;
+  if (arguments.online.empty()) {
+    return request.data.empty() ? say_where("dump") : run_dump(arguments.dump_what, request);
+  }
+  if (request.reveal && !request.no_audit) {
+    std::fprintf(
+        stderr,
+        "kachel dump: --reveal is recorded in the audit log, which a running kacheld writes "
+        "itself: stop it and give --data\n");
+    return kExitUsage;
+  }
+  return run_on_snapshot(arguments.online, "dump", [&](const std::string& directory) {
+    request.data = directory;
+    return run_dump(arguments.dump_what, request);
+  });
+}
+
+int run_snapshot(const CLI::App& snapshot, const Arguments& arguments) {
+  if (snapshot.got_subcommand("create")) {
+    return run_snapshot_create(arguments.endpoint, arguments.snapshot);
+  }
+  if (snapshot.got_subcommand("list")) {
+    return run_snapshot_list(arguments.endpoint, arguments.snapshot);
+  }
+  if (snapshot.got_subcommand("delete")) {
+    return run_snapshot_delete(arguments.endpoint, arguments.snapshot);
+  }
+  return run_verify_store(arguments.store_check);
+}
+
 int run(const CLI::App& app, const Arguments& arguments) {
+  if (app.got_subcommand("snapshot")) {
+    return run_snapshot(*app.get_subcommand("snapshot"), arguments);
+  }
+  if (app.got_subcommand("restore")) return run_restore(arguments.copy);
+  if (app.got_subcommand("clone")) return run_clone(arguments.copy);
+  if (app.got_subcommand("catch-up")) return run_catch_up(arguments.endpoint, arguments.catch_up);
   if (app.got_subcommand("drain")) return run_drain(arguments.endpoint, arguments.drain);
   if (app.got_subcommand("stats")) return run_stats(arguments.endpoint, arguments.json);
   if (app.got_subcommand("user")) return run_user(arguments.user);
   if (app.got_subcommand("repair")) return run_repair(arguments.repair);
-  if (app.got_subcommand("dump")) return run_dump(arguments.dump_what, arguments.dump);
+  if (app.got_subcommand("dump")) return run_dump_here_or_there(arguments);
   if (app.got_subcommand("verify")) {
     const bool is_audit = app.get_subcommand("verify")->got_subcommand("audit");
-    if (!is_audit && arguments.store_check.data.empty()) {
-      std::fprintf(stderr, "kachel verify: --data is required: say where the store is\n");
-      return kExitUsage;
-    }
-    return is_audit ? run_verify_audit(arguments.audit) : run_verify_store(arguments.store_check);
+    return is_audit ? run_verify_audit(arguments.audit) : run_verify_here_or_there(arguments);
   }
   const bool is_get = app.get_subcommand("receipt")->got_subcommand("get");
   return is_get ? run_receipt_get(arguments.endpoint, arguments.id)
@@ -291,6 +440,8 @@ int main(int argc, char** argv) {
   add_dump(app, arguments);
   add_repair(app, arguments.repair);
   add_drain(app, arguments);
+  add_snapshot(app, arguments);
+  add_copies(app, arguments);
   add_user(app, arguments.user);
 
   try {

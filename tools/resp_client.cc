@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
 #include <netdb.h>
@@ -13,7 +14,7 @@
 namespace kachel::tools {
 namespace {
 
-constexpr timeval kPatience{10, 0};
+constexpr const char* kAuthVariable = "KACHEL_AUTH";
 // INFO is a few KiB; more than this is not our server.
 constexpr std::size_t kMaxReplyBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxLineBytes = 64 * 1024;
@@ -39,12 +40,13 @@ Result<HostAndPort> split_endpoint(const std::string& endpoint) {
   return HostAndPort{std::move(host), endpoint.substr(colon + 1)};
 }
 
-int connect_to(const addrinfo& address) {
+int connect_to(const addrinfo& address, std::chrono::seconds patience) {
   const int descriptor =
       ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
   if (descriptor < 0) return -1;
-  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
-  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
+  const timeval longest{static_cast<time_t>(patience.count()), 0};
+  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof(longest));
+  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof(longest));
   if (::connect(descriptor, address.ai_addr, address.ai_addrlen) == 0) return descriptor;
   const int error = errno;
   ::close(descriptor);
@@ -58,7 +60,24 @@ Error not_the_protocol() {
 
 }  // namespace
 
-Result<RespClient> RespClient::connect(const std::string& endpoint) {
+/// As the user that the environment names, if it does: a password among the arguments could be seen
+/// by everybody on the host.
+Result<RespClient> RespClient::authenticate(RespClient client) {
+  const char* const who = std::getenv(kAuthVariable);
+  if (who == nullptr || *who == '\0') return client;
+  const std::string_view text = who;
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) {
+    return Error{ErrorCode::kInvalidArgument,
+                 fmt::format("{} must be USER:PASSWORD", kAuthVariable)};
+  }
+  const auto answer =
+      client.ask({"AUTH", std::string(text.substr(0, colon)), std::string(text.substr(colon + 1))});
+  if (!answer) return answer.error();
+  return client;
+}
+
+Result<RespClient> RespClient::connect(const std::string& endpoint, std::chrono::seconds patience) {
   const auto parts = split_endpoint(endpoint);
   if (!parts) return parts.error();
   addrinfo hints{};
@@ -71,8 +90,8 @@ Result<RespClient> RespClient::connect(const std::string& endpoint) {
   const AddressList addresses(found);
   int error = 0;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    const int descriptor = connect_to(*address);
-    if (descriptor >= 0) return RespClient(descriptor);
+    const int descriptor = connect_to(*address, patience);
+    if (descriptor >= 0) return authenticate(RespClient(descriptor, patience));
     error = errno;
   }
   Error failure = os_error(error, "cannot connect to " + endpoint);
@@ -81,7 +100,9 @@ Result<RespClient> RespClient::connect(const std::string& endpoint) {
 }
 
 RespClient::RespClient(RespClient&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), received_(std::move(other.received_)) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      patience_(other.patience_),
+      received_(std::move(other.received_)) {}
 
 RespClient::~RespClient() {
   if (descriptor_ >= 0) ::close(descriptor_);
@@ -102,7 +123,9 @@ Result<void> RespClient::receive_more() {
   while (true) {
     const ssize_t got = ::recv(descriptor_, buffer, sizeof(buffer), 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) return Error{ErrorCode::kIo, "no answer in 10 s"};
+    if (got < 0 && errno == EAGAIN) {
+      return Error{ErrorCode::kIo, fmt::format("no answer in {} s", patience_.count())};
+    }
     if (got < 0) return os_error(errno, "receive");
     if (got == 0) return Error{ErrorCode::kIo, "the server closed the connection"};
     received_.append(buffer, static_cast<std::size_t>(got));

@@ -2,6 +2,7 @@
 // string back.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,10 +11,15 @@
 
 namespace kachel::tools {
 
+/// For what may take a server long.
+inline constexpr std::chrono::minutes kLongPatience{10};
+
 class RespClient {
  public:
-  /// `endpoint`: HOST:PORT.
-  static Result<RespClient> connect(const std::string& endpoint);
+  /// `endpoint`: HOST:PORT. `patience` is how long an answer may take. Who says USER:PASSWORD in
+  /// the environment variable KACHEL_AUTH is that user.
+  static Result<RespClient> connect(const std::string& endpoint,
+                                    std::chrono::seconds patience = std::chrono::seconds(10));
   RespClient(RespClient&& other) noexcept;
   RespClient& operator=(RespClient&&) = delete;
   ~RespClient();
@@ -23,13 +29,16 @@ class RespClient {
   Result<std::string> ask(const std::vector<std::string>& arguments);
 
  private:
-  explicit RespClient(int descriptor) : descriptor_(descriptor) {}
+  RespClient(int descriptor, std::chrono::seconds patience)
+      : descriptor_(descriptor), patience_(patience) {}
+  static Result<RespClient> authenticate(RespClient client);
   Result<void> send(std::string_view bytes);
   Result<void> receive_more();
   Result<std::string> read_line();
   Result<std::string> read_bytes(std::size_t bytes);
 
   int descriptor_;
+  std::chrono::seconds patience_;
   std::string received_;
 };
 

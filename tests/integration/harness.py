@@ -50,11 +50,12 @@ class Server:
         self.durability = durability
         self.process = None
         self.port = None
+        self.port_wanted = 0  # 0: a free one
         self.log = []
 
     def command(self):
         return [
-            self.executable, "--data", self.data, "--listen", "127.0.0.1:0",
+            self.executable, "--data", self.data, "--listen", f"127.0.0.1:{self.port_wanted}",
             *([] if "--http" in self.args else ["--http", "off"]),
             "--memory", self.memory, "--durability", self.durability, *self.args,
         ]
