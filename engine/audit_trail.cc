@@ -524,8 +524,9 @@ Result<std::optional<std::string>> AuditTrail::compose(std::uint32_t tenant, con
     if (now->state != ErasureState::kFenced) receipt.state = "swept";
     if (now->held_copies > 0) receipt.state = "blocked_by_hold";
     receipt.progress = audit::ErasureProgress{
-        now->swept_ms, now->deadline_ms,   now->entries,     now->copies,    now->bytes,
-        now->segments, now->segments_left, now->held_copies, now->held_bytes};
+        now->swept_ms,    now->deadline_ms, now->entries,       now->copies,
+        now->bytes,       now->segments,    now->segments_left, now->segments_in_snapshots,
+        now->held_copies, now->held_bytes};
   }
   return std::optional(receipt.text());
 }

@@ -591,13 +591,18 @@ bool Eraser::let_go(const Fence& fence) {
 
 // ---- answers -------------------------------------------------------------------------------
 
+Erasure Eraser::state_of(const Task& task) const {
+  Erasure state = task.state;
+  for (const std::uint64_t id : task.segments)
+    ++(core_.segments.may_exist(id) ? state.segments_left : state.segments_in_snapshots);
+  return state;
+}
+
 std::optional<Erasure> Eraser::find(const ReceiptId& id) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [version, task] : tasks_) {
     if (task.state.id != id) continue;
-    Erasure state = task.state;
-    state.segments_left = task.segments.size();
-    return state;
+    return state_of(task);
   }
   const auto found = std::find_if(done_.rbegin(), done_.rend(),
                                   [&](const Erasure& state) { return state.id == id; });
@@ -619,10 +624,8 @@ std::int64_t Eraser::first_unswept_deadline_ms() const {
 std::vector<Erasure> Eraser::pending() const {
   const std::lock_guard lock(mutex_);
   std::vector<Erasure> all;
-  for (const auto& [sequence, task] : tasks_) {
-    all.push_back(task.state);
-    all.back().segments_left = task.segments.size();
-  }
+  for (const auto& [sequence, task] : tasks_)
+    all.push_back(state_of(task));
   return all;
 }
 

@@ -123,6 +123,7 @@ class Eraser {
   void record_end(std::uint64_t fence);
   void finish(std::uint64_t fence);
   bool let_go(const Fence& fence);
+  Erasure state_of(const Task& task) const;
   void finish_stop();
 
   Core& core_;

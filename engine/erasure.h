@@ -54,6 +54,7 @@ struct Erasure {
   std::uint64_t bytes = 0;     // of those records
   std::uint64_t segments = 0;  // they were found in
   std::uint64_t segments_left = 0;
+  std::uint64_t segments_in_snapshots = 0;  // that only snapshots have still: they go in time
   // Of the copies, those that a hold keeps: above 0, the erase waits for its release.
   std::uint64_t held_copies = 0;
   std::uint64_t held_bytes = 0;

@@ -77,10 +77,11 @@ Result<std::unique_ptr<Identity>> Identity::open(io::Storage& storage, const io:
   if (!*is_store) {
     const auto is_unfinished = storage.exists(format::kUnfinishedCopyName);
     if (is_unfinished && *is_unfinished) {
-      return Error{ErrorCode::kForeign,
-                   "this is a copy of a store that is not complete (it has the file "
-                   "'unfinished-copy'): run the same `kachel clone` or `kachel restore` again, which "
-                   "goes on where it was"};
+      return Error{
+          ErrorCode::kForeign,
+          "this is a copy of a store that is not complete (it has the file "
+          "'unfinished-copy'): run the same `kachel clone` or `kachel restore` again, which "
+          "goes on where it was"};
     }
     if (!create_if_missing) return Error{ErrorCode::kNotFound, "no store here (no superblock)"};
     auto names = storage.list("");

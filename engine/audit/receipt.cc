@@ -32,6 +32,7 @@ json::object progress_of(const ErasureProgress& progress) {
           {"copy_bytes", progress.copy_bytes},
           {"segments", progress.segments},
           {"segments_left", progress.segments_left},
+          {"segments_in_snapshots", progress.segments_in_snapshots},
           {"held_copies", progress.held_copies},
           {"held_bytes", progress.held_bytes}};
 }

@@ -31,7 +31,7 @@ struct ErasureProgress {
   std::int64_t swept_ms = 0;
   std::int64_t deadline_ms = 0;
   std::uint64_t entries = 0, copies = 0, copy_bytes = 0;
-  std::uint64_t segments = 0, segments_left = 0;
+  std::uint64_t segments = 0, segments_left = 0, segments_in_snapshots = 0;
   std::uint64_t held_copies = 0, held_bytes = 0;  // of the copies, under a hold
 };
 

@@ -134,6 +134,7 @@ json::object describe(const Erasure& erasure) {
       {"copies", erasure.copies},
       {"bytes", erasure.bytes},
       {"segments_left", erasure.segments_left},
+      {"segments_in_snapshots", erasure.segments_in_snapshots},
       {"held_copies", erasure.held_copies},
       {"held_bytes", erasure.held_bytes},
   };

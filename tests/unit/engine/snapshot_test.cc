@@ -199,6 +199,7 @@ TEST_P(Snapshots, AnEraseIsNotReclaimedWhileASnapshotHasWhatItCovers) {
   world.let_pass(std::chrono::minutes(55));
   ASSERT_TRUE(world.store->erasure(id));
   EXPECT_NE(world.store->erasure(id)->state, ErasureState::kReclaimed);
+  EXPECT_EQ(world.store->erasure(id)->segments_in_snapshots, 1U);
   EXPECT_TRUE(world.is_on_disk("person 3"));
   EXPECT_EQ(world.store->copies().snapshots().size(), 1U);
   // It lives no longer than the erase may take.
@@ -220,6 +221,9 @@ TEST_P(Snapshots, NorAfterARestart) {
   world.let_pass(std::chrono::minutes(55));
   ASSERT_TRUE(world.store->erasure(id));
   EXPECT_NE(world.store->erasure(id)->state, ErasureState::kReclaimed);
+  world.let_pass(std::chrono::minutes(4));
+  EXPECT_EQ(world.store->erasure(id)->segments_left, 0U);
+  EXPECT_EQ(world.store->erasure(id)->segments_in_snapshots, 1U);
   ASSERT_TRUE(remove("one"));
   world.let_pass(std::chrono::minutes(1));
   ASSERT_TRUE(world.store->erasure(id));
