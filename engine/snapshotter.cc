@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/audit/files.h"
 #include "engine/lifetime_bucket.h"
+#include "engine/snapshot_files.h"
 
 namespace kachel {
 namespace {
@@ -13,99 +13,6 @@ constexpr std::chrono::milliseconds kSnapshotterTick{500};
 constexpr std::chrono::milliseconds kUsualLifetime = std::chrono::hours(24);
 // What must be gone by a deadline goes this long before it.
 constexpr std::int64_t kAheadMs = 2'000;
-constexpr std::size_t kCopyChunkBytes = std::size_t{256} * 1024;
-
-/// The beginning of a file, synced.
-Result<void> copy_file(io::Storage& storage, const io::File& from, const std::string& to,
-                       std::uint64_t bytes) {
-  auto made = storage.open(to, io::OpenMode::kCreateKey);
-  if (!made) return made.error();
-  ZeroizingBytes chunk(std::min<std::uint64_t>(bytes, kCopyChunkBytes));
-  for (std::uint64_t offset = 0; offset < bytes;) {
-    const std::uint64_t wanted = std::min<std::uint64_t>(chunk.size(), bytes - offset);
-    const auto got = from.read_at(offset, std::span(chunk).first(wanted));
-    if (!got) return got.error();
-    if (*got != wanted) return Error{ErrorCode::kIo, to + ": its original ends too early"};
-    iovec part{chunk.data(), wanted};
-    if (auto written = (*made)->write_at(offset, std::span(&part, 1)); !written) return written;
-    offset += wanted;
-  }
-  return (*made)->sync();
-}
-
-/// Not an error when it is not there.
-Result<void> copy_named(io::Storage& storage, const std::string& from, const std::string& to) {
-  auto file = storage.open(from, io::OpenMode::kRead);
-  if (!file) {
-    if (file.error().code == ErrorCode::kNotFound) return {};
-    return file.error();
-  }
-  const auto bytes = (*file)->size();
-  if (!bytes) return bytes.error();
-  return copy_file(storage, **file, to, *bytes);
-}
-
-/// A directory, with all below it. Not an error when it is not there.
-Result<void> copy_tree(io::Storage& storage, const std::string& from, const std::string& to) {
-  auto names = storage.list(from);
-  if (!names && names.error().code == ErrorCode::kNotFound) return {};
-  if (!names) return names.error();
-  if (auto made = storage.create_directory(to); !made) return made;
-  for (const std::string& name : *names) {
-    if (name.ends_with(".new")) continue;
-    const std::string below = from + '/' + name;
-    const bool is_directory = storage.list(below).has_value();
-    auto copied = is_directory ? copy_tree(storage, below, to + '/' + name)
-                               : copy_named(storage, below, to + '/' + name);
-    if (!copied) return copied;
-  }
-  return storage.sync_directory(to);
-}
-
-Result<void> write_new(io::Storage& storage, const std::string& path,
-                       std::span<const std::byte> bytes) {
-  auto made = storage.open(path, io::OpenMode::kCreateKey);
-  if (!made) return made.error();
-  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  if (auto written = (*made)->write_at(0, std::span(&part, 1)); !written) return written;
-  return (*made)->sync();
-}
-
-Result<format::SnapshotManifest> read_manifest(io::Storage& storage, const std::string& directory) {
-  const std::string path = directory + '/' + std::string(format::kSnapshotManifestName);
-  const auto text = audit::read_file(storage, path, format::kMaxSnapshotManifestBytes);
-  if (!text) return text.error();
-  return format::decode_snapshot_manifest(std::as_bytes(std::span(*text)));
-}
-
-Result<void> drop_tree(io::Storage& storage, const std::string& path) {
-  if (auto removed = storage.remove_tree(path); !removed) return removed;
-  return storage.sync_directory(kSnapshotsDirectory);
-}
-
-std::string segments_of(const std::string& directory) {
-  return directory + "/segments";
-}
-
-/// "segments/0000000000001234.seg" in a snapshot.
-std::string path_in(const std::string& directory, std::uint64_t segment) {
-  return directory + '/' + segment_path(segment);
-}
-
-Result<void> remove_derived(io::Storage& storage, const std::string& directory) {
-  for (const char* part : {"/index", "/hot"})
-    if (auto removed = storage.remove_tree(directory + part); !removed) return removed;
-  return storage.sync_directory(directory);
-}
-
-Result<void> remove_segments(io::Storage& storage, const std::string& directory,
-                             const std::vector<std::uint64_t>& ids) {
-  for (const std::uint64_t id : ids) {
-    auto removed = storage.remove(path_in(directory, id));
-    if (!removed && removed.error().code != ErrorCode::kNotFound) return removed;
-  }
-  return storage.sync_directory(segments_of(directory));
-}
 
 }  // namespace
 
@@ -365,42 +272,48 @@ void Snapshotter::on_index(const std::shared_ptr<Job>& job, const Result<void>& 
   log_.end_cut();
   if (!copied) return end(job, copied);
   const auto fill = [this, job]() -> Result<void> {
-    io::Storage& storage = core_.env.storage;
-    const std::string& directory = job->directory;
-    if (auto made = storage.create_directory(segments_of(directory)); !made) return made;
-    for (const Log::Cut::Part& part : job->cut.parts) {
-      const std::string to = path_in(directory, part.segment->id);
-      auto taken = part.is_sealed ? storage.link(segment_path(part.segment->id), to)
-                                  : copy_file(storage, *part.segment->file, to, part.bytes);
-      if (!taken) return taken;
-    }
-    if (auto synced = storage.sync_directory(segments_of(directory)); !synced) return synced;
-    if (auto made = storage.create_directory(directory + "/hot"); !made) return made;
-    auto copied_hot = copy_named(storage, std::string(kHotManifestPath),
-                                 directory + '/' + std::string(kHotManifestPath));
-    if (!copied_hot) return copied_hot;
-    if (auto synced = storage.sync_directory(directory + "/hot"); !synced) return synced;
-    if (auto copied_log = copy_tree(storage, "audit", directory + "/audit"); !copied_log) {
-      return copied_log;
-    }
-    auto tenants = copy_named(storage, "tenants", directory + "/tenants");
-    if (!tenants) return tenants;
-    const auto superblock = identity_.superblock_of_copy(
-        job->manifest.through, job->cut.next_segment_id, core_.clock.now_ms());
-    if (auto made = write_new(storage, directory + "/superblock", superblock); !made) return made;
-    if (auto made = write_new(storage, directory + "/key", identity_.key_file()); !made) {
-      return made;
-    }
-    const std::string manifest = directory + '/' + std::string(format::kSnapshotManifestName);
-    auto written = write_new(storage, manifest, format::encode_snapshot_manifest(job->manifest));
-    if (!written) return written;
-    if (auto synced = storage.sync_directory(directory); !synced) return synced;
-    if (auto named = storage.rename(directory, snapshot_path(job->name)); !named) return named;
-    if (auto synced = storage.sync_directory(kSnapshotsDirectory); !synced) return synced;
-    return storage.sync_directory("");
+    auto taken = take_segments(*job);
+    core_.snapshots.is_taking = false;  // it has all that may go, or fails
+    return taken ? take_the_rest(*job) : taken;
   };
   trail_.run_between(fill, core_.env.log_loop,
                      [this, job](const Result<void>& filled) { end(job, filled); });
+}
+
+Result<void> Snapshotter::take_segments(const Job& job) {
+  io::Storage& storage = core_.env.storage;
+  const std::string directory = segments_of(job.directory);
+  if (auto made = storage.create_directory(directory); !made) return made;
+  for (const Log::Cut::Part& part : job.cut.parts) {
+    const std::string to = path_in(job.directory, part.segment->id);
+    auto taken = part.is_sealed ? storage.link(segment_path(part.segment->id), to)
+                                : copy_file(storage, *part.segment->file, to, part.bytes);
+    if (!taken) return taken;
+  }
+  return storage.sync_directory(directory);
+}
+
+/// With its manifest it is whole, and with its name it is one.
+Result<void> Snapshotter::take_the_rest(const Job& job) {
+  io::Storage& storage = core_.env.storage;
+  const std::string& directory = job.directory;
+  const auto superblock = identity_.superblock_of_copy(
+      job.manifest.through, job.cut.next_segment_id, core_.clock.now_ms());
+  const std::string manifest = directory + '/' + std::string(format::kSnapshotManifestName);
+  const std::string hot_set = directory + '/' + std::string(kHotManifestPath);
+  Result<void> done = storage.create_directory(directory + "/hot");
+  if (done) done = copy_named(storage, std::string(kHotManifestPath), hot_set);
+  if (done) done = storage.sync_directory(directory + "/hot");
+  if (done) done = copy_tree(storage, "audit", directory + "/audit");
+  if (done) done = copy_named(storage, "tenants", directory + "/tenants");
+  if (done) done = write_new(storage, directory + "/superblock", superblock);
+  if (done) done = write_new(storage, directory + "/key", identity_.key_file());
+  if (done) done = write_new(storage, manifest, format::encode_snapshot_manifest(job.manifest));
+  if (done) done = storage.sync_directory(directory);
+  if (done) done = storage.rename(directory, snapshot_path(job.name));
+  if (done) done = storage.sync_directory(kSnapshotsDirectory);
+  if (done) done = storage.sync_directory("");
+  return done;
 }
 
 void Snapshotter::end(const std::shared_ptr<Job>& job, const Result<void>& result) {

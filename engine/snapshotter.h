@@ -69,6 +69,8 @@ class Snapshotter {
   format::SnapshotManifest manifest_of(const Job& job) const;
   void on_cut(const std::shared_ptr<Job>& job, Result<Log::Cut> cut);
   void on_index(const std::shared_ptr<Job>& job, const Result<void>& copied);
+  Result<void> take_segments(const Job& job);
+  Result<void> take_the_rest(const Job& job);
   void end(const std::shared_ptr<Job>& job, const Result<void>& result);
   void finish_stop();
 
