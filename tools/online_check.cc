@@ -4,6 +4,9 @@
 #include <chrono>
 #include <filesystem>
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tools/exit_codes.h"
 #include "tools/resp_client.h"
@@ -18,6 +21,16 @@ constexpr std::chrono::hours kLongest{12};
 int fail(const std::string& what, const std::string& message, int code) {
   fmt::print(stderr, "kachel {}: {}\n", what, message);
   return code;
+}
+
+/// Clients come first: the processor and the device are for what they leave.
+void yield_to_others() {
+  constexpr int kOneProcess = 1;  // IOPRIO_WHO_PROCESS
+  constexpr int kIdle = 3 << 13;  // IOPRIO_CLASS_IDLE
+  constexpr int kLeast = 19;
+  // Where it is refused the check is only less polite.
+  (void)::setpriority(PRIO_PROCESS, 0, kLeast);
+  (void)::syscall(SYS_ioprio_set, kOneProcess, 0, kIdle);
 }
 
 /// Where the answer to KACHEL.SNAPSHOT CREATE says that it is; empty when it does not.
@@ -53,6 +66,7 @@ int run_on_snapshot(const std::string& endpoint, const std::string& what,
                      directory.empty() ? "the snapshot" : directory, endpoint),
          kExitIncomplete);
   } else {
+    yield_to_others();
     code = check(directory);
   }
   auto again =

@@ -126,7 +126,7 @@ std::string_view state_name(ErasureState state) {
 json::object describe(const Erasure& erasure) {
   return {
       {"receipt", text_of(erasure.id)},
-      {"state", state_name(erasure.state)},
+      {"state", erasure.held_copies > 0 ? "blocked_by_hold" : state_name(erasure.state)},
       {"fenced_ms", erasure.fenced_ms},
       {"swept_ms", erasure.swept_ms},
       {"deadline_ms", erasure.deadline_ms},

@@ -8,6 +8,7 @@
 
 #include "engine/dictionary.h"
 #include "engine/format/hot_manifest.h"
+#include "engine/format/snapshot_manifest.h"
 #include "engine/format/structure.h"
 #include "engine/format/superblock.h"
 #include "engine/row_coding.h"
@@ -137,6 +138,22 @@ void add_hot_manifests(Seeds& seeds) {
       const Bytes block = encode_hot_block(kStore, 3, items);
       seeds.add("hot_manifest", {choice}, {as_text(header), drawn, as_text(block)});
     }
+  }
+}
+
+void add_snapshots(Seeds& seeds) {
+  SnapshotManifest manifest;
+  manifest.store_id = kStore;
+  manifest.created_ms = 1'800'000'000'000;
+  manifest.expires_ms = manifest.derived_due_ms = manifest.created_ms + 3'600'000;
+  manifest.through = 77;
+  for (const std::size_t segments : {std::size_t{0}, std::size_t{2}}) {
+    manifest.segments = {{1, 0, 4096, manifest.expires_ms}, {9, 55, 262'144, manifest.expires_ms}};
+    manifest.segments.resize(segments);
+    const Bytes bytes = encode_snapshot_manifest(manifest);
+    const std::string drawn(32, '\1');  // times and the sequence, of the one that is written
+    for (const std::uint8_t choice : {std::uint8_t{0}, std::uint8_t{1}})
+      seeds.add("snapshot", {choice}, {drawn, std::string_view("\0\0\5\0\3", 5), as_text(bytes)});
   }
 }
 
@@ -341,6 +358,7 @@ int main(int count, char** arguments) try {
   add_dictionaries(seeds);
   add_identities(seeds);
   add_hot_manifests(seeds);
+  add_snapshots(seeds);
   add_rows(seeds);
   add_conversations(seeds);
   add_configs(seeds);
