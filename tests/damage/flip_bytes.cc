@@ -1,7 +1,11 @@
-// flip_bytes DIR COUNT [SEED]: changes one byte of a store at a time, COUNT times, at places spread
-// evenly over the kinds of files, and lets verification look at the whole store each time. Each
-// change must be found, unless the byte holds nothing that any reader uses; those are named and
-// counted. The store must be a copy: a run that is killed leaves its last change behind.
+// flip_bytes DIR COUNT [SEED [together]]: changes one byte of a store at a time, COUNT times, at
+// places spread evenly over the kinds of files, and lets verification look at the whole store each
+// time. Each change must be found, unless the byte holds nothing that any reader uses; those are
+// named and counted. The store must be a copy: a run that is killed leaves its last change behind.
+//
+// With "together" one byte of a file of each kind is changed at once, which is how large stores are
+// done in a reasonable time. A change counts as found then if a finding names its file; any other
+// is tried again alone.
 //
 // Exit code 0: all were found, or hold nothing. 1: some were not. 2: the store was not clean
 // before.
@@ -12,8 +16,11 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <random>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/inspect/verify.h"
@@ -25,7 +32,8 @@ namespace inspect = kachel::inspect;
 
 struct Outcome {
   bool is_found = false;
-  std::string first;  // finding
+  std::string first;            // finding
+  std::set<std::string> paths;  // of the findings
 };
 
 std::int64_t now_ms() {
@@ -37,18 +45,20 @@ Outcome look(const std::string& directory) {
   Outcome outcome;
   inspect::Inspection inspection({});
   inspection.on_finding([&](const inspect::Finding& finding) {
-    if (finding.severity() == inspect::Severity::kNote || !outcome.first.empty()) return;
+    if (finding.severity() == inspect::Severity::kNote) return;
+    outcome.paths.insert(finding.path);
+    if (!outcome.first.empty()) return;
     outcome.first = finding.path + ": " + finding.message;
   });
   const auto store = inspect::StoreView::open(directory, inspection);
-  if (!store) return {true, store.error().message};
+  if (!store) return {true, store.error().message, {}};
   inspect::VerifyOptions options;
   options.now_ms = now_ms();
   const auto report = inspect::verify_store(**store, options, inspection);
-  if (!report) return {true, report.error().message};
+  if (!report) return {true, report.error().message, {}};
   outcome.is_found = inspection.progress.findings > 0;
   if (!outcome.is_found && !report->is_complete(inspection.progress)) {
-    outcome = {true, report->gaps.empty() ? "not all was checked" : report->gaps.front()};
+    outcome = {true, report->gaps.empty() ? "not all was checked" : report->gaps.front(), {}};
   }
   return outcome;
 }
@@ -103,78 +113,161 @@ class FlippedByte {
   const unsigned char mask_;
 };
 
+struct Change {
+  std::string kind;
+  std::string path;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;  // of the file
+  unsigned char mask = 0;
+};
+
 struct Tally {
   std::uint64_t flips = 0;
   std::uint64_t found = 0;
   std::uint64_t nothing = 0;
 };
 
+class Flips {
+ public:
+  Flips(std::string directory, std::uint64_t seed)
+      : directory_(std::move(directory)), random_(seed) {
+    for (const auto& entry : fs::recursive_directory_iterator(directory_)) {
+      if (!entry.is_regular_file() || entry.file_size() == 0) continue;
+      const std::string path = fs::relative(entry.path(), directory_).string();
+      kinds_[kind_of(path)].push_back(path);
+    }
+  }
+
+  std::vector<std::string> kinds() const {
+    std::vector<std::string> names;
+    for (const auto& [name, files] : kinds_)
+      names.push_back(name);
+    return names;
+  }
+
+  Change draw(const std::string& kind) {
+    Change change;
+    change.kind = kind;
+    const std::vector<std::string>& files = kinds_[kind];
+    change.path = files[random_() % files.size()];
+    change.size = fs::file_size(directory_ + "/" + change.path);
+    change.offset = random_() % change.size;
+    change.mask = static_cast<unsigned char>(random_() % 2 == 0 ? 1u << (random_() % 8)
+                                                                : 1 + random_() % 255);
+    return change;
+  }
+
+  void try_alone(const Change& change) {
+    const FlippedByte flipped(directory_ + "/" + change.path, change.offset, change.mask);
+    count(change, look(directory_).is_found);
+  }
+
+  void try_together(const std::vector<Change>& changes) {
+    std::vector<Change> again;
+    {
+      std::vector<std::unique_ptr<FlippedByte>> flipped;
+      for (const Change& change : changes) {
+        flipped.push_back(std::make_unique<FlippedByte>(directory_ + "/" + change.path,
+                                                        change.offset, change.mask));
+      }
+      const Outcome outcome = look(directory_);
+      for (const Change& change : changes) {
+        if (outcome.paths.contains(change.path)) {
+          count(change, true);
+        } else {
+          again.push_back(change);
+        }
+      }
+    }
+    for (const Change& change : again) {
+      // Nobody reads it: no need to look at all of the store to see that.
+      if (!holds_nothing(change.path, change.offset, change.size).empty()) {
+        count(change, false);
+      } else {
+        try_alone(change);
+      }
+    }
+  }
+
+  /// How many were missed.
+  std::uint64_t print() const {
+    std::printf("%-22s %8s %8s %14s\n", "kind of file", "changed", "found", "holds nothing");
+    for (const auto& [name, tally] : tallies_) {
+      std::printf("%-22s %8llu %8llu %14llu\n", name.c_str(),
+                  static_cast<unsigned long long>(tally.flips),
+                  static_cast<unsigned long long>(tally.found),
+                  static_cast<unsigned long long>(tally.nothing));
+    }
+    for (const auto& [why, times] : nothing_)
+      std::printf("holds nothing: %llu times %s\n", static_cast<unsigned long long>(times),
+                  why.c_str());
+    std::printf("%llu changes, %llu missed\n", static_cast<unsigned long long>(changes_),
+                static_cast<unsigned long long>(missed_));
+    return missed_;
+  }
+
+ private:
+  void count(const Change& change, bool is_found) {
+    ++changes_;
+    Tally& tally = tallies_[change.kind];
+    ++tally.flips;
+    if (is_found) {
+      ++tally.found;
+      return;
+    }
+    const std::string why = holds_nothing(change.path, change.offset, change.size);
+    if (!why.empty()) {
+      ++tally.nothing;
+      ++nothing_[why];
+      return;
+    }
+    ++missed_;
+    std::printf("MISSED: %s offset %llu of %llu, xor 0x%02x\n", change.path.c_str(),
+                static_cast<unsigned long long>(change.offset),
+                static_cast<unsigned long long>(change.size), change.mask);
+    std::fflush(stdout);
+  }
+
+  const std::string directory_;
+  std::mt19937_64 random_;
+  std::map<std::string, std::vector<std::string>> kinds_;  // paths
+  std::map<std::string, Tally> tallies_;
+  std::map<std::string, std::uint64_t> nothing_;
+  std::uint64_t changes_ = 0;
+  std::uint64_t missed_ = 0;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: flip_bytes DIR COUNT [SEED]\n");
+    std::fprintf(stderr, "usage: flip_bytes DIR COUNT [SEED [together]]\n");
     return 2;
   }
   const std::string directory = argv[1];
   const std::uint64_t count = std::strtoull(argv[2], nullptr, 10);
-  std::mt19937_64 random(argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1);
+  const std::uint64_t seed = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : 1;
+  const bool together = argc > 4 && std::string(argv[4]) == "together";
   if (const Outcome clean = look(directory); clean.is_found) {
     std::fprintf(stderr, "flip_bytes: not clean before: %s\n", clean.first.c_str());
     return 2;
   }
-  std::map<std::string, std::vector<std::string>> kinds;
-  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (!entry.is_regular_file() || entry.file_size() == 0) continue;
-    const std::string path = fs::relative(entry.path(), directory).string();
-    kinds[kind_of(path)].push_back(path);
-  }
-  std::vector<std::string> names;
-  for (const auto& [name, files] : kinds)
-    names.push_back(name);
-  std::map<std::string, Tally> tallies;
-  std::map<std::string, std::uint64_t> nothing;
-  std::uint64_t missed = 0;
+  Flips flips(directory, seed);
+  const std::vector<std::string> kinds = flips.kinds();
+  std::vector<Change> changes;
   for (std::uint64_t i = 0; i < count; ++i) {
-    const std::string& kind = names[i % names.size()];
-    const std::vector<std::string>& files = kinds[kind];
-    const std::string& path = files[random() % files.size()];
-    const std::string whole = directory + "/" + path;
-    const std::uint64_t size = fs::file_size(whole);
-    const std::uint64_t offset = random() % size;
-    const auto mask =
-        static_cast<unsigned char>(random() % 2 == 0 ? 1u << (random() % 8) : 1 + random() % 255);
-    const FlippedByte flipped(whole, offset, mask);
-    const Outcome outcome = look(directory);
-    Tally& tally = tallies[kind];
-    ++tally.flips;
-    if (outcome.is_found) {
-      ++tally.found;
+    const std::string& kind = kinds[i % kinds.size()];
+    const Change change = flips.draw(kind);
+    // Without the key nothing else is looked at.
+    if (!together || kind == "key") {
+      flips.try_alone(change);
       continue;
     }
-    const std::string why = holds_nothing(path, offset, size);
-    if (!why.empty()) {
-      ++tally.nothing;
-      ++nothing[why];
-      continue;
-    }
-    ++missed;
-    std::printf("MISSED: %s offset %llu of %llu, xor 0x%02x\n", path.c_str(),
-                static_cast<unsigned long long>(offset), static_cast<unsigned long long>(size),
-                mask);
-    std::fflush(stdout);
+    changes.push_back(change);
+    if (changes.size() + 1 < kinds.size() && i + 1 < count) continue;
+    flips.try_together(changes);
+    changes.clear();
   }
-  std::printf("%-22s %8s %8s %14s\n", "kind of file", "changed", "found", "holds nothing");
-  for (const auto& [name, tally] : tallies) {
-    std::printf("%-22s %8llu %8llu %14llu\n", name.c_str(),
-                static_cast<unsigned long long>(tally.flips),
-                static_cast<unsigned long long>(tally.found),
-                static_cast<unsigned long long>(tally.nothing));
-  }
-  for (const auto& [why, times] : nothing)
-    std::printf("holds nothing: %llu times %s\n", static_cast<unsigned long long>(times),
-                why.c_str());
-  std::printf("%llu changes, %llu missed\n", static_cast<unsigned long long>(count),
-              static_cast<unsigned long long>(missed));
-  return missed == 0 ? 0 : 1;
+  if (!changes.empty()) flips.try_together(changes);
+  return flips.print() == 0 ? 0 : 1;
 }
