@@ -109,10 +109,12 @@ void add_store_check(CLI::App& command, Arguments& arguments) {
                    "JSON Lines: header, a status a second, a line a finding, summary");
 }
 
-void add_verify_audit(CLI::App& verify, AuditCheck& check) {
+void add_verify_audit(CLI::App& verify, Arguments& arguments) {
+  AuditCheck& check = arguments.audit;
   CLI::App* const audit = verify.add_subcommand(
       "audit", "The audit log: nothing changed, removed, added or reordered.");
   add_data(*audit, check.data);
+  add_online(*audit, arguments.online);
   audit->add_option("--key", check.key,
                     "the log's public key, or a file that holds it (default: the one beside it)");
   audit
@@ -166,7 +168,7 @@ void add_verify(CLI::App& app, Arguments& arguments) {
                         "a subject that should be nowhere; may be given again");
     command->add_option("--database", check.database, "of the keys (0)");
   }
-  add_verify_audit(*verify, arguments.audit);
+  add_verify_audit(*verify, arguments);
 }
 
 void add_dump(CLI::App& app, Arguments& arguments) {
@@ -372,6 +374,17 @@ int run_verify_here_or_there(const Arguments& arguments) {
   });
 }
 
+int run_verify_audit_here_or_there(const Arguments& arguments) {
+  AuditCheck check = arguments.audit;
+  if (arguments.online.empty()) {
+    return check.data.empty() ? say_where("verify audit") : run_verify_audit(check);
+  }
+  return run_on_snapshot(arguments.online, "verify", [&](const std::string& directory) {
+    check.data = directory;
+    return run_verify_audit(check);
+  });
+}
+
 int run_dump_here_or_there(const Arguments& arguments) {
   DumpRequest request = arguments.dump;
   if (arguments.online.empty()) {
@@ -417,7 +430,8 @@ int run(const CLI::App& app, const Arguments& arguments) {
   if (app.got_subcommand("dump")) return run_dump_here_or_there(arguments);
   if (app.got_subcommand("verify")) {
     const bool is_audit = app.get_subcommand("verify")->got_subcommand("audit");
-    return is_audit ? run_verify_audit(arguments.audit) : run_verify_here_or_there(arguments);
+    return is_audit ? run_verify_audit_here_or_there(arguments)
+                    : run_verify_here_or_there(arguments);
   }
   const bool is_get = app.get_subcommand("receipt")->got_subcommand("get");
   return is_get ? run_receipt_get(arguments.endpoint, arguments.id)

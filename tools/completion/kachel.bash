@@ -18,7 +18,7 @@ _kachel_words() {
 _kachel() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} commands=() i
   case $before in
-    --data) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
+    --data | --from-copy) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
     --receipt | --checkpoint | --resume | --users) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --state) mapfile -t COMPREPLY < <(compgen -W "live dead held all" -- "$word"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "table jsonl csv" -- "$word"); return ;;
