@@ -74,7 +74,9 @@ Result<format::SnapshotManifest> read_manifest(io::Storage& storage, const std::
 
 Result<void> drop_tree(io::Storage& storage, const std::string& path) {
   if (auto removed = storage.remove_tree(path); !removed) return removed;
-  return storage.sync_directory(kSnapshotsDirectory);
+  auto synced = storage.sync_directory(kSnapshotsDirectory);
+  if (!synced && synced.error().code == ErrorCode::kNotFound) return {};  // there never was one
+  return synced;
 }
 
 std::string segments_of(const std::string& directory) {
@@ -83,6 +85,16 @@ std::string segments_of(const std::string& directory) {
 
 std::string path_in(const std::string& directory, std::uint64_t segment) {
   return directory + '/' + segment_path(segment);
+}
+
+Result<void> drop_snapshot(io::Storage& storage, std::string_view name) {
+  const std::string unfinished = unfinished_snapshot_path(name);
+  if (auto dropped = drop_tree(storage, unfinished); !dropped) return dropped;
+  auto renamed = storage.rename(snapshot_path(name), unfinished);
+  if (!renamed && renamed.error().code == ErrorCode::kNotFound) return {};
+  if (!renamed) return renamed;
+  if (auto synced = storage.sync_directory(kSnapshotsDirectory); !synced) return synced;
+  return drop_tree(storage, unfinished);
 }
 
 Result<void> remove_derived(io::Storage& storage, const std::string& directory) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/format/snapshot_manifest.h"
@@ -31,6 +32,9 @@ std::string path_in(const std::string& directory, std::uint64_t segment);
 
 /// All of it, durably.
 Result<void> drop_tree(io::Storage& storage, const std::string& path);
+/// The snapshot of this name, and what is left of making it. Cut off, it is one that was not
+/// completed, which a start removes.
+Result<void> drop_snapshot(io::Storage& storage, std::string_view name);
 /// What follows the segments.
 Result<void> remove_derived(io::Storage& storage, const std::string& directory);
 /// Not an error when one is not there.

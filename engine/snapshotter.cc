@@ -29,11 +29,15 @@ Result<void> load_snapshots(Core& core) {
     auto manifest = read_manifest(storage, directory);
     if (!manifest && manifest.error().code == ErrorCode::kVersion) return manifest.error();
     if (!manifest && manifest.error().code == ErrorCode::kIo) return manifest.error();
-    if (!manifest || !is_snapshot_name(name) || manifest->store_id != core.store_id) {
-      if (is_snapshot_name(name)) ++core.snapshots.dropped;
+    const bool is_unfinished = name.ends_with(".new");
+    const bool is_damaged = !manifest && manifest.error().code == ErrorCode::kCorrupt;
+    if (is_unfinished || is_damaged) {
+      if (is_damaged) ++core.snapshots.dropped;
       if (auto dropped = drop_tree(storage, directory); !dropped) return dropped;
       continue;
     }
+    // What somebody else has put here, or another store's, is not ours to touch.
+    if (!manifest || !is_snapshot_name(name) || manifest->store_id != core.store_id) continue;
     SnapshotTable::Snapshot snapshot;
     const std::size_t segments = manifest->segments.size();
     const auto there = storage.list(segments_of(directory));
@@ -153,8 +157,7 @@ void Snapshotter::carry_out(std::vector<Due> due, DoneHandler done) {
       const std::string directory = snapshot_path(one.name);
       Result<void> result;
       if (one.all) {
-        result = drop_tree(storage, unfinished_snapshot_path(one.name));
-        if (result) result = drop_tree(storage, directory);
+        result = drop_snapshot(storage, one.name);
       } else {
         if (one.derived) result = remove_derived(storage, directory);
         if (result) result = remove_segments(storage, directory, one.segments);
@@ -334,8 +337,7 @@ void Snapshotter::end(const std::shared_ptr<Job>& job, const Result<void>& resul
   ++removals_;
   core_.env.pool.run([this, job, error = result.error()] {
     io::Storage& storage = core_.env.storage;
-    Result<void> removed = drop_tree(storage, job->directory);
-    if (removed) removed = drop_tree(storage, snapshot_path(job->name));
+    Result<void> removed = drop_snapshot(storage, job->name);
     core_.env.log_loop.post([this, job, error, removed] {
       --removals_;
       if (removed) {

@@ -30,8 +30,8 @@
 namespace kachel {
 
 /// Takes up the snapshots that are there, and removes what one that was not completed has left, or
-/// one whose manifest can't be read: it might keep what must go. Before the store is recovered.
-/// Blocking.
+/// one whose manifest is damaged: it might keep what must go. What is no snapshot of this store is
+/// left alone. Before the store is recovered. Blocking.
 Result<void> load_snapshots(Core& core);
 
 class Snapshotter {

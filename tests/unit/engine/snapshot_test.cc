@@ -267,7 +267,8 @@ TEST_P(Snapshots, BadNamesAndSecondOnesAreRefused) {
 
 TEST_P(Snapshots, NothingIsLeftOfOneThatFailed) {
   fill(20);
-  for (const io::FaultOp op : {io::FaultOp::kLink, io::FaultOp::kRename, io::FaultOp::kCreate}) {
+  for (const io::FaultOp op : {io::FaultOp::kCreateDirectory, io::FaultOp::kLink,
+                               io::FaultOp::kRename, io::FaultOp::kCreate}) {
     world.device.inject(
         {.op = op, .path_contains = op == io::FaultOp::kLink ? "segments" : "snap"});
     EXPECT_FALSE(snapshot("one"));
@@ -329,6 +330,27 @@ TEST_P(Snapshots, OneWhoseManifestIsDamagedGoesAtTheNextStart) {
   EXPECT_TRUE(world.store->copies().snapshots().empty());
   EXPECT_FALSE(world.storage.exists("snapshots/one").value());
   EXPECT_EQ(world.store->stats().snapshots_dropped, 1U);
+}
+
+TEST_P(Snapshots, WhatIsNoSnapshotOfThisStoreIsLeftAlone) {
+  fill(5);
+  ASSERT_TRUE(snapshot("one"));
+  const std::string manifest = read_file(world.storage, "snapshots/one/snapshot");
+  world.drop();
+  for (const char* directory : {"snapshots/mine", "snapshots/of another store"}) {
+    world.storage.create_directory(directory).value();
+    auto file =
+        world.storage.open(std::string(directory) + "/notes", io::OpenMode::kCreate).value();
+    iovec part{const_cast<char*>(manifest.data()), manifest.size()};
+    file->write_at(0, std::span(&part, 1)).value();
+  }
+  world.open();
+  EXPECT_EQ(world.store->copies().snapshots().size(), 1U);
+  EXPECT_TRUE(world.storage.exists("snapshots/mine/notes").value());
+  EXPECT_TRUE(world.storage.exists("snapshots/of another store/notes").value());
+  ASSERT_TRUE(remove("one"));
+  world.kill();
+  EXPECT_TRUE(world.storage.exists("snapshots/mine/notes").value());
 }
 
 TEST_P(Snapshots, IsNoStoreItself) {
