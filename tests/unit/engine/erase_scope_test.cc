@@ -99,13 +99,20 @@ TEST_F(EraseScope, WhatIsPutAfterwardsStays) {
   EXPECT_EQ(world.get("a"), "2");
 }
 
-TEST_F(EraseScope, HoldsAcrossAKillAPowerCutAndALostIndex) {
+TEST_F(EraseScope, HoldsAcrossAKillAPowerCutALostIndexAndAClockSetBack) {
   world.put("a", "1", about({"alice"}));
   world.put("b", "2", about({"bob"}));
   erase("alice");
   world.kill();
   EXPECT_FALSE(world.get("a"));
   world.power_cut();
+  EXPECT_FALSE(world.get("a"));
+  world.drop();
+  world.lose_index();
+  world.open();
+  EXPECT_FALSE(world.get("a"));
+  EXPECT_EQ(world.get("b"), "2");
+  world.clock.set_wall_ms(world.clock.wall_ms() - 86'400'000);
   EXPECT_FALSE(world.get("a"));
   world.drop();
   world.lose_index();
