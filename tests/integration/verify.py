@@ -275,10 +275,11 @@ class Dump(StoreTest):
                 connection.call("KACHEL.SET", f"key-{i}", f"value {i}", "SUBJECT", subject)
             connection.call("DEL", "key-0")
             connection.call("SET", "key-1", "another value")
-            connection.call("PEXPIRE", "key-2", 1)
+            # Not so soon that the server finds it over already, which would be a deletion.
+            connection.call("PEXPIRE", "key-2", 500)
             connection.call("KACHEL.ERASE", "KEY", "key-3")
             connection.call("KACHEL.ERASE", "SUBJECT", "alice")
-        time.sleep(0.01)
+        time.sleep(0.6)
         server.kill()
         self.assertEqual(len(self.lines(server.data)), 4)
         states = [line["state"] for line in self.lines(server.data, "--state", "all")]
