@@ -12,6 +12,10 @@ namespace {
 constexpr std::size_t kCopyChunkBytes = std::size_t{256} * 1024;
 }  // namespace
 
+std::string path_below(std::string_view directory, std::string_view name) {
+  return std::string(directory).append("/").append(name);
+}
+
 Result<void> copy_file(io::Storage& storage, const io::File& from, const std::string& to,
                        std::uint64_t bytes) {
   auto made = storage.open(to, io::OpenMode::kCreateKey);
@@ -47,10 +51,10 @@ Result<void> copy_tree(io::Storage& storage, const std::string& from, const std:
   if (auto made = storage.create_directory(to); !made) return made;
   for (const std::string& name : *names) {
     if (name.ends_with(".new")) continue;
-    const std::string below = from + '/' + name;
+    const std::string below = path_below(from, name);
+    const std::string copy = path_below(to, name);
     const bool is_directory = storage.list(below).has_value();
-    auto copied = is_directory ? copy_tree(storage, below, to + '/' + name)
-                               : copy_named(storage, below, to + '/' + name);
+    auto copied = is_directory ? copy_tree(storage, below, copy) : copy_named(storage, below, copy);
     if (!copied) return copied;
   }
   return storage.sync_directory(to);

@@ -13,6 +13,9 @@
 
 namespace kachel {
 
+/// "DIRECTORY/NAME"
+std::string path_below(std::string_view directory, std::string_view name);
+
 /// The beginning of a file, synced. Nobody but its owner may read the copy, as of all that follow.
 Result<void> copy_file(io::Storage& storage, const io::File& from, const std::string& to,
                        std::uint64_t bytes);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/snapshot_files.h"
+
 namespace kachel {
 namespace {
 
@@ -21,12 +23,13 @@ Result<void> list_below(io::Storage& storage, const std::string& root, const std
   const auto names = storage.list(directory);
   if (!names) return names.error();
   for (const std::string& name : *names) {
-    const std::string path = within.empty() ? name : within + '/' + name;
-    if (storage.list(root + '/' + path)) {
+    const std::string path = within.empty() ? name : path_below(within, name);
+    const std::string whole = path_below(root, path);
+    if (storage.list(whole)) {
       if (auto below = list_below(storage, root, path, files); !below) return below;
       continue;
     }
-    const auto file = storage.open(root + '/' + path, io::OpenMode::kRead);
+    const auto file = storage.open(whole, io::OpenMode::kRead);
     if (!file) return file.error();
     const auto bytes = (*file)->size();
     if (!bytes) return bytes.error();

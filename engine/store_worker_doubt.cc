@@ -86,7 +86,7 @@ void StoreWorker::confirm_alive(AliveRange range, std::vector<AliveEntry> alive,
   }
   auto confirmation = std::make_shared<Confirmation>();
   confirmation->from = range.from;
-  confirmation->range = std::move(range);
+  confirmation->range = range;
   confirmation->alive = std::move(alive);
   confirmation->handler = std::move(handler);
   confirm_stretch(confirmation);

@@ -55,7 +55,8 @@ class Copier {
       if (!copied) return Error{copied.error().code, file.path + ": " + copied.error().message};
     }
     if (auto synced = target_.sync_directory(""); !synced) return synced.error();
-    if (auto removed = target_.remove(format::kUnfinishedCopyName); !removed) return removed.error();
+    if (auto removed = target_.remove(format::kUnfinishedCopyName); !removed)
+      return removed.error();
     if (auto synced = target_.sync_directory(""); !synced) return synced.error();
     tell(true);
     result_.duration_ms = ms_since(began_);
@@ -206,8 +207,9 @@ Result<std::string> unfinished_source(const std::string& target) {
   if (!names) return names.error();
   for (const std::string& name : *names) {
     if (name == "LOCK" || name == "lost+found") continue;
-    return Error{ErrorCode::kForeign,
-                 target + " is not empty (found '" + name + "'): choose an empty directory"};
+    return Error{
+        ErrorCode::kForeign,
+        fmt::format("{} is not empty (found '{}'): choose an empty directory", target, name)};
   }
   return Error{ErrorCode::kNotFound, "nothing was begun in " + target};
 }
