@@ -23,25 +23,13 @@ constexpr std::string_view kSnapshotForms =
     "READ name path offset bytes";
 constexpr std::string_view kAliveForms =
     "ERR syntax error: write KACHEL.ALIVE, or KACHEL.ALIVE tenant database from count, with a "
-    "tenant's "
-    "number, and 32 hexadecimal digits to begin at";
+    "tenant's number, and 32 hexadecimal digits to begin at";
 constexpr std::string_view kDoubtForms =
     "ERR syntax error: write KACHEL.DOUBT, KACHEL.DOUBT CONFIRM tenant database from until "
-    "entries, "
-    "KACHEL.DOUBT CAUGHTUP source through erased, or KACHEL.DOUBT ACCEPT REASON text";
+    "entries, KACHEL.DOUBT CAUGHTUP source through erased, or KACHEL.DOUBT ACCEPT REASON text";
 // A page of KACHEL.ALIVE: whether it goes on, and where; then MAC and version of each entry.
 constexpr std::size_t kPageHeadBytes = 1 + sizeof(Mac::bytes);
 constexpr std::size_t kAliveBytes = sizeof(Mac::bytes) + sizeof(std::uint64_t);
-
-std::string hexadecimal(std::span<const std::byte> bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::byte byte : bytes) {
-    text.push_back(kDigits[std::to_integer<unsigned>(byte) >> 4]);
-    text.push_back(kDigits[std::to_integer<unsigned>(byte) & 0xfu]);
-  }
-  return text;
-}
 
 json::object to_json(const SnapshotInfo& info) {
   return {{"name", info.name},
@@ -157,7 +145,7 @@ json::object describe(const Copies& copies) {
   json::array spaces;
   for (const Namespace& space : copies.namespaces())
     spaces.push_back({{"tenant", space.tenant}, {"database", space.database}});
-  return {{"store_id", hexadecimal(copies.store_id())},
+  return {{"store_id", text_of(Mac{copies.store_id()})},
           {"last_sequence", copies.last_sequence()},
           {"doubtful_through", copies.doubtful_through()},
           {"copied_ms", copies.copied_ms()},

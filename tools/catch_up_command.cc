@@ -129,8 +129,7 @@ class NewerCopy final : public Knowledge {
     }
     auto copy = std::make_unique<NewerCopy>();
     copy->name = directory;
-    for (const std::byte byte : (*store)->store_id())
-      copy->store_id += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+    copy->store_id = text_of(Mac{(*store)->store_id()});
     copy->through = (*store)->superblock()->sequence_limit - 1;
     const io::SystemClock clock;
     const inspect::EntryReader reader(**store, clock.wall_ms());
