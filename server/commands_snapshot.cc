@@ -1,11 +1,10 @@
 // Snapshots, and what the copies that are made of them ask. For administrators and for the tool:
 // the answers are JSON, but for bytes, which are what they are. docs/snapshots.md.
 #include <boost/json.hpp>
-#include <cstring>
 #include <string>
 #include <utility>
 
-#include "engine/format/bytes.h"
+#include "engine/alive_coding.h"
 #include "server/arguments.h"
 #include "server/command.h"
 #include "server/resp_parser.h"
@@ -27,9 +26,6 @@ constexpr std::string_view kAliveForms =
 constexpr std::string_view kDoubtForms =
     "ERR syntax error: write KACHEL.DOUBT, KACHEL.DOUBT CONFIRM tenant database from until "
     "entries, KACHEL.DOUBT CAUGHTUP source through erased, or KACHEL.DOUBT ACCEPT REASON text";
-// A page of KACHEL.ALIVE: whether it goes on, and where; then MAC and version of each entry.
-constexpr std::size_t kPageHeadBytes = 1 + sizeof(Mac::bytes);
-constexpr std::size_t kAliveBytes = sizeof(Mac::bytes) + sizeof(std::uint64_t);
 
 json::object to_json(const SnapshotInfo& info) {
   return {{"name", info.name},
@@ -159,32 +155,6 @@ std::optional<Namespace> parse_namespace(std::string_view tenant, std::string_vi
   return Namespace{static_cast<std::uint32_t>(*number), static_cast<std::uint8_t>(*index)};
 }
 
-std::string encode_page(const AlivePage& page) {
-  std::string text(kPageHeadBytes + page.entries.size() * kAliveBytes, '\0');
-  auto* to = reinterpret_cast<std::byte*>(text.data());
-  format::store(to, std::uint8_t{page.next.has_value()});
-  if (page.next) format::store(to + 1, page.next->bytes);
-  to += kPageHeadBytes;
-  for (const AliveEntry& entry : page.entries) {
-    format::store(to, entry.mac.bytes);
-    format::store(to + sizeof(entry.mac.bytes), entry.version);
-    to += kAliveBytes;
-  }
-  return text;
-}
-
-std::optional<std::vector<AliveEntry>> decode_entries(std::string_view text) {
-  if (text.size() % kAliveBytes != 0) return std::nullopt;
-  std::vector<AliveEntry> entries(text.size() / kAliveBytes);
-  const auto* from = reinterpret_cast<const std::byte*>(text.data());
-  for (AliveEntry& entry : entries) {
-    entry.mac.bytes = format::load<decltype(entry.mac.bytes)>(from);
-    entry.version = format::load<std::uint64_t>(from + sizeof(entry.mac.bytes));
-    from += kAliveBytes;
-  }
-  return entries;
-}
-
 void kachel_alive(Session& session, Arguments arguments) {
   Copies& copies = session.store().copies();
   if (arguments.size() == 1) return session.reply().bulk(json::serialize(describe(copies)));
@@ -195,7 +165,7 @@ void kachel_alive(Session& session, Arguments arguments) {
   if (!space || !from || !count) return session.reply().error(kAliveForms);
   copies.list_alive(*space, *from, *count, session.loop(),
                     reply_with<AlivePage>(session, [](ReplyWriter reply, const AlivePage& page) {
-                      reply.bulk(encode_page(page));
+                      reply.bulk(encode_alive_page(page));
                     }));
 }
 
@@ -203,7 +173,7 @@ void confirm(Session& session, Arguments arguments) {
   const auto space = parse_namespace(arguments[2], arguments[3]);
   const auto from = parse_mac(arguments[4]);
   const auto until = parse_mac(arguments[5]);
-  auto entries = decode_entries(arguments[6]);
+  auto entries = decode_alive(arguments[6]);
   if (!space || !from || (!until && arguments[5] != "-") || !entries) {
     return session.reply().error(kDoubtForms);
   }

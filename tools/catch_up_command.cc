@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <chrono>
-#include <cstring>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <map>
@@ -12,8 +11,7 @@
 #include <unistd.h>
 #include <vector>
 
-#include "engine/copies.h"
-#include "engine/format/bytes.h"
+#include "engine/alive_coding.h"
 #include "engine/inspect/entries.h"
 #include "engine/inspect/store_view.h"
 #include "io/clock.h"
@@ -25,9 +23,6 @@ namespace {
 
 namespace json = boost::json;
 constexpr std::size_t kPage = 16 * 1024;  // entries
-constexpr std::size_t kMacBytes = sizeof(Mac::bytes);
-constexpr std::size_t kPageHeadBytes = 1 + kMacBytes;
-constexpr std::size_t kEntryBytes = kMacBytes + sizeof(std::uint64_t);
 
 Error garbled() {
   return {ErrorCode::kForeign, "the answer is not kacheld's, or another version's"};
@@ -96,21 +91,9 @@ class LivingNode final : public Knowledge {
         client_.ask({"KACHEL.ALIVE", std::to_string(space.tenant), std::to_string(space.database),
                      text_of(from), std::to_string(kPage)});
     if (!answer) return answer.error();
-    if (answer->size() < kPageHeadBytes || (answer->size() - kPageHeadBytes) % kEntryBytes != 0) {
-      return garbled();
-    }
-    const auto* bytes = reinterpret_cast<const std::byte*>(answer->data());
-    AlivePage page;
-    if (format::load<std::uint8_t>(bytes) != 0) {
-      page.next.emplace().bytes = format::load<decltype(Mac::bytes)>(bytes + 1);
-      if (*page.next <= from) return garbled();  // or it would never end
-    }
-    for (std::size_t at = kPageHeadBytes; at < answer->size(); at += kEntryBytes) {
-      AliveEntry& entry = page.entries.emplace_back();
-      entry.mac.bytes = format::load<decltype(Mac::bytes)>(bytes + at);
-      entry.version = format::load<std::uint64_t>(bytes + at + kMacBytes);
-    }
-    return page;
+    auto page = decode_alive_page(*answer);
+    if (!page || (page->next && *page->next <= from)) return garbled();  // or it would never end
+    return std::move(*page);
   }
 
  private:
@@ -175,17 +158,6 @@ class NewerCopy final : public Knowledge {
   std::map<Namespace, std::vector<AliveEntry>> alive_;
 };
 
-std::string encode(const std::vector<AliveEntry>& entries) {
-  std::string text(entries.size() * kEntryBytes, '\0');
-  auto* to = reinterpret_cast<std::byte*>(text.data());
-  for (const AliveEntry& entry : entries) {
-    format::store(to, entry.mac.bytes);
-    format::store(to + kMacBytes, entry.version);
-    to += kEntryBytes;
-  }
-  return text;
-}
-
 struct Learnt {
   std::uint64_t alive = 0;  // entries there are at the source
   std::uint64_t erased = 0;
@@ -212,7 +184,7 @@ Result<Learnt> learn(RespClient& copy, const Described& described, Knowledge& so
       if (!page) return Error{page.error().code, source.name + ": " + page.error().message};
       const auto erased = copy.ask(
           {"KACHEL.DOUBT", "CONFIRM", std::to_string(space.tenant), std::to_string(space.database),
-           text_of(*from), page->next ? text_of(*page->next) : "-", encode(page->entries)});
+           text_of(*from), page->next ? text_of(*page->next) : "-", encode_alive(page->entries)});
       if (!erased) return erased.error();
       learnt.alive += page->entries.size();
       learnt.erased += std::strtoull(erased->c_str(), nullptr, 10);
