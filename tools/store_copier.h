@@ -32,7 +32,8 @@ struct CopyResult {
 /// something else), kNotFound, kNoSpace, kIo.
 Result<CopyResult> copy_store(CopySource& source, const CopyOptions& options);
 
-/// Which source an incomplete copy is of (format::kUnfinishedCopyName); kNotFound when there is none. kForeign: the directory has something else in it.
+/// Which source an incomplete copy is of (format::kUnfinishedCopyName); kNotFound when there is
+/// none. kForeign: the directory has something else in it.
 Result<std::string> unfinished_source(const std::string& target);
 /// Begins one, or goes on with one of the same source. What is there of another is removed.
 Result<void> begin_copy(const std::string& target, const std::string& source);
