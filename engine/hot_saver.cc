@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -140,9 +139,7 @@ Result<void> HotSaver::add(Manifest& manifest, const Shard& shard) {
       items.push_back({item.space, mac, heat});
     });
   }
-  std::sort(items.begin(), items.end(), [](const auto& one, const auto& other) {
-    return std::tie(one.space, one.mac) < std::tie(other.space, other.mac);
-  });
+  sort_as_rows(items);
   manifest.entries += items.size();
   for (std::span<const format::HotManifestItem> rest(items); !rest.empty();) {
     const auto some = rest.first(std::min<std::size_t>(rest.size(), format::kMaxHotBlockItems));

@@ -115,10 +115,7 @@ void HotWarmer::next_slice(const WorkPointer& work) {
   }
   if (work->named.empty()) return end(work);
   core_.env.pool.run([this, work] {
-    // In the order of the index: neighbours are in the same block.
-    std::sort(work->named.begin(), work->named.end(), [](const auto& one, const auto& other) {
-      return std::tie(one.space, one.mac) < std::tie(other.space, other.mac);
-    });
+    sort_as_rows(work->named);
     core_.env.log_loop.post([this, work] { look_up(work); });
   });
 }

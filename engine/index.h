@@ -6,6 +6,7 @@
 // Threads: find() and list() from any thread; everything else from the log thread only.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -46,6 +47,15 @@ struct RowKey {
   friend bool operator==(const RowKey&, const RowKey&) = default;
   friend auto operator<=>(const RowKey&, const RowKey&) = default;
 };
+
+/// Puts what has a `space` and a `mac` in the order of the index, where neighbours lie in one
+/// block.
+template <typename Items>
+void sort_as_rows(Items& items) {
+  std::sort(items.begin(), items.end(), [](const auto& one, const auto& other) {
+    return RowKey{one.space, one.mac} < RowKey{other.space, other.mac};
+  });
+}
 
 struct IndexChange {
   RowKey key;

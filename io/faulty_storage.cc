@@ -37,6 +37,10 @@ class FaultyFile final : public File {
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) const override;
   Result<void> write_at(std::uint64_t offset, std::span<iovec> parts) override;
   Result<void> sync() override;
+  void prefetch(std::uint64_t offset, std::uint64_t length) const override {
+    base_->prefetch(offset, length);
+  }
+
   void drop_cache(std::uint64_t offset, std::uint64_t length) override {
     base_->drop_cache(offset, length);
   }

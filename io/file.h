@@ -52,6 +52,8 @@ class File {
   virtual Result<void> write_at(std::uint64_t offset, std::span<iovec> parts) = 0;
   /// Blocking fdatasync: data, and what metadata is needed to read it back.
   virtual Result<void> sync() = 0;
+  /// Hint: this range will be read through the page cache soon. Doesn't wait for the device.
+  virtual void prefetch(std::uint64_t offset, std::uint64_t length) const = 0;
   /// Hint: the pages of this range will not be read through the page cache again.
   virtual void drop_cache(std::uint64_t offset, std::uint64_t length) = 0;
 };

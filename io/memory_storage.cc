@@ -132,6 +132,8 @@ class MemoryFile final : public ForgetfulFile {
     data_->sync();
     return {};
   }
+  void prefetch(std::uint64_t, std::uint64_t) const override {}  // it is all there
+
   void drop_cache(std::uint64_t offset, std::uint64_t length) override {
     const std::lock_guard lock(state_->mutex);
     if (!is_dead()) data_->drop_cache(offset, length);

@@ -113,6 +113,11 @@ Result<void> PosixFile::sync() {
   return {};
 }
 
+void PosixFile::prefetch(std::uint64_t offset, std::uint64_t length) const {
+  ::posix_fadvise(buffered_fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
+                  POSIX_FADV_WILLNEED);
+}
+
 void PosixFile::drop_cache(std::uint64_t offset, std::uint64_t length) {
   ::posix_fadvise(buffered_fd_, static_cast<off_t>(offset), static_cast<off_t>(length),
                   POSIX_FADV_DONTNEED);

@@ -25,6 +25,7 @@ class PosixFile final : public File {
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> out) const override;
   Result<void> write_at(std::uint64_t offset, std::span<iovec> parts) override;
   Result<void> sync() override;
+  void prefetch(std::uint64_t offset, std::uint64_t length) const override;
   void drop_cache(std::uint64_t offset, std::uint64_t length) override;
 
   /// Unique in this process for all time, unlike a descriptor or an address.

@@ -31,6 +31,12 @@ Result<void> FileWindow::slide_to(std::uint64_t offset, std::size_t length) {
   if (room <= kept) return {};
   if (buffer_.size() < room) buffer_.resize(room);
   const std::size_t read = room - kept;
+  const std::uint64_t ahead = std::min<std::uint64_t>(end_, begin_ + room + kReadAheadBytes);
+  asked_to_ = std::max(asked_to_, begin_ + kept);
+  if (ahead > asked_to_) {
+    file_.prefetch(asked_to_, ahead - asked_to_);
+    asked_to_ = ahead;
+  }
   const auto got = file_.read_at(begin_ + kept, std::span(buffer_).subspan(kept, read));
   if (!got) return got.error();
   // What can't be read is not known to be absent.

@@ -1,5 +1,6 @@
 // A view that slides over a file, forwards only, in reads of at least 1 MiB: what walks a segment
-// of any size does so in constant memory.
+// of any size does so in constant memory. What comes next is asked for ahead, so that the device
+// reads while the caller looks at what is there.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,8 @@
 namespace kachel::format {
 
 inline constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
+/// In the page cache, not in the process.
+inline constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
 
 class FileWindow {
  public:
@@ -33,6 +36,7 @@ class FileWindow {
   ZeroizingBytes buffer_;
   std::uint64_t begin_ = 0;  // offset in the file of buffer_[0]
   std::size_t filled_ = 0;
+  std::uint64_t asked_to_ = 0;  // up to here the file has been told that it will be read
 };
 
 }  // namespace kachel::format

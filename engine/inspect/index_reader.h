@@ -23,6 +23,9 @@ class IndexReader {
 
   /// kCorrupt when the row can't be decoded.
   virtual Result<std::optional<Row>> find(const RowKey& key) const = 0;
+  /// The same of many keys in their order, which takes a fraction of as many calls of find().
+  using OnRow = std::function<void(std::size_t key, const Result<std::optional<Row>>&)>;
+  virtual void find_all(std::span<const RowKey> keys, const OnRow& call) const = 0;
   /// All there is from this key on, in order, undecoded; what the call says ends it.
   using OnItem = std::function<Result<void>(std::string_view key, std::string_view value)>;
   virtual Result<void> for_each(std::string_view from, const OnItem& call) const = 0;

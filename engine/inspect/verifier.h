@@ -76,6 +76,7 @@ class Verifier {
   Result<void> check_head(SegmentState& state);
   Result<void> check_segments();
   Result<void> check_segment(SegmentState& state);
+  void prefetch_after(const SegmentState& state) const;
   Result<void> check_table(SegmentState& state, const SegmentView& segment);
   void check_listed(const SegmentView& segment, const WalkedRecord& record,
                     const format::RecordSummary& own);
@@ -92,6 +93,9 @@ class Verifier {
   void read_row(std::string_view key, std::string_view value);
   void read_counts(std::uint64_t id, const std::string& path, std::string_view value);
   void match(SegmentState& state, const format::RecordSummary& put);
+  void match_all(SegmentState& state);
+  void match_row(SegmentState& state, const format::RecordSummary& put,
+                 const Result<std::optional<Row>>& found);
   void add_orphan(const SegmentState& state, const format::RecordSummary& put);
   Result<void> compare_rows();
   Result<void> compare_row(const RowKey& key, const Row& row, std::optional<SegmentView>& segment);
@@ -135,6 +139,7 @@ class Verifier {
   std::vector<Fence> fences_;
   std::vector<Hold> holds_;
   std::int64_t index_due_ms_ = 0;
+  std::vector<format::RecordSummary> unmatched_;  // of the segment that is being walked
   boost::unordered_flat_map<Mac, std::vector<Orphan>, MacHash> orphans_;
   std::size_t orphan_count_ = 0;
   std::uint64_t failed_lookups_ = 0;

@@ -17,6 +17,8 @@ namespace {
 // Records that the index lacks and no fence explains, before the tables are searched for
 // tombstones.
 constexpr std::size_t kMostOrphans = 200'000;
+// Puts of a segment whose rows are looked up together: some 8 MiB of them.
+constexpr std::size_t kMostUnmatched = 32'768;
 constexpr std::uint64_t kRowsAStep = 4096;
 constexpr std::uint64_t kMostManifestBytes = std::uint64_t{64} << 20;
 
@@ -234,13 +236,32 @@ void Verifier::read_counts(std::uint64_t id, const std::string& path, std::strin
           "is not there, and the index counts " + std::to_string(entries) + " entries in it"});
 }
 
-/// A put against the row of its key.
+/// A put is to be compared with the row of its key. Not one at a time: in the order of the log each
+/// lookup would read a block of the index for itself.
 void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
   if (!rows_are_known_ || (put.flags & format::kFlagHeld) != 0) return;
   if (!wants({VerifyScope::kFull, VerifyScope::kIndex})) return;
   if (options_.tenant && put.space.tenant != *options_.tenant) return;
+  unmatched_.push_back(put);
+  if (unmatched_.size() >= kMostUnmatched) match_all(state);
+}
+
+void Verifier::match_all(SegmentState& state) {
+  if (unmatched_.empty()) return;
+  sort_as_rows(unmatched_);
+  std::vector<RowKey> keys;
+  keys.reserve(unmatched_.size());
+  for (const format::RecordSummary& put : unmatched_)
+    keys.push_back({put.space, put.mac});
+  index_->find_all(keys, [&](std::size_t i, const Result<std::optional<Row>>& found) {
+    match_row(state, unmatched_[i], found);
+  });
+  unmatched_.clear();
+}
+
+void Verifier::match_row(SegmentState& state, const format::RecordSummary& put,
+                         const Result<std::optional<Row>>& found) {
   const RowKey key{put.space, put.mac};
-  const auto found = index_->find(key);
   if (!found) {
     if (failed_lookups_++ == 0) {
       report({FindingCode::kIndexFile,

@@ -1,6 +1,7 @@
 // Verification: segments. First what they say of themselves, then every byte of them.
 #include <algorithm>
 
+#include "engine/format/file_window.h"
 #include "engine/inspect/verifier.h"
 #include "engine/lifetime_bucket.h"
 #include "engine/segment_files.h"
@@ -104,6 +105,8 @@ Result<void> Verifier::check_segments() {
   for (SegmentState& state : segments_) {
     if (!state.is_selected || state.id <= walked_through_) continue;
     auto done = check_segment(state);
+    prefetch_after(state);
+    match_all(state);
     if (!done) {
       if (done.error().code != ErrorCode::kIo) return done;
       report({FindingCode::kUnreadable, segment_path(state.id), {}, 0, done.error().message});
@@ -114,6 +117,17 @@ Result<void> Verifier::check_segments() {
     walked_records_ = inspection_.progress.records;
   }
   return {};
+}
+
+/// So that the device has something to do while rows are looked up.
+void Verifier::prefetch_after(const SegmentState& state) const {
+  const auto next =
+      std::upper_bound(segments_.begin(), segments_.end(), state.id,
+                       [](std::uint64_t id, const SegmentState& other) { return id < other.id; });
+  if (next == segments_.end() || !next->is_selected) return;
+  if (const auto file = store_.storage().open(segment_path(next->id), io::OpenMode::kRead)) {
+    (*file)->prefetch(0, format::kReadAheadBytes);
+  }
 }
 
 Result<void> Verifier::check_segment(SegmentState& state) {

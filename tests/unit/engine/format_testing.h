@@ -200,6 +200,7 @@ class MemoryFile : public io::File {
   Result<void> truncate(std::uint64_t) override { return unsupported(); }
   Result<void> write_at(std::uint64_t, std::span<iovec>) override { return unsupported(); }
   Result<void> sync() override { return unsupported(); }
+  void prefetch(std::uint64_t, std::uint64_t) const override {}
   void drop_cache(std::uint64_t, std::uint64_t) override {}
 
  private:
