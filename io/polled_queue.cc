@@ -6,7 +6,11 @@
 namespace kachel::io {
 
 void run_until_idle(PolledQueue& queue) {
-  while (queue.in_flight() > 0) {
+  run_until(queue, [] { return false; });
+}
+
+void run_until(PolledQueue& queue, const std::function<bool()>& holds) {
+  while (queue.in_flight() > 0 && !holds()) {
     queue.flush();
     if (queue.reap() == 0 && queue.prepare_to_wait()) {
       pollfd wake{queue.wake_fd(), POLLIN, 0};

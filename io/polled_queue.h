@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 #include "io/file.h"
 
@@ -24,7 +25,8 @@ class PolledQueue : public IoQueue {
   virtual void end_wait() = 0;
 };
 
-/// Flushes, reaps and sleeps until nothing is in flight: a queue without a loop.
+/// Flushes, reaps and sleeps until it holds, or nothing is in flight: a queue without a loop.
+void run_until(PolledQueue& queue, const std::function<bool()>& holds);
 void run_until_idle(PolledQueue& queue);
 
 }  // namespace kachel::io

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/read_ahead.h"
+
 namespace kachel::format {
 
 Result<std::span<const std::byte>> FileWindow::at(std::uint64_t offset, std::size_t length) {
@@ -31,18 +33,23 @@ Result<void> FileWindow::slide_to(std::uint64_t offset, std::size_t length) {
   if (room <= kept) return {};
   if (buffer_.size() < room) buffer_.resize(room);
   const std::size_t read = room - kept;
-  const std::uint64_t ahead = std::min<std::uint64_t>(end_, begin_ + room + kReadAheadBytes);
-  asked_to_ = std::max(asked_to_, begin_ + kept);
-  if (ahead > asked_to_) {
-    file_.prefetch(asked_to_, ahead - asked_to_);
-    asked_to_ = ahead;
-  }
-  const auto got = file_.read_at(begin_ + kept, std::span(buffer_).subspan(kept, read));
+  const auto out = std::span(buffer_).subspan(kept, read);
+  if (ahead_ == nullptr) prefetch_from(begin_ + kept, room - kept);
+  const auto got =
+      ahead_ != nullptr ? ahead_->read_at(begin_ + kept, out) : file_->read_at(begin_ + kept, out);
   if (!got) return got.error();
   // What can't be read is not known to be absent.
   if (*got < read) return Error{ErrorCode::kIo, "a read ended before the end of the file"};
   filled_ += *got;
   return {};
+}
+
+void FileWindow::prefetch_from(std::uint64_t offset, std::size_t length) {
+  const std::uint64_t ahead = std::min<std::uint64_t>(end_, offset + length + kReadAheadBytes);
+  asked_to_ = std::max(asked_to_, offset);
+  if (ahead <= asked_to_) return;
+  file_->prefetch(asked_to_, ahead - asked_to_);
+  asked_to_ = ahead;
 }
 
 }  // namespace kachel::format

@@ -11,6 +11,10 @@
 #include "io/file.h"
 #include "io/zeroizing.h"
 
+namespace kachel::io {
+class ReadAhead;
+}
+
 namespace kachel::format {
 
 inline constexpr std::size_t kWindowBytes = std::size_t{1} << 20;
@@ -20,7 +24,10 @@ inline constexpr std::size_t kReadAheadBytes = std::size_t{8} << 20;
 class FileWindow {
  public:
   /// `file` outlives the window; nothing is read at or after `end` (bytes from the start of it).
-  FileWindow(const io::File& file, std::uint64_t end) : file_(file), end_(end) {}
+  FileWindow(const io::File& file, std::uint64_t end) : file_(&file), end_(end) {}
+  /// By way of `ahead`, where that is not null: the file was opened there.
+  FileWindow(const io::File& file, std::uint64_t end, io::ReadAhead* ahead)
+      : file_(&file), ahead_(ahead), end_(end) {}
 
   std::uint64_t end() const { return end_; }
 
@@ -30,8 +37,10 @@ class FileWindow {
 
  private:
   Result<void> slide_to(std::uint64_t offset, std::size_t length);
+  void prefetch_from(std::uint64_t offset, std::size_t length);
 
-  const io::File& file_;
+  const io::File* file_;
+  io::ReadAhead* ahead_ = nullptr;
   std::uint64_t end_;
   ZeroizingBytes buffer_;
   std::uint64_t begin_ = 0;  // offset in the file of buffer_[0]

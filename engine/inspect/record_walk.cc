@@ -16,8 +16,15 @@ class Walker {
       : store_(store),
         segment_(segment),
         walk_(walk),
-        window_(*segment.file, segment.data_end),
-        at_(std::max(walk.from, segment.data_begin)) {}
+        window_(*segment.file, segment.data_end, walk.ahead),
+        at_(std::max(walk.from, segment.data_begin)) {
+    if (walk.ahead != nullptr) walk.ahead->open(*segment.file, at_, segment.data_end);
+  }
+  ~Walker() {
+    if (walk_.ahead != nullptr) walk_.ahead->close();
+  }
+  Walker(const Walker&) = delete;
+  Walker& operator=(const Walker&) = delete;
 
   Result<Walked> run() {
     walked_.end = at_;

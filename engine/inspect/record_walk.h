@@ -8,6 +8,7 @@
 
 #include "engine/format/record.h"
 #include "engine/inspect/segment_view.h"
+#include "io/read_ahead.h"
 
 namespace kachel::inspect {
 
@@ -34,6 +35,8 @@ struct Walk {
   bool check_values = true;
   /// From here on; what lies before has been walked. 0: from the first record.
   std::uint64_t from = 0;
+  /// Reads through this, where it is not null, and closes it.
+  io::ReadAhead* ahead = nullptr;
 };
 
 struct Walked {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <future>
 #include <map>
 #include <memory>
 #include <set>
@@ -75,9 +76,10 @@ class Verifier {
   Result<void> check_heads();
   Result<void> check_head(SegmentState& state);
   Result<void> check_segments();
+  Result<void> check_each_segment();
   Result<void> check_segment(SegmentState& state);
-  void prefetch_after(const SegmentState& state) const;
   Result<void> check_table(SegmentState& state, const SegmentView& segment);
+  void report_of_walk(Finding finding);
   void check_listed(const SegmentView& segment, const WalkedRecord& record,
                     const format::RecordSummary& own);
   Result<void> for_each_summary(const SegmentState& state, const OnSummary& call);
@@ -94,6 +96,7 @@ class Verifier {
   void read_counts(std::uint64_t id, const std::string& path, std::string_view value);
   void match(SegmentState& state, const format::RecordSummary& put);
   void match_all(SegmentState& state);
+  void settle_lookup();
   void match_row(SegmentState& state, const format::RecordSummary& put,
                  const Result<std::optional<Row>>& found);
   void add_orphan(const SegmentState& state, const format::RecordSummary& put);
@@ -139,7 +142,15 @@ class Verifier {
   std::vector<Fence> fences_;
   std::vector<Hold> holds_;
   std::int64_t index_due_ms_ = 0;
+  std::unique_ptr<io::ReadAhead> ahead_;  // none before it is needed
+  /// Puts of a segment, and the row of each.
+  struct PutLookup {
+    SegmentState* state = nullptr;
+    std::vector<format::RecordSummary> puts;
+    std::vector<Result<std::optional<Row>>> rows;
+  };
   std::vector<format::RecordSummary> unmatched_;  // of the segment that is being walked
+  std::future<PutLookup> lookup_;                 // under way; uses the index
   boost::unordered_flat_map<Mac, std::vector<Orphan>, MacHash> orphans_;
   std::size_t orphan_count_ = 0;
   std::uint64_t failed_lookups_ = 0;

@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kMostOrphans = 200'000;
 // Puts of a segment whose rows are looked up together: some 8 MiB of them.
 constexpr std::size_t kMostUnmatched = 32'768;
+// Fewer are not worth a thread.
+constexpr std::size_t kLookupsBeside = 1024;
 constexpr std::uint64_t kRowsAStep = 4096;
 constexpr std::uint64_t kMostManifestBytes = std::uint64_t{64} << 20;
 
@@ -237,7 +239,7 @@ void Verifier::read_counts(std::uint64_t id, const std::string& path, std::strin
 }
 
 /// A put is to be compared with the row of its key. Not one at a time: in the order of the log each
-/// lookup would read a block of the index for itself.
+/// lookup would read a block of the index for itself; and beside the walk, which goes on.
 void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
   if (!rows_are_known_ || (put.flags & format::kFlagHeld) != 0) return;
   if (!wants({VerifyScope::kFull, VerifyScope::kIndex})) return;
@@ -248,15 +250,32 @@ void Verifier::match(SegmentState& state, const format::RecordSummary& put) {
 
 void Verifier::match_all(SegmentState& state) {
   if (unmatched_.empty()) return;
-  sort_as_rows(unmatched_);
-  std::vector<RowKey> keys;
-  keys.reserve(unmatched_.size());
-  for (const format::RecordSummary& put : unmatched_)
-    keys.push_back({put.space, put.mac});
-  index_->find_all(keys, [&](std::size_t i, const Result<std::optional<Row>>& found) {
-    match_row(state, unmatched_[i], found);
-  });
+  settle_lookup();
+  const bool is_short = unmatched_.size() < kLookupsBeside;
+  lookup_ =
+      std::async(is_short ? std::launch::deferred : std::launch::async,
+                 [&state, &index = *index_, puts = std::move(unmatched_)]() mutable {
+                   sort_as_rows(puts);
+                   std::vector<RowKey> keys;
+                   keys.reserve(puts.size());
+                   for (const format::RecordSummary& put : puts)
+                     keys.push_back({put.space, put.mac});
+                   PutLookup lookup{&state, std::move(puts), {}};
+                   lookup.rows.reserve(keys.size());
+                   index.find_all(keys, [&](std::size_t, const Result<std::optional<Row>>& row) {
+                     lookup.rows.push_back(row);
+                   });
+                   return lookup;
+                 });
   unmatched_.clear();
+  if (is_short) settle_lookup();
+}
+
+void Verifier::settle_lookup() {
+  if (!lookup_.valid()) return;
+  const PutLookup lookup = lookup_.get();
+  for (std::size_t i = 0; i < lookup.puts.size(); ++i)
+    match_row(*lookup.state, lookup.puts[i], lookup.rows[i]);
 }
 
 void Verifier::match_row(SegmentState& state, const format::RecordSummary& put,
@@ -278,8 +297,8 @@ void Verifier::match_row(SegmentState& state, const format::RecordSummary& put,
       ++state.matched;
       state.matched_digest += digest_of(key, put.offset);
       if (same_entry(row, put)) return;
-      report({FindingCode::kRowDiffers, segment_path(state.id), put.offset, put.size,
-              "the index says otherwise of this record than it says itself"});
+      report_of_walk({FindingCode::kRowDiffers, segment_path(state.id), put.offset, put.size,
+                      "the index says otherwise of this record than it says itself"});
       return;
     }
     if (row.version > put.version) return;

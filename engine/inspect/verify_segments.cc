@@ -1,13 +1,15 @@
 // Verification: segments. First what they say of themselves, then every byte of them.
 #include <algorithm>
 
-#include "engine/format/file_window.h"
 #include "engine/inspect/verifier.h"
 #include "engine/lifetime_bucket.h"
 #include "engine/segment_files.h"
 
 namespace kachel::inspect {
 namespace {
+
+// Bytes of records: shorter segments are read by the time that a ring is there.
+constexpr std::uint64_t kReadAheadFrom = std::uint64_t{8} << 20;
 
 void say_nothing(const Finding&) {}
 
@@ -102,10 +104,15 @@ void Verifier::note_statements(const format::RecordMeta& meta) {
 }
 
 Result<void> Verifier::check_segments() {
+  auto done = check_each_segment();
+  settle_lookup();
+  return done;
+}
+
+Result<void> Verifier::check_each_segment() {
   for (SegmentState& state : segments_) {
     if (!state.is_selected || state.id <= walked_through_) continue;
     auto done = check_segment(state);
-    prefetch_after(state);
     match_all(state);
     if (!done) {
       if (done.error().code != ErrorCode::kIo) return done;
@@ -117,17 +124,6 @@ Result<void> Verifier::check_segments() {
     walked_records_ = inspection_.progress.records;
   }
   return {};
-}
-
-/// So that the device has something to do while rows are looked up.
-void Verifier::prefetch_after(const SegmentState& state) const {
-  const auto next =
-      std::upper_bound(segments_.begin(), segments_.end(), state.id,
-                       [](std::uint64_t id, const SegmentState& other) { return id < other.id; });
-  if (next == segments_.end() || !next->is_selected) return;
-  if (const auto file = store_.storage().open(segment_path(next->id), io::OpenMode::kRead)) {
-    (*file)->prefetch(0, format::kReadAheadBytes);
-  }
 }
 
 Result<void> Verifier::check_segment(SegmentState& state) {
@@ -146,13 +142,14 @@ Result<void> Verifier::check_segment(SegmentState& state) {
     return inspection_.go_on();
   }
   Walk walk;
+  if (view.data_end - view.data_begin >= kReadAheadFrom) {
+    if (!ahead_) ahead_ = std::make_unique<io::ReadAhead>();
+    walk.ahead = ahead_.get();
+  }
   walk.check_values = options_.scope != VerifyScope::kErasure;
   walk.on_bytes = [this](std::uint64_t bytes) { inspection_.count(bytes); };
   walk.go_on = [this] { return inspection_.go_on(); };
-  walk.on_finding = [this](Finding finding) {
-    walk_findings_.push_back(finding);
-    report(std::move(finding));
-  };
+  walk.on_finding = [this](Finding finding) { report_of_walk(std::move(finding)); };
   walk.on_record = [&](const WalkedRecord& record) {
     ++inspection_.progress.records;
     if (!state.is_sealed) {
@@ -193,6 +190,12 @@ Result<void> Verifier::check_table(SegmentState& state, const SegmentView& segme
   return {};
 }
 
+/// A run that goes on after this one was cut off says it again: it won't look there.
+void Verifier::report_of_walk(Finding finding) {
+  walk_findings_.push_back(finding);
+  report(std::move(finding));
+}
+
 void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& record,
                             const format::RecordSummary& own) {
   if (!segment.trailer) return;
@@ -202,15 +205,15 @@ void Verifier::check_listed(const SegmentView& segment, const WalkedRecord& reco
       return range.first <= sequence && sequence <= range.second;
     });
     if (is_void) return;
-    report({FindingCode::kTableDiffers, segment.path, record.offset, record.size,
-            "a whole record with sequence " + std::to_string(sequence) +
-                " that the segment's table does not have"});
+    report_of_walk({FindingCode::kTableDiffers, segment.path, record.offset, record.size,
+                    "a whole record with sequence " + std::to_string(sequence) +
+                        " that the segment's table does not have"});
     return;
   }
   if (same_listing(*record.listed, own)) return;
-  report({FindingCode::kTableDiffers, segment.path, record.offset, record.size,
-          "the segment's table says otherwise than the record with sequence " +
-              std::to_string(sequence)});
+  report_of_walk({FindingCode::kTableDiffers, segment.path, record.offset, record.size,
+                  "the segment's table says otherwise than the record with sequence " +
+                      std::to_string(sequence)});
 }
 
 Result<void> Verifier::for_each_summary(const SegmentState& state, const OnSummary& call) {
