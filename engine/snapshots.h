@@ -20,6 +20,8 @@ namespace kachel {
 inline constexpr std::string_view kSnapshotsDirectory = "snapshots";
 inline constexpr std::size_t kMaxSnapshotNameBytes = 64;
 inline constexpr std::size_t kMaxSnapshots = 100;
+/// What is due leaves a snapshot that much before its deadline.
+inline constexpr std::int64_t kSnapshotsLeaveAheadMs = 2'000;
 
 /// 1 to kMaxSnapshotNameBytes letters, digits, '_', '-' and '.', and no '.' first.
 bool is_snapshot_name(std::string_view name);

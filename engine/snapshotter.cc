@@ -12,7 +12,6 @@ namespace {
 constexpr std::chrono::milliseconds kSnapshotterTick{500};
 constexpr std::chrono::milliseconds kUsualLifetime = std::chrono::hours(24);
 // What must be gone by a deadline goes this long before it.
-constexpr std::int64_t kAheadMs = 2'000;
 
 }  // namespace
 
@@ -101,7 +100,7 @@ void Snapshotter::finish_stop() {
 
 std::vector<Snapshotter::Due> Snapshotter::find_due() const {
   std::vector<Due> all;
-  const std::int64_t by_ms = core_.clock.now_ms() + kAheadMs;
+  const std::int64_t by_ms = core_.clock.now_ms() + kSnapshotsLeaveAheadMs;
   const std::int64_t within_ms = core_.erase_within_ms;
   for (const auto& [name, snapshot] : core_.snapshots.all()) {
     if (!snapshot.is_complete) continue;

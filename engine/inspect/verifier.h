@@ -3,6 +3,7 @@
 #pragma once
 
 #include <boost/unordered/unordered_flat_map.hpp>
+#include <chrono>
 #include <future>
 #include <map>
 #include <memory>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/format/snapshot_manifest.h"
 #include "engine/inspect/index_reader.h"
 #include "engine/inspect/record_walk.h"
 #include "engine/inspect/segment_view.h"
@@ -55,7 +57,9 @@ class Verifier {
 
   // verify.cc
   bool wants(std::initializer_list<VerifyScope> scopes) const;
-  void report(Finding finding) { inspection_.report(std::move(finding)); }
+  /// Nothing where a snapshot has lost what the finding is about by its deadline: that is said
+  /// once, as something that was not looked at.
+  void report(Finding finding);
   void expect(std::uint64_t bytes) { inspection_.progress.expected_bytes += bytes; }
   void cannot(std::string what) { report_.gaps.push_back(std::move(what)); }
   SegmentState* find(std::uint64_t id);
@@ -69,6 +73,10 @@ class Verifier {
   void check_hot_set();
   void list_snapshots();
   void check_snapshot_manifest();
+  void load_snapshot_manifest();
+  std::string why_it_has_left(const std::string& path) const;
+  std::string why_something_has_left() const;
+  std::int64_t now_ms() const;
   bool is_selected(std::uint64_t id, std::int64_t created_ms) const;
   Result<std::uint64_t> size_of(const std::string& path) const;
 
@@ -128,7 +136,9 @@ class Verifier {
   Inspection& inspection_;
   VerifyReport report_;
 
-  std::vector<SegmentState> segments_;  // by id
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+  std::optional<format::SnapshotManifest> snapshot_;  // what is verified is one
+  std::vector<SegmentState> segments_;                // by id
   std::uint64_t walked_through_ = 0;    // segment id; by an earlier run that was cut off
   std::uint64_t walked_records_ = 0;    // in the segments up to there
   std::vector<Finding> walk_findings_;  // for the next run

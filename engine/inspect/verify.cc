@@ -19,6 +19,7 @@ SegmentState* Verifier::find(std::uint64_t id) {
 
 Result<VerifyReport> Verifier::run() {
   using enum VerifyScope;
+  load_snapshot_manifest();
   expect(store_.identity_bytes());
   inspection_.count(store_.identity_bytes());
   if (!store_.mac_key()) cannot("without the key, records and rows can't be compared");
@@ -54,8 +55,10 @@ Result<VerifyReport> Verifier::run() {
     return check_claims();
   };
   if (auto done = steps(); !done) {
-    if (done.error().code != ErrorCode::kShutdown) return done.error();
-    cannot(done.error().message);
+    const bool is_cut_off = done.error().code == ErrorCode::kShutdown;
+    const std::string why = is_cut_off ? std::string() : why_something_has_left();
+    if (!is_cut_off && why.empty()) return done.error();
+    cannot(is_cut_off ? done.error().message : why);
     if (auto saved = save_resume(); !saved) return saved.error();
   } else {
     remove_resume();

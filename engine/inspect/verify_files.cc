@@ -144,6 +144,14 @@ void Verifier::list_snapshots() {
   }
 }
 
+void Verifier::load_snapshot_manifest() {
+  const auto text = audit::read_file(store_.storage(), std::string(format::kSnapshotManifestName),
+                                     format::kMaxSnapshotManifestBytes);
+  if (!text) return;
+  auto manifest = format::decode_snapshot_manifest(std::as_bytes(std::span(*text)));
+  if (manifest) snapshot_ = std::move(*manifest);
+}
+
 void Verifier::check_snapshot_manifest() {
   const std::string path(format::kSnapshotManifestName);
   const auto text = audit::read_file(store_.storage(), path, format::kMaxSnapshotManifestBytes);
@@ -154,6 +162,48 @@ void Verifier::check_snapshot_manifest() {
   } else if (manifest->store_id != store_.store_id()) {
     report({FindingCode::kSnapshotManifest, path, {}, 0, "it is another store's"});
   }
+}
+
+std::int64_t Verifier::now_ms() const {
+  using namespace std::chrono;
+  return options_.now_ms + duration_cast<milliseconds>(steady_clock::now() - began_).count();
+}
+
+/// Of a part of a snapshot that is not there: empty when it should be.
+std::string Verifier::why_it_has_left(const std::string& path) const {
+  if (!snapshot_) return {};
+  const auto is_there = [&](const std::string& name) {
+    const auto exists = store_.storage().exists(name);
+    return !exists || *exists;
+  };
+  if (!is_there(std::string(format::kSnapshotManifestName))) {
+    return "the snapshot has gone while it was read: it expired, was deleted, or made room";
+  }
+  const std::int64_t by_ms = now_ms() + kSnapshotsLeaveAheadMs;
+  if (path.starts_with("index") || path.starts_with(kHotDirectory)) {
+    // Its files go one by one, so whatever is wrong with it now may be that.
+    if (snapshot_->derived_due_ms > by_ms) return {};
+    return "the index has left the snapshot by its deadline: another snapshot has one";
+  }
+  for (const format::SnapshotSegment& segment : snapshot_->segments) {
+    if (segment_path(segment.id) != path) continue;
+    if (is_there(path) || segment.due_ms > by_ms) return {};
+    return "segments have left the snapshot by their deadlines";
+  }
+  return {};
+}
+
+std::string Verifier::why_something_has_left() const {
+  if (std::string why = why_it_has_left("index"); !why.empty()) return why;
+  for (const SegmentState& state : segments_)
+    if (std::string why = why_it_has_left(segment_path(state.id)); !why.empty()) return why;
+  return {};
+}
+
+void Verifier::report(Finding finding) {
+  const std::string why = why_it_has_left(finding.path);
+  if (why.empty()) return inspection_.report(std::move(finding));
+  if (std::find(report_.gaps.begin(), report_.gaps.end(), why) == report_.gaps.end()) cannot(why);
 }
 
 bool Verifier::is_selected(std::uint64_t id, std::int64_t created_ms) const {
@@ -186,6 +236,15 @@ Result<void> Verifier::list_segments() {
   }
   std::sort(segments_.begin(), segments_.end(),
             [](const SegmentState& a, const SegmentState& b) { return a.id < b.id; });
+  if (!snapshot_) return {};
+  for (const format::SnapshotSegment& segment : snapshot_->segments) {
+    if (find(segment.id) != nullptr) continue;
+    report({FindingCode::kSegmentMissing,
+            segment_path(segment.id),
+            {},
+            0,
+            "is not there, and the snapshot's manifest names it"});
+  }
   return {};
 }
 

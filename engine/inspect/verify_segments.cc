@@ -11,6 +11,12 @@ namespace {
 // Bytes of records: shorter segments are read by the time that a ring is there.
 constexpr std::uint64_t kReadAheadFrom = std::uint64_t{8} << 20;
 
+/// Not of all: the others are worth a look.
+bool is_of_one_file(const Error& error) {
+  return error.code == ErrorCode::kIo || error.code == ErrorCode::kPermission ||
+         error.code == ErrorCode::kNotFound;
+}
+
 void say_nothing(const Finding&) {}
 
 /// Whether a version was written down beside the sequence is a matter of coding: a table made while
@@ -34,9 +40,7 @@ Result<void> Verifier::check_heads() {
   for (SegmentState& state : segments_) {
     if (auto done = inspection_.go_on(); !done) return done;
     if (auto done = check_head(state); !done) {
-      if (done.error().code != ErrorCode::kIo && done.error().code != ErrorCode::kPermission) {
-        return done;
-      }
+      if (!is_of_one_file(done.error())) return done;
       report({FindingCode::kUnreadable, segment_path(state.id), {}, 0, done.error().message});
       cannot(segment_path(state.id) + " can't be read");
     }
@@ -115,7 +119,7 @@ Result<void> Verifier::check_each_segment() {
     auto done = check_segment(state);
     match_all(state);
     if (!done) {
-      if (done.error().code != ErrorCode::kIo) return done;
+      if (!is_of_one_file(done.error())) return done;
       report({FindingCode::kUnreadable, segment_path(state.id), {}, 0, done.error().message});
       cannot(segment_path(state.id) + " can't be read");
     }

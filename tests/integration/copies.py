@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -85,6 +86,32 @@ class Snapshots(Tool):
         self.ok("snapshot", "delete", "nightly", *self.at(server))
         self.assertFalse(os.path.exists(directory))
         self.assertIn("no snapshots", self.ok("snapshot", "list", *self.at(server)))
+
+    def test_what_has_left_by_its_deadline_is_no_damage(self):
+        server = self.server().start()
+        self.fill(server)
+        kept = self.snapshot(server, "kept", "--expires", "1h")
+        due = self.snapshot(server, "due", "--expires", "10s")
+        server.kill()  # so that nobody takes out of them what is due
+        segments = sorted(os.listdir(os.path.join(kept, "segments")))
+        for directory in (kept, due):
+            shutil.rmtree(os.path.join(directory, "index"))
+        os.remove(os.path.join(kept, "segments", segments[0]))
+        done = self.kachel("verify", "--data", kept)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("index_missing", done.stdout)
+        self.assertIn("segment_missing", done.stdout)
+        end = time.monotonic() + harness.DEADLINE_S
+        done = self.kachel("verify", "--data", due)
+        while done.returncode != 3 and time.monotonic() < end:
+            time.sleep(0.5)
+            done = self.kachel("verify", "--data", due)
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
+        self.assertIn("by its deadline", done.stdout)
+        self.assertNotIn("index_missing", done.stdout)
+        os.remove(os.path.join(due, "segments", segments[0]))
+        done = self.kachel("verify", "--data", due)
+        self.assertEqual(done.returncode, 3, done.stdout + done.stderr)
 
     def test_wrong_names_and_words_are_told(self):
         server = self.server().start()
