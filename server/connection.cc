@@ -128,6 +128,7 @@ bool Connection::read_once() {
   const std::span<char> in_place = session_->input_space();
   const std::span<char> room = in_place.empty() ? owner_.scratch() : in_place;
   const Transfer got = receive(room.first(std::min(room.size(), kMaxReadBytes)));
+  is_in_bulk_ = got.outcome == Outcome::kDone && got.bytes == kMaxReadBytes;
   if (got.outcome == Outcome::kFailed) close();
   if (got.outcome == Outcome::kFailed || got.outcome == Outcome::kNotNow) return false;
   client_->active_ms.store(monotonic_ms(), std::memory_order_relaxed);

@@ -63,6 +63,7 @@ class Connection final : public Poller::Target, public SessionHost {
 
  private:
   void on_events(std::uint32_t events) override;
+  bool is_in_bulk() const override { return is_in_bulk_; }
   void output_ready(Session& session) override;
   void resume_later(Session& session) override;
   io::Loop& loop() override { return owner_.loop(); }
@@ -94,6 +95,7 @@ class Connection final : public Poller::Target, public SessionHost {
   std::unique_ptr<TlsStream> tls_;  // none: in clear
   WorkerCounters& counters_;
   bool is_shaking_hands_ = false;
+  bool is_in_bulk_ = false;
   ClientRegistry::Pointer client_;
   SessionPointer session_;
   std::uint32_t interest_ = 0;

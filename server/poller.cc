@@ -1,17 +1,23 @@
 #include "server/poller.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <span>
 #include <sys/epoll.h>
+#include <utility>
 
 namespace kachel::server {
 
 namespace asio = boost::asio;
 
 namespace {
-constexpr int kMaxEventsPerTurn = 128;
-}
+constexpr std::size_t kMaxEventsPerTurn = 128;
+// What somebody who asks for one value waits for at most, however many send large ones. The others
+// are told of again: epoll is level-triggered.
+constexpr std::size_t kMaxInBulkPerTurn = 4;
+}  // namespace
 
 struct Poller::State : std::enable_shared_from_this<State> {
   explicit State(asio::io_context& context) : epoll(context) {}
@@ -26,20 +32,45 @@ struct Poller::State : std::enable_shared_from_this<State> {
   }
 
   void dispatch() {
-    const int found = ::epoll_wait(epoll.native_handle(), events.data(), kMaxEventsPerTurn, 0);
-    ready = found > 0 ? found : 0;
-    for (next = 0; next < ready;) {
-      const epoll_event event = events[static_cast<std::size_t>(next++)];
-      if (event.data.ptr != nullptr) static_cast<Target*>(event.data.ptr)->on_events(event.events);
+    const int found =
+        ::epoll_wait(epoll.native_handle(), events.data(), static_cast<int>(events.size()), 0);
+    ready = found > 0 ? static_cast<std::size_t>(found) : 0;
+    std::size_t in_bulk = 0;  // moved to the front, in their order
+    for (std::size_t i = 0; i < ready; ++i) {
+      const epoll_event event = events[i];
+      if (event.data.ptr == nullptr) continue;
+      if (target_of(event)->is_in_bulk()) {
+        events[i].data.ptr = nullptr;
+        events[in_bulk++] = event;
+        continue;
+      }
+      events[i].data.ptr = nullptr;
+      target_of(event)->on_events(event.events);
       if (closed) return;
     }
+    take_in_bulk(in_bulk);
     ready = 0;
+  }
+
+  /// Some of the first `count` events, beginning after those of the last turn.
+  void take_in_bulk(std::size_t count) {
+    const std::size_t taken = std::min(count, kMaxInBulkPerTurn);
+    for (std::size_t i = 0; i < taken; ++i) {
+      const epoll_event event = std::exchange(events[bulk_turn++ % count], {});
+      if (event.data.ptr == nullptr) continue;
+      target_of(event)->on_events(event.events);
+      if (closed) return;
+    }
+  }
+
+  static Target* target_of(const epoll_event& event) {
+    return static_cast<Target*>(event.data.ptr);
   }
 
   asio::posix::stream_descriptor epoll;
   std::array<epoll_event, kMaxEventsPerTurn> events{};
-  int ready = 0;
-  int next = 0;
+  std::size_t ready = 0;  // events that may still be handled, of `events`
+  std::size_t bulk_turn = 0;
   bool closed = false;
 };
 
@@ -71,8 +102,7 @@ void Poller::modify(int descriptor, std::uint32_t events, Target& target) {
 
 void Poller::remove(int descriptor, Target& target) {
   ::epoll_ctl(state_->epoll.native_handle(), EPOLL_CTL_DEL, descriptor, nullptr);
-  for (int i = state_->next; i < state_->ready; ++i) {
-    auto& event = state_->events[static_cast<std::size_t>(i)];
+  for (epoll_event& event : std::span(state_->events).first(state_->ready)) {
     if (event.data.ptr == &target) event.data.ptr = nullptr;
   }
 }

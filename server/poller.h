@@ -21,6 +21,9 @@ class Poller {
     virtual ~Target() = default;
     /// `events`: of epoll. The target may remove itself or others.
     virtual void on_events(std::uint32_t events) = 0;
+    /// Its last read brought as much as one may: there is likely more, and nobody waits for an
+    /// answer yet. Of such targets a turn takes a few, in turns, after all others.
+    virtual bool is_in_bulk() const { return false; }
   };
 
   explicit Poller(io::AsioLoop& loop);
