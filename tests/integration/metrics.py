@@ -143,7 +143,9 @@ class Numbers(harness.TestCase):
             server.process.send_signal(1)
             self.eventually(lambda: self.value(server, "kachel_policy_reloads_total",
                                                result=result) == 1, result)
-        self.assertIn("model tile-7b: added, 1 in, 0 out", server.log_text())
+        # The count may be there before the line is.
+        self.eventually(lambda: "model tile-7b: added, 1 in, 0 out" in server.log_text(),
+                        "the log says what has changed")
         self.assertIn(":2: [model.tile-7b] usd_per_million_input_tokens: write US dollars",
                       server.log_text())
         redis.get("k")
