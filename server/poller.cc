@@ -14,8 +14,8 @@ namespace asio = boost::asio;
 
 namespace {
 constexpr std::size_t kMaxEventsPerTurn = 128;
-// What somebody who asks for one value waits for at most, however many send large ones. The others
-// are told of again: epoll is level-triggered.
+// Before those who ask for one value are looked for again. The others are told of again: epoll is
+// level-triggered.
 constexpr std::size_t kMaxInBulkPerTurn = 4;
 }  // namespace
 

@@ -1,5 +1,5 @@
 // The index, read and never written: RocksDB opened read-only, without a log file of its own.
-// Blocking; one thread. Memory: a block cache of 8 MiB.
+// Blocking; lookups from any thread. Memory: a block cache of 8 MiB.
 #pragma once
 
 #include <cstdint>

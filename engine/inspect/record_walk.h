@@ -1,6 +1,6 @@
 // Walks every byte between a segment's header and its footer: each is part of a record that is
-// whole, or zero, or reported. Blocking; one thread. Memory: a window of 1 MiB and one value of at
-// most kLargestInMemory; larger ones are read in pieces.
+// whole, or zero, or reported. Blocking; one thread. Memory: a window of 1 MiB, the blocks of
+// `ahead` and one value of at most kLargestInMemory; larger ones are read in pieces.
 #pragma once
 
 #include <cstdint>

@@ -72,7 +72,6 @@ class Verifier {
   void list_quarantine();
   void check_hot_set();
   void list_snapshots();
-  void check_snapshot_manifest();
   void load_snapshot_manifest();
   std::string why_it_has_left(const std::string& path) const;
   std::string why_something_has_left() const;

@@ -108,10 +108,7 @@ Result<void> Verifier::list_root() {
       list_snapshots();
       continue;
     }
-    if (name == format::kSnapshotManifestName) {
-      check_snapshot_manifest();
-      continue;
-    }
+    if (name == format::kSnapshotManifestName) continue;  // load_snapshot_manifest() was there
     if (name == "superblock.new" || name == "tenants.new" || name == "SYNC_FAILED") {
       report({FindingCode::kLeftover,
               name,
@@ -144,23 +141,20 @@ void Verifier::list_snapshots() {
   }
 }
 
+/// Before all else, since it tells which findings are none.
 void Verifier::load_snapshot_manifest() {
-  const auto text = audit::read_file(store_.storage(), std::string(format::kSnapshotManifestName),
-                                     format::kMaxSnapshotManifestBytes);
-  if (!text) return;
-  auto manifest = format::decode_snapshot_manifest(std::as_bytes(std::span(*text)));
-  if (manifest) snapshot_ = std::move(*manifest);
-}
-
-void Verifier::check_snapshot_manifest() {
   const std::string path(format::kSnapshotManifestName);
+  const auto is_there = store_.storage().exists(path);
+  if (is_there && !*is_there) return;
   const auto text = audit::read_file(store_.storage(), path, format::kMaxSnapshotManifestBytes);
-  const auto manifest = text ? format::decode_snapshot_manifest(std::as_bytes(std::span(*text)))
-                             : Result<format::SnapshotManifest>(text.error());
+  auto manifest = text ? format::decode_snapshot_manifest(std::as_bytes(std::span(*text)))
+                       : Result<format::SnapshotManifest>(text.error());
   if (!manifest) {
     report({FindingCode::kSnapshotManifest, path, {}, 0, manifest.error().message});
   } else if (manifest->store_id != store_.store_id()) {
     report({FindingCode::kSnapshotManifest, path, {}, 0, "it is another store's"});
+  } else {
+    snapshot_ = std::move(*manifest);
   }
 }
 

@@ -253,7 +253,7 @@ void Verifier::match_all(SegmentState& state) {
   settle_lookup();
   const bool is_short = unmatched_.size() < kLookupsBeside;
   lookup_ =
-      std::async(is_short ? std::launch::deferred : std::launch::async,
+      std::async(is_short ? std::launch::deferred : std::launch::async | std::launch::deferred,
                  [&state, &index = *index_, puts = std::move(unmatched_)]() mutable {
                    sort_as_rows(puts);
                    std::vector<RowKey> keys;

@@ -107,18 +107,17 @@ TEST_F(EraseScope, HoldsAcrossAKillAPowerCutALostIndexAndAClockSetBack) {
   EXPECT_FALSE(world.get("a"));
   world.power_cut();
   EXPECT_FALSE(world.get("a"));
-  world.drop();
-  world.lose_index();
-  world.open();
-  EXPECT_FALSE(world.get("a"));
-  EXPECT_EQ(world.get("b"), "2");
+  const auto lose_the_index = [&] {
+    world.drop();
+    world.lose_index();
+    world.open();
+    EXPECT_FALSE(world.get("a"));
+    EXPECT_EQ(world.get("b"), "2");
+  };
+  lose_the_index();
   world.clock.set_wall_ms(world.clock.wall_ms() - 86'400'000);
   EXPECT_FALSE(world.get("a"));
-  world.drop();
-  world.lose_index();
-  world.open();
-  EXPECT_FALSE(world.get("a"));
-  EXPECT_EQ(world.get("b"), "2");
+  lose_the_index();
 }
 
 TEST_F(EraseScope, DoesNotBringBackWhatTheErasedValueSuperseded) {
