@@ -134,7 +134,7 @@ Entry::Pointer ColdRead::decode_entry() {
 
 void ColdRead::finish(Entry::Pointer entry, bool expired) {
   if (segment_ && !entry && row_.size != 0 && request_.error == 0) {
-    bump(core_.counters.damaged_reads);
+    note_unreadable(core_, *segment_);
   }
   std::vector<std::pair<io::Loop*, GetHandler>> waiters;
   std::optional<Found> result;

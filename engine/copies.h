@@ -98,6 +98,8 @@ class Copies {
   virtual std::uint64_t doubtful_through() const = 0;
   /// When that copy was made; 0 when nothing is in doubt.
   virtual std::int64_t copied_ms() const = 0;
+  /// Segments of this copy whose bytes are still on their way.
+  virtual std::uint64_t arriving_segments() const = 0;
   /// Those with entries.
   virtual std::vector<Namespace> namespaces() const = 0;
   /// What is alive in the namespace from there on, of at most `count` and kMaxAlivePage entries.
@@ -107,6 +109,11 @@ class Copies {
   /// Durable before the handler runs with how many those were.
   virtual void confirm_alive(AliveRange range, std::vector<AliveEntry> alive, io::Loop& loop,
                              Handler<std::uint64_t> handler) = 0;
+  /// confirm_alive() has seen to all of the namespaces, by `source`, and will again before `lease`
+  /// is over: until then what came with the copy is served, though it stays in doubt. Recorded in
+  /// the audit log the first time. kInvalidArgument: nothing is in doubt.
+  virtual void follow(std::string source, std::chrono::milliseconds lease, io::Loop& loop,
+                      Handler<void> handler) = 0;
   /// Nothing is in doubt any more: confirm_alive() has seen to it in all of the namespaces, or
   /// somebody answers for it. Durable, and recorded in the audit log, before the handler runs.
   virtual void end_doubt(DoubtEnd end, io::Loop& loop, Handler<void> handler) = 0;

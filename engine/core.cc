@@ -78,6 +78,11 @@ std::vector<SegmentCounts> books_of(const Core& core) {
   return books;
 }
 
+void note_unreadable(Core& core, const Segment& segment) {
+  Counters& counters = core.counters;
+  bump(segment.is_arriving ? counters.not_arrived_reads : counters.damaged_reads);
+}
+
 bool may_have_hashes(const Core& core, Namespace space) {
   // What the index has is counted: so in this order.
   if (core.last_field > core.applied_through) return true;

@@ -55,7 +55,12 @@ struct Core {
 
   Shard& shard(const Mac& mac) { return shards[shard_of(mac)]; }
 
-  bool is_doubtful(std::uint64_t version) const { return version <= doubtful_through; }
+  /// Whether the store came with it, as a copy that has yet to learn what was erased since.
+  bool came_with_copy(std::uint64_t version) const { return version <= doubtful_through; }
+  bool is_doubtful(std::uint64_t version) const {
+    return came_with_copy(version) && !follows_source;
+  }
+  bool is_in_doubt() const { return doubtful_through != 0 && !follows_source; }
   /// Whether reads must not have it, by a fence or for doubt. What is in the hot tier is never in
   /// doubt.
   bool is_refused(Namespace space, std::uint64_t version, const ScopeTags& tags) const {
@@ -94,10 +99,13 @@ struct Core {
   /// A copy's: what has a version up to this is not served, for it may have been erased since the
   /// copy was made, and is kept until that is known. 0: nothing is in doubt.
   std::atomic<std::uint64_t> doubtful_through{0};
-  std::int64_t copied_ms = 0;               // when that copy was made; set by the start
-  std::atomic<unsigned> values_on_pool{0};  // large ones, being compressed
-  std::atomic<bool> draining{false};        // puts are not stored any more
-  std::atomic<bool> no_room{false};         // a put found the disk full: the next ones need not try
+  /// All the same: its source is asked again and again, and has been a short while ago.
+  std::atomic<bool> follows_source{false};
+  std::int64_t copied_ms = 0;                       // when that copy was made; set by the start
+  std::atomic<std::uint64_t> arriving_segments{0};  // arrivals.h
+  std::atomic<unsigned> values_on_pool{0};          // large ones, being compressed
+  std::atomic<bool> draining{false};                // puts are not stored any more
+  std::atomic<bool> no_room{false};  // a put found the disk full: the next ones need not try
 };
 
 /// What a flush of the index says beside the rows. Log thread, or a start.
@@ -105,6 +113,9 @@ std::vector<SegmentCounts> books_of(const Core& core);
 
 /// Of what is in the segment; unknown where the holds have changed since reclaim looked.
 HeldShare held_share_of(const Core& core, const Segment& segment);
+
+/// Counts a record that can't be read where it should be: damage, unless it may yet come.
+void note_unreadable(Core& core, const Segment& segment);
 
 /// False: none of the database's hashes has a field. Any thread.
 bool may_have_hashes(const Core& core, Namespace space);

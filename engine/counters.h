@@ -22,6 +22,7 @@ inline void bump(Counter& counter, std::uint64_t by = 1) {
 struct Counters {
   Counter hot_hits{0}, write_buffer_hits{0}, flash_hits{0}, misses{0};
   Counter hot_misses{0}, flash_misses{0}, shared_reads{0}, damaged_reads{0};
+  Counter not_arrived_reads{0};
   Counter sets{0}, sets_not_stored{0}, erases{0}, expired{0};
   Counter leases_granted{0}, lease_retries{0};
   Counter fills_refused_erased{0}, fills_refused_expired{0}, fills_refused_unknown{0};

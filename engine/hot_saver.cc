@@ -11,6 +11,7 @@ namespace kachel {
 namespace {
 
 constexpr std::chrono::milliseconds kSaverTick{500};
+constexpr std::int64_t kNsPerMs = 1'000'000;
 
 std::string beside_manifest() {
   return std::string(kHotManifestPath) + ".new";
@@ -36,11 +37,11 @@ struct HotSaver::Manifest {
 
 void HotSaver::start() {
   next_ns_ = core_.env.clock.monotonic_ns() + interval_ns();
+  latest_ns_ = core_.env.clock.monotonic_ns() + core_.erase_within_ms / 2 * kNsPerMs;
   schedule_tick();
 }
 
 std::int64_t HotSaver::interval_ns() const {
-  constexpr std::int64_t kNsPerMs = 1'000'000;
   return std::min<std::int64_t>(core_.options.hot_save_interval.count(),
                                 core_.erase_within_ms / 2) *
          kNsPerMs;
@@ -57,7 +58,8 @@ void HotSaver::schedule_tick() {
 void HotSaver::look() {
   if (busy_ || core_.hot_set.is_warming) return;
   if (core_.options.warm_bytes_per_s == 0) return drop_old();
-  if (core_.env.clock.monotonic_ns() < next_ns_ && !core_.hot_set.wants_save) return;
+  const std::int64_t due_ns = core_.is_in_doubt() ? latest_ns_ : next_ns_;
+  if (core_.env.clock.monotonic_ns() < due_ns && !core_.hot_set.wants_save) return;
   save();
 }
 
@@ -79,7 +81,7 @@ void HotSaver::stop(io::Task done) {
   core_.env.log_loop.cancel(tick_timer_);
   stopped_ = std::move(done);
   if (busy_) return;  // that one will do
-  if (core_.options.warm_bytes_per_s == 0 || core_.hot_set.is_warming) {
+  if (core_.options.warm_bytes_per_s == 0 || core_.hot_set.is_warming || core_.is_in_doubt()) {
     return std::exchange(stopped_, {})();
   }
   save();

@@ -4,7 +4,7 @@
 // The old one goes when the new one is there, and it is written more often than `erase_within`
 // asks for: of what is dead the MAC is not kept longer than anything else of it. An erase with a
 // receipt is not over before there is a manifest without it. Not while the hot tier is being
-// refilled, which would forget what has not come yet.
+// refilled, which would forget what has not come yet; nor, if it can be, before that has begun.
 //
 // Log thread only; the writing is the blocking pool's.
 #pragma once
@@ -41,6 +41,7 @@ class HotSaver {
   Core& core_;
   io::Loop::TimerId tick_timer_ = 0;
   std::int64_t next_ns_ = 0;
+  std::int64_t latest_ns_ = 0;  // until then a copy that is in doubt keeps the one it came with
   bool busy_ = false;
   bool stopping_ = false;
   io::Task stopped_;

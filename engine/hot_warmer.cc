@@ -20,6 +20,7 @@ constexpr std::uint64_t kSpanBytes = 256 * 1024;
 constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather than left out
 constexpr std::int64_t kLeastRestNs = 1'000'000;
 constexpr std::int64_t kTellEveryNs = 5'000'000'000;
+constexpr std::chrono::milliseconds kTrustTick{100};
 }  // namespace
 
 /// One that the manifest names, where the index has it.
@@ -68,8 +69,25 @@ struct HotWarmer::Batch {
 
 void HotWarmer::start() {
   if (core_.options.warm_bytes_per_s == 0) return;
+  if (core_.is_in_doubt()) return await_trust();
+  begin();
+}
+
+void HotWarmer::await_trust() {
+  trust_timer_ = core_.env.log_loop.schedule_after(kTrustTick, [this] {
+    if (!stopping_) start();
+  });
+}
+
+void HotWarmer::begin() {
   busy_ = true;
   core_.hot_set.is_warming = true;
+  // Whoever has not seen that yet has made his change by now, and the index may not know it.
+  for (Shard& shard : core_.shards) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [mac, pending] : shard.pending)
+      shard.changed.note(mac);
+  }
   core_.hot_set.warming_began_ns = core_.env.clock.monotonic_ns();
   auto work = std::make_shared<Work>();
   core_.env.pool.run([this, work] { open(work); });
@@ -77,6 +95,7 @@ void HotWarmer::start() {
 
 void HotWarmer::stop(io::Task done) {
   stopping_ = true;
+  core_.env.log_loop.cancel(trust_timer_);
   if (!busy_) return done();
   stopped_ = std::move(done);
   if (const WorkPointer work = std::exchange(resting_, nullptr)) {

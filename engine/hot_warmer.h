@@ -2,7 +2,8 @@
 // looks the entries up in the index, reads them in the order in which they lie on the device, and
 // puts them back as they were used, those used most first. Within a budget of bytes a second, and
 // with half as much at once while others read from the device. It takes only room that is free, and
-// what clients have cached, changed or erased meanwhile is theirs.
+// what clients have cached, changed or erased meanwhile is theirs. A copy that is in doubt begins
+// once it serves what it came with.
 //
 // Log thread only; looking up and decoding are the blocking pool's, a step of a few milliseconds at
 // a time.
@@ -29,6 +30,8 @@ class HotWarmer {
   struct Batch;
   using WorkPointer = std::shared_ptr<Work>;
 
+  void begin();
+  void await_trust();
   void open(const WorkPointer& work);
   void next_slice(const WorkPointer& work);
   void take_names(Work& work);
@@ -48,6 +51,7 @@ class HotWarmer {
   Core& core_;
   WorkPointer resting_;  // until the timer
   io::Loop::TimerId rest_timer_ = 0;
+  io::Loop::TimerId trust_timer_ = 0;
   bool busy_ = false;
   bool stopping_ = false;
   std::int64_t told_ns_ = 0;

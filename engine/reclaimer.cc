@@ -350,7 +350,7 @@ bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& 
 bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const Row& row) {
   auto record = read_record(job, summary);
   if (!record) {
-    bump(core_.counters.damaged_reads);
+    note_unreadable(core_, *job.segment);
     job.failed |= record.error().code == ErrorCode::kIo;
     return false;
   }
@@ -548,8 +548,8 @@ void Reclaimer::keep_held(Job& job, const format::RecordSummary& summary) {
   if (!is_held(summary) || job.segment->held_copies.contains(summary.offset)) return;
   auto record = read_record(job, summary);
   if (record) return append_held_copy(job, summary, *record);
-  bump(core_.counters.damaged_reads);
-  job.failed |= record.error().code == ErrorCode::kIo;
+  note_unreadable(core_, *job.segment);
+  job.failed |= record.error().code == ErrorCode::kIo || job.segment->is_arriving;
 }
 
 /// A tombstone for what the record given superseded or killed: whatever is below `version`.
@@ -587,7 +587,7 @@ bool Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
   format::RecordMeta meta = record.meta;
   const auto encoding = encoding_of(job, summary, record, earlier(expires_at_ms, meta.erase_by_ms));
   if (!encoding) {
-    bump(core_.counters.damaged_reads);
+    note_unreadable(core_, *job.segment);
     return false;
   }
   meta.flags = format::kFlagMoved;
@@ -618,7 +618,7 @@ void Reclaimer::append_held_copy(Job& job, const format::RecordSummary& summary,
                                  const format::DecodedRecord& record) {
   const auto encoding = held_encoding_of(job, summary, record);
   if (!encoding) {
-    bump(core_.counters.damaged_reads);
+    note_unreadable(core_, *job.segment);
     return;
   }
   format::RecordMeta meta = record.meta;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "engine/arrivals.h"
 #include "engine/failed_sync.h"
 #include "engine/recovery.h"
 #include "engine/segment_allocator.h"
@@ -22,11 +23,19 @@ Result<void> Recovery::load_segments() {
   if (auto made = core_.env.storage.create_directory("segments"); !made) return made;
   auto names = core_.env.storage.list("segments");
   if (!names) return names.error();
+  const auto arriving = list_arriving(core_.env.storage);
+  if (!arriving) return arriving.error();
   for (const std::string& name : *names) {
     const auto id = parse_segment_name(name);
     if (!id) continue;  // not ours to touch
     result_.next_segment_id = std::max(result_.next_segment_id, *id + 1);
     if (auto loaded = load_segment(*id); !loaded) return loaded;
+  }
+  for (const std::uint64_t id : *arriving) {
+    const SegmentPointer segment = core_.segments.find(id);
+    if (!segment) continue;
+    segment->is_arriving = true;
+    ++core_.arriving_segments;
   }
   result_.next_segment_id = std::max(result_.next_segment_id, identity_.segment_id_limit());
   return {};

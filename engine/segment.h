@@ -81,6 +81,8 @@ class Segment {
   std::atomic<std::uint64_t> bytes{data_begin};  // of the file
   std::atomic<std::uint64_t> live_bytes{0};
   std::atomic<std::uint64_t> reads{0};  // flash hits in here
+  /// Not all of its bytes have come yet: arrivals.h.
+  std::atomic<bool> is_arriving{false};
   /// When the first of what is dead in here must be gone, ms; 0: nothing has to.
   std::atomic<std::int64_t> due_ms{0};
   /// What `trailer` says of deaths to come. Log thread only, as the next.

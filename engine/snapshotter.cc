@@ -206,6 +206,10 @@ void Snapshotter::create(const std::string& name, std::chrono::milliseconds life
   if (job_ || stopping_) {
     return refuse(ErrorCode::kLocked, "another snapshot is being made: try again");
   }
+  if (core_.arriving_segments > 0) {
+    return refuse(ErrorCode::kLocked,
+                  "this store is still being copied from another: try again when that is done");
+  }
   if (core_.doubtful_through != 0) {
     return refuse(ErrorCode::kInvalidArgument,
                   "this store is a copy that does not know yet what was erased since it was made: "

@@ -48,10 +48,11 @@ struct Stats {
   std::uint64_t write_buffer_hits = 0;
   std::uint64_t flash_hits = 0;
   std::uint64_t misses = 0;
-  std::uint64_t hot_misses = 0;     // asked of the hot tier and not there
-  std::uint64_t flash_misses = 0;   // asked of the index and not there
-  std::uint64_t shared_reads = 0;   // flash hits answered by another's read
-  std::uint64_t damaged_reads = 0;  // a record failed its checksum: answered as a miss
+  std::uint64_t hot_misses = 0;         // asked of the hot tier and not there
+  std::uint64_t flash_misses = 0;       // asked of the index and not there
+  std::uint64_t shared_reads = 0;       // flash hits answered by another's read
+  std::uint64_t damaged_reads = 0;      // a record failed its checksum: answered as a miss
+  std::uint64_t not_arrived_reads = 0;  // a record is still on its way: answered as a miss
 
   std::uint64_t sets = 0;                 // stored
   std::uint64_t sets_not_stored = 0;      // accepted and dropped under pressure
@@ -139,8 +140,10 @@ struct Stats {
   std::uint64_t io_queue_depth = 0;  // of those, how many the rings take at once
   bool draining = false;
   std::uint64_t doubtful_through =
-      0;                       // a copy that does not know what was erased since; 0: no doubt
-  std::int64_t copied_ms = 0;  // when the copy was made that is in doubt; 0: none is
+      0;                        // a copy that does not know what was erased since; 0: no doubt
+  std::int64_t copied_ms = 0;   // when the copy was made that is in doubt; 0: none is
+  bool follows_source = false;  // what is in doubt is served, as its source is asked all the while
+  std::uint64_t arriving_segments = 0;  // not all of whose bytes have come yet
   std::uint64_t snapshots = 0;
   std::uint64_t snapshot_own_bytes = 0;      // of segments that only snapshots have
   std::int64_t snapshot_next_expiry_ms = 0;  // 0: there is none

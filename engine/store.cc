@@ -303,6 +303,7 @@ void add_counters(const Counters& counters, Stats& stats) {
   stats.flash_misses = counters.flash_misses;
   stats.shared_reads = counters.shared_reads;
   stats.damaged_reads = counters.damaged_reads;
+  stats.not_arrived_reads = counters.not_arrived_reads;
   stats.sets = counters.sets;
   stats.sets_not_stored = counters.sets_not_stored;
   stats.sets_over_quota = counters.sets_over_quota;
@@ -402,6 +403,8 @@ Stats StoreImpl::stats() const {
   stats.write_buffer_capacity_bytes = core_.write_buffer_bytes;
   stats.draining = core_.draining;
   stats.doubtful_through = core_.doubtful_through;
+  stats.follows_source = core_.follows_source;
+  stats.arriving_segments = core_.arriving_segments;
   if (stats.doubtful_through != 0) stats.copied_ms = core_.copied_ms;
   for (const SnapshotInfo& info : core_.snapshots.infos()) {
     ++stats.snapshots;

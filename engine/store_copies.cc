@@ -44,6 +44,17 @@ Error no_such_snapshot() {
 
 }  // namespace
 
+void StoreCopies::start() {
+  snapshotter_.start();
+  arrivals_.start();
+}
+
+void StoreCopies::stop(io::Task done) {
+  stopping_ = true;
+  core_.env.log_loop.cancel(lease_timer_);
+  arrivals_.stop([this, done = std::move(done)]() mutable { snapshotter_.stop(std::move(done)); });
+}
+
 SnapshotInfo StoreCopies::with_directory(SnapshotInfo info) const {
   const std::string root = core_.env.storage.native_root();
   if (!root.empty()) info.directory = root + '/' + snapshot_path(info.name);
@@ -138,6 +149,44 @@ void StoreCopies::confirm_alive(AliveRange range, std::vector<AliveEntry> alive,
   });
 }
 
+void StoreCopies::follow(std::string source, std::chrono::milliseconds lease, io::Loop& loop,
+                         Handler<void> handler) {
+  auto answer = on_loop<void>(loop, std::move(handler));
+  core_.env.log_loop.post([this, source = std::move(source), lease,
+                           answer = std::move(answer)]() mutable {
+    if (core_.doubtful_through == 0 || stopping_) {
+      return answer(Error{ErrorCode::kInvalidArgument, "nothing is in doubt here"});
+    }
+    if (core_.follows_source) {
+      trust_for(lease);
+      return answer({});
+    }
+    const audit::CopyEvent event{
+        "following", core_.clock.now_ms(), core_.doubtful_through, {{"source", source}}};
+    trail_.record(event, core_.env.log_loop,
+                  [this, lease, answer = std::move(answer)](const Result<void>& recorded) mutable {
+                    if (recorded && !stopping_) trust_for(lease);
+                    answer(recorded);
+                  });
+  });
+}
+
+void StoreCopies::trust_for(std::chrono::milliseconds lease) {
+  core_.env.log_loop.cancel(lease_timer_);
+  core_.follows_source = core_.doubtful_through != 0;
+  lease_timer_ = core_.env.log_loop.schedule_after(lease, [this] { distrust(); });
+}
+
+/// Nobody asks the source any more.
+void StoreCopies::distrust() {
+  core_.follows_source = false;
+  for (Shard& shard : core_.shards) {
+    const std::lock_guard lock(shard.mutex);
+    shard.hot.erase_if(
+        [this](const HotItem& item) { return core_.is_doubtful(item.entry->version); });
+  }
+}
+
 /// The entry in the audit log comes first: a doubt that somebody has ended leaves its trace.
 void StoreCopies::end_doubt(DoubtEnd end, io::Loop& loop, Handler<void> handler) {
   audit::CopyEvent event{end.source.empty() ? "doubt_accepted" : "caught_up",
@@ -156,7 +205,10 @@ void StoreCopies::end_doubt(DoubtEnd end, io::Loop& loop, Handler<void> handler)
                   if (!recorded) return answer(recorded);
                   core_.env.pool.run([this, answer = std::move(answer)]() mutable {
                     auto ended = identity_.end_doubt();
-                    if (ended) core_.doubtful_through = 0;
+                    if (ended) {
+                      core_.doubtful_through = 0;
+                      core_.follows_source = false;
+                    }
                     answer(std::move(ended));
                   });
                 });

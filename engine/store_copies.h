@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/arrivals.h"
 #include "engine/audit_trail.h"
 #include "engine/copies.h"
 #include "engine/identity.h"
@@ -21,11 +22,12 @@ class StoreCopies final : public Copies {
         identity_(identity),
         trail_(trail),
         snapshotter_(core, log, identity, eraser, trail),
+        arrivals_(core),
         worker_(core, log, eraser, trail, core.env.log_loop) {}
 
   // Log thread.
-  void start() { snapshotter_.start(); }
-  void stop(io::Task done) { snapshotter_.stop(std::move(done)); }
+  void start();
+  void stop(io::Task done);
 
   void create_snapshot(std::string name, std::chrono::milliseconds lifetime, io::Loop& loop,
                        Handler<SnapshotInfo> handler) override;
@@ -41,21 +43,29 @@ class StoreCopies final : public Copies {
   std::int64_t copied_ms() const override {
     return core_.doubtful_through == 0 ? 0 : core_.copied_ms;
   }
+  std::uint64_t arriving_segments() const override { return core_.arriving_segments; }
   std::vector<Namespace> namespaces() const override { return core_.live_counts.namespaces(); }
   void list_alive(Namespace space, Mac from, std::size_t count, io::Loop& loop,
                   Handler<AlivePage> handler) override;
   void confirm_alive(AliveRange range, std::vector<AliveEntry> alive, io::Loop& loop,
                      Handler<std::uint64_t> handler) override;
+  void follow(std::string source, std::chrono::milliseconds lease, io::Loop& loop,
+              Handler<void> handler) override;
   void end_doubt(DoubtEnd end, io::Loop& loop, Handler<void> handler) override;
 
  private:
   SnapshotInfo with_directory(SnapshotInfo info) const;
+  void trust_for(std::chrono::milliseconds lease);
+  void distrust();
 
   Core& core_;
   Identity& identity_;
   AuditTrail& trail_;
   Snapshotter snapshotter_;  // log thread
-  StoreWorker worker_;       // log thread
+  Arrivals arrivals_;        // log thread
+  io::Loop::TimerId lease_timer_ = 0;
+  bool stopping_ = false;  // log thread
+  StoreWorker worker_;     // log thread
 };
 
 }  // namespace kachel

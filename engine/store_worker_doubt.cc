@@ -33,7 +33,7 @@ Result<Doubtful> find_gone(const Core& core, const AliveRange& range, const Mac&
       found.next.reset();
       break;
     }
-    if (!core.is_doubtful(row.version)) continue;
+    if (!core.came_with_copy(row.version)) continue;
     const AliveEntry entry{mac, row.version};
     if (!std::binary_search(alive.begin(), alive.end(), entry)) found.gone.push_back(entry);
   }
@@ -118,8 +118,10 @@ void StoreWorker::erase_doubtful(const std::shared_ptr<Confirmation>& confirmati
                                                             const Current& current) -> io::Task {
            io::Task after;
            // Whoever has set or erased it meanwhile has done the same.
-           if (current.row && current.row->version == version && core_.is_doubtful(version) &&
-               core_.writable) {
+           // It may be in memory, since the source is asked all the while.
+           const bool is_it = current.exists ? current.version == version
+                                             : current.row && current.row->version == version;
+           if (is_it && core_.came_with_copy(version) && core_.writable) {
              bump(core_.counters.erases);
              ++confirmation->erased;
              std::uint64_t sequence = 0;

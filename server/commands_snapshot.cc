@@ -25,7 +25,9 @@ constexpr std::string_view kAliveForms =
     "tenant's number, and 32 hexadecimal digits to begin at";
 constexpr std::string_view kDoubtForms =
     "ERR syntax error: write KACHEL.DOUBT, KACHEL.DOUBT CONFIRM tenant database from until "
-    "entries, KACHEL.DOUBT CAUGHTUP source through erased, or KACHEL.DOUBT ACCEPT REASON text";
+    "entries, KACHEL.DOUBT FOLLOW source lease-ms (an hour at most), KACHEL.DOUBT CAUGHTUP source "
+    "through erased, or KACHEL.DOUBT ACCEPT REASON text";
+constexpr std::uint64_t kMostLeaseMs = 3'600'000;
 
 json::object to_json(const SnapshotInfo& info) {
   return {{"name", info.name},
@@ -141,11 +143,10 @@ json::object describe(const Copies& copies) {
   json::array spaces;
   for (const Namespace& space : copies.namespaces())
     spaces.push_back({{"tenant", space.tenant}, {"database", space.database}});
-  return {{"store_id", text_of(Mac{copies.store_id()})},
-          {"last_sequence", copies.last_sequence()},
-          {"doubtful_through", copies.doubtful_through()},
-          {"copied_ms", copies.copied_ms()},
-          {"namespaces", std::move(spaces)}};
+  return {
+      {"store_id", text_of(Mac{copies.store_id()})},     {"last_sequence", copies.last_sequence()},
+      {"doubtful_through", copies.doubtful_through()},   {"copied_ms", copies.copied_ms()},
+      {"arriving_segments", copies.arriving_segments()}, {"namespaces", std::move(spaces)}};
 }
 
 std::optional<Namespace> parse_namespace(std::string_view tenant, std::string_view database) {
@@ -184,6 +185,15 @@ void confirm(Session& session, Arguments arguments) {
       }));
 }
 
+void follow(Session& session, Arguments arguments) {
+  const auto lease_ms = whole_number(arguments[3]);
+  if (arguments[2].empty() || !lease_ms || *lease_ms == 0 || *lease_ms > kMostLeaseMs) {
+    return session.reply().error(kDoubtForms);
+  }
+  session.store().copies().follow(std::string(arguments[2]), std::chrono::milliseconds(*lease_ms),
+                                  session.loop(), reply_ok(session));
+}
+
 void kachel_doubt(Session& session, Arguments arguments) {
   Copies& copies = session.store().copies();
   const auto is = [&](std::string_view word, std::size_t arity) {
@@ -191,6 +201,7 @@ void kachel_doubt(Session& session, Arguments arguments) {
   };
   if (arguments.size() == 1) return session.reply().bulk(json::serialize(describe(copies)));
   if (is("CONFIRM", 7)) return confirm(session, arguments);
+  if (is("FOLLOW", 4)) return follow(session, arguments);
   DoubtEnd end;
   if (is("CAUGHTUP", 5)) {
     const auto through = whole_number(arguments[3]);

@@ -112,12 +112,14 @@ void persistence(std::string& out, const InfoSource& from) {
   section.field("durability", durability_name(from.state.durability));
   section.flag("writable", from.stats.writable);
   section.flag("draining", from.stats.draining);
-  section.flag("in_doubt", from.stats.doubtful_through != 0);
+  section.flag("in_doubt", from.stats.doubtful_through != 0 && !from.stats.follows_source);
   if (from.scope.everybody) {
     section.field("last_sequence", from.stats.last_sequence);
     section.field("durable_through", from.stats.durable_through);
     section.field("doubtful_through", from.stats.doubtful_through);
     section.field("copied_ms", from.stats.copied_ms);
+    section.flag("follows_source", from.stats.follows_source);
+    section.field("arriving_segments", from.stats.arriving_segments);
     section.field("snapshots", from.stats.snapshots);
     section.field("snapshot_own_bytes", from.stats.snapshot_own_bytes);
     section.field("snapshots_dropped", from.stats.snapshots_dropped);
@@ -193,6 +195,7 @@ void tiers(std::string& out, const InfoSource& from) {
   section.ratio("hit_ratio", hits(s), hits(s) + s.misses);
   section.field("shared_reads", s.shared_reads);
   section.field("damaged_reads", s.damaged_reads);
+  section.field("not_arrived_reads", s.not_arrived_reads);
   section.field("entries", s.entries);
 }
 

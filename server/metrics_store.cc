@@ -28,6 +28,9 @@ void write_reads(MetricWriter& out, const Stats& s) {
               s.shared_reads);
   out.counter("kachel_damaged_reads_total",
               "Records that failed their checksums: answered as misses.", s.damaged_reads);
+  out.counter("kachel_not_arrived_reads_total",
+              "Records that are still being copied from another store: answered as misses.",
+              s.not_arrived_reads);
 }
 
 void write_writes(MetricWriter& out, const Stats& s) {
@@ -195,7 +198,12 @@ void write_copies(MetricWriter& out, const Stats& s, std::int64_t now_ms) {
       "kachel_in_doubt",
       "1 while the store is a copy that does not serve what it came with, since that may have "
       "been erased.",
-      s.doubtful_through != 0 ? 1 : 0);
+      s.doubtful_through != 0 && !s.follows_source ? 1 : 0);
+  out.gauge("kachel_follows_source",
+            "1 while what came with a copy is served because its source is asked all the while.",
+            s.follows_source ? 1 : 0);
+  out.gauge("kachel_arriving_segments", "Segments that are still being copied from another store.",
+            s.arriving_segments);
   out.gauge("kachel_copy_age_seconds", "Since that copy was made; 0 when nothing is in doubt.",
             s.copied_ms == 0 ? 0 : seconds(now_ms - s.copied_ms));
   out.gauge("kachel_snapshots", "Snapshots in the data directory.", s.snapshots);

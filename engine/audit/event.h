@@ -90,7 +90,8 @@ struct DumpEvent {
 
 /// Something was done with copies of the store.
 struct CopyEvent {
-  std::string what;  // "snapshot", "snapshot_deleted", "restore", "caught_up", "doubt_accepted"
+  /// "snapshot", "snapshot_deleted", "restore", "following", "caught_up", "doubt_accepted"
+  std::string what;
   std::int64_t time_ms = 0;
   std::uint64_t through = 0;  // the sequence that the copy ends with
   std::map<std::string, std::string> details;

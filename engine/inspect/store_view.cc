@@ -1,5 +1,6 @@
 #include "engine/inspect/store_view.h"
 
+#include "engine/arrivals.h"
 #include "engine/audit/files.h"
 #include "engine/format/structure.h"
 #include "io/posix_storage.h"
@@ -54,6 +55,14 @@ Result<void> StoreView::load(Inspection& inspection) {
     return Error{ErrorCode::kNotFound,
                  "there is no Kachel store here (no superblock); give the directory that kacheld "
                  "was given by --data"};
+  }
+  const auto arriving = list_arriving(*storage_);
+  if (!arriving) return arriving.error();
+  if (!arriving->empty()) {
+    return Error{ErrorCode::kLocked,
+                 "this is a copy that is still being made (arriving/ names " +
+                     std::to_string(arriving->size()) +
+                     " segments): run the same `kachel clone` again, which goes on where it was"};
   }
   if (text) {
     const auto bytes = format::as_bytes(*text);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <random>
 
+#include "engine/arrivals.h"
 #include "engine/audit/files.h"
 #include "engine/audit/history.h"
 #include "engine/audit/tail.h"
@@ -94,9 +95,9 @@ Result<void> Verifier::list_root() {
   const auto names = store_.storage().list("");
   if (!names) return names.error();
   for (const std::string& name : *names) {
-    static constexpr std::string_view kKnown[] = {"LOCK",       "key",        "superblock",
-                                                  "segments",   "index",      "audit",
-                                                  "quarantine", "lost+found", "hot"};
+    static constexpr std::string_view kKnown[] = {
+        "LOCK",  "key",        "superblock", "segments", "index",
+        "audit", "quarantine", "lost+found", "hot",      kArrivingDirectory};
     if (std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown)) continue;
     if (name == "tenants") {
       if (const auto known = Tenants::load(store_.storage()); !known) {

@@ -62,6 +62,15 @@ void check_copy_of(World& living, const std::string& snapshot, const CopyCheck& 
     throw Violation("a copy does not open again: " + opened.error().message);
   }
   expect_nothing(copy, check, " after a crash");
+  constexpr std::chrono::seconds kLease{30};
+  if (check.page % 2 == 0) {
+    const auto told = confirm_all(living, copy, check.page);
+    if (told && follow(copy, kLease)) {
+      compare(living, copy, check);
+      copy.advance(std::chrono::milliseconds(kLease).count());
+      expect_nothing(copy, check, " when nobody tells it what is alive");
+    }
+  }
   const auto erased = catch_up(living, copy, check.page);
   if (!erased && check.reads_may_fail) return;
   if (!erased) throw Violation("a copy can't catch up: " + erased.error().message);

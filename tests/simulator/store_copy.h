@@ -3,6 +3,7 @@
 // log_loop()).
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,7 +47,7 @@ Result<void> end_doubt(Copy& copy, DoubtEnd end) {
 
 /// Page by page of so many entries; how many of the copy's it erased.
 template <typename Living, typename Copy>
-Result<std::uint64_t> catch_up(Living& living, Copy& copy, std::size_t page) {
+Result<std::uint64_t> confirm_all(Living& living, Copy& copy, std::size_t page) {
   std::uint64_t erased = 0;
   for (const Namespace space : copy.store->copies().namespaces()) {
     for (std::optional<Mac> from = Mac{}; from;) {
@@ -66,7 +67,24 @@ Result<std::uint64_t> catch_up(Living& living, Copy& copy, std::size_t page) {
       from = got.next;
     }
   }
-  if (auto ended = end_doubt(copy, {"the living", 1, erased, ""}); !ended) return ended.error();
+  return erased;
+}
+
+/// The copy serves what it has for so long, having been told what is alive.
+template <typename Copy>
+Result<void> follow(Copy& copy, std::chrono::milliseconds lease) {
+  std::optional<Result<void>> told;
+  copy.store->copies().follow("the living", lease, copy.log_loop(),
+                              [&](Result<void> done) { told = std::move(done); });
+  copy.settle([&] { return told.has_value(); });
+  return *told;
+}
+
+template <typename Living, typename Copy>
+Result<std::uint64_t> catch_up(Living& living, Copy& copy, std::size_t page) {
+  const auto erased = confirm_all(living, copy, page);
+  if (!erased) return erased;
+  if (auto ended = end_doubt(copy, {"the living", 1, *erased, ""}); !ended) return ended.error();
   return erased;
 }
 

@@ -37,12 +37,16 @@ class FakeCopies final : public Copies {
   std::uint64_t last_sequence() const override { return 0; }
   std::uint64_t doubtful_through() const override { return 0; }
   std::int64_t copied_ms() const override { return 0; }
+  std::uint64_t arriving_segments() const override { return 0; }
   std::vector<Namespace> namespaces() const override { return {}; }
   void list_alive(Namespace, Mac, std::size_t, io::Loop&, Handler<AlivePage> handler) override {
     handler(none());
   }
   void confirm_alive(AliveRange, std::vector<AliveEntry>, io::Loop&,
                      Handler<std::uint64_t> handler) override {
+    handler(none());
+  }
+  void follow(std::string, std::chrono::milliseconds, io::Loop&, Handler<void> handler) override {
     handler(none());
   }
   void end_doubt(DoubtEnd, io::Loop&, Handler<void> handler) override { handler(none()); }
