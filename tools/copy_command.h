@@ -6,10 +6,12 @@
 namespace kachel::tools {
 
 struct CopyRequest {
-  std::string snapshot;  // restore: its directory
-  std::string from;      // clone: HOST:PORT
-  std::string data;      // the new data directory
-  std::string rate;      // a size a second; empty: as fast as it goes
+  std::string snapshot;   // restore: its directory
+  std::string from;       // clone: HOST:PORT
+  std::string data;       // the new data directory
+  std::string connect;    // clone: where a kacheld serves it, or will, before it is complete
+  bool replaces = false;  // clone: the other stores no more once this one has it all
+  std::string rate;       // a size a second; empty: as fast as it goes
   bool no_verify = false;
   bool json = false;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <deque>
 #include <filesystem>
 #include <utility>
 
@@ -33,26 +34,39 @@ class DirectorySource final : public CopySource {
     return files;
   }
 
-  Result<ZeroizingBytes> read(const std::string& path, std::uint64_t offset,
-                              std::size_t bytes) override {
-    if (path != open_path_) {
-      auto opened = storage_->open(path, io::OpenMode::kRead);
+  Result<void> ask(const std::string& path, std::uint64_t offset, std::size_t bytes) override {
+    asked_.push_back({path, offset, bytes});
+    return {};
+  }
+
+  Result<ZeroizingBytes> take() override {
+    const Range range = std::move(asked_.front());
+    asked_.pop_front();
+    if (range.path != open_path_) {
+      auto opened = storage_->open(range.path, io::OpenMode::kRead);
       if (!opened) return opened.error();
       file_ = std::move(*opened);
-      open_path_ = path;
+      open_path_ = range.path;
     }
-    ZeroizingBytes read(bytes);
-    const auto got = file_->read_at(offset, read);
+    ZeroizingBytes read(range.bytes);
+    const auto got = file_->read_at(range.offset, read);
     if (!got) return got.error();
     read.resize(*got);
     return read;
   }
 
  private:
+  struct Range {
+    std::string path;
+    std::uint64_t offset = 0;
+    std::size_t bytes = 0;
+  };
+
   const std::string directory_;
   const std::unique_ptr<io::Storage> storage_;
   std::string open_path_;
   std::unique_ptr<io::File> file_;
+  std::deque<Range> asked_;
 };
 
 class ServerSource final : public CopySource {
@@ -80,14 +94,12 @@ class ServerSource final : public CopySource {
     return files;
   }
 
-  Result<ZeroizingBytes> read(const std::string& path, std::uint64_t offset,
-                              std::size_t bytes) override {
-    auto answer = client_.ask({"KACHEL.SNAPSHOT", "READ", snapshot_, path, std::to_string(offset),
-                               std::to_string(bytes)});
-    if (!answer) return answer.error();
-    const auto* begin = reinterpret_cast<const std::byte*>(answer->data());
-    return ZeroizingBytes(begin, begin + std::min(answer->size(), bytes));
+  Result<void> ask(const std::string& path, std::uint64_t offset, std::size_t bytes) override {
+    return client_.send_request({"KACHEL.SNAPSHOT", "READ", snapshot_, path, std::to_string(offset),
+                                 std::to_string(bytes)});
   }
+
+  Result<ZeroizingBytes> take() override { return client_.take_answer(); }
 
  private:
   RespClient& client_;

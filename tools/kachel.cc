@@ -332,6 +332,16 @@ void add_copies(CLI::App& app, Arguments& arguments) {
       ->required()
       ->type_name("HOST:PORT");
   add_copy_options(*clone, arguments.copy);
+  CLI::Option* const connect =
+      clone
+          ->add_option("--connect", arguments.copy.connect,
+                       "where the new kacheld serves: start it as soon as this says so, and it "
+                       "has the hot set while the rest is coming")
+          ->type_name("HOST:PORT");
+  clone
+      ->add_flag("--replace", arguments.copy.replaces,
+                 "drain the old kacheld once the new one has it all")
+      ->needs(connect);
   CLI::App* const catch_up = app.add_subcommand(
       "catch-up", "Has a store that is a copy learn what was erased since it was made.");
   add_endpoint(*catch_up, arguments);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <memory>
 #include <netdb.h>
+#include <span>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -118,19 +119,25 @@ Result<void> RespClient::send(std::string_view bytes) {
   return {};
 }
 
-Result<void> RespClient::receive_more() {
-  char buffer[16 * 1024];
+Result<std::size_t> RespClient::receive(char* to, std::size_t room) {
   while (true) {
-    const ssize_t got = ::recv(descriptor_, buffer, sizeof(buffer), 0);
+    const ssize_t got = ::recv(descriptor_, to, room, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && errno == EAGAIN) {
       return Error{ErrorCode::kIo, fmt::format("no answer in {} s", patience_.count())};
     }
     if (got < 0) return os_error(errno, "receive");
     if (got == 0) return Error{ErrorCode::kIo, "the server closed the connection"};
-    received_.append(buffer, static_cast<std::size_t>(got));
-    return {};
+    return static_cast<std::size_t>(got);
   }
+}
+
+Result<void> RespClient::receive_more() {
+  char buffer[16 * 1024];
+  const auto got = receive(buffer, sizeof(buffer));
+  if (!got) return got.error();
+  received_.append(buffer, *got);
+  return {};
 }
 
 Result<std::string> RespClient::read_line() {
@@ -146,24 +153,39 @@ Result<std::string> RespClient::read_line() {
   }
 }
 
-Result<std::string> RespClient::read_bytes(std::size_t bytes) {
-  while (received_.size() < bytes + 2) {
+/// What is long is received where it is to be.
+Result<ZeroizingBytes> RespClient::read_bytes(std::size_t bytes) {
+  ZeroizingBytes read(bytes);
+  auto* const to = reinterpret_cast<char*>(read.data());
+  std::size_t done = received_.copy(to, bytes);
+  received_.erase(0, done);
+  while (done < bytes) {
+    const auto got = receive(to + done, bytes - done);
+    if (!got) return got.error();
+    done += *got;
+  }
+  while (received_.size() < 2) {
     if (const auto more = receive_more(); !more) return more.error();
   }
-  std::string text = received_.substr(0, bytes);
-  received_.erase(0, bytes + 2);
-  return text;
+  received_.erase(0, 2);
+  return read;
 }
 
-Result<std::string> RespClient::ask(const std::vector<std::string>& arguments) {
+Result<void> RespClient::send_request(const std::vector<std::string>& arguments) {
   std::string request = fmt::format("*{}\r\n", arguments.size());
   for (const std::string& argument : arguments) {
     request += fmt::format("${}\r\n{}\r\n", argument.size(), argument);
   }
-  if (const auto sent = send(request); !sent) return sent.error();
+  return send(request);
+}
+
+Result<ZeroizingBytes> RespClient::take_answer() {
   const auto line = read_line();
   if (!line) return line.error();
-  if (line->starts_with('+')) return line->substr(1);
+  if (line->starts_with('+')) {
+    const auto text = std::as_bytes(std::span(*line)).subspan(1);
+    return ZeroizingBytes(text.begin(), text.end());
+  }
   if (line->starts_with('-')) return Error{ErrorCode::kInvalidArgument, line->substr(1)};
   if (*line == "$-1" || *line == "_") return Error{ErrorCode::kNotFound, "there is no such thing"};
   std::size_t length = 0;
@@ -173,6 +195,13 @@ Result<std::string> RespClient::ask(const std::vector<std::string>& arguments) {
     return not_the_protocol();
   }
   return read_bytes(length);
+}
+
+Result<std::string> RespClient::ask(const std::vector<std::string>& arguments) {
+  if (const auto sent = send_request(arguments); !sent) return sent.error();
+  const auto answer = take_answer();
+  if (!answer) return answer.error();
+  return std::string(reinterpret_cast<const char*>(answer->data()), answer->size());
 }
 
 }  // namespace kachel::tools

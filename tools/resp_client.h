@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "io/error.h"
+#include "io/zeroizing.h"
 
 namespace kachel::tools {
 
@@ -27,6 +28,9 @@ class RespClient {
   /// The reply's text: of a bulk string, or of a simple one. An error reply is an error; kNotFound
   /// when the reply is that there is nothing.
   Result<std::string> ask(const std::vector<std::string>& arguments);
+  /// The same in two steps. Several requests may be sent before the first answer is taken.
+  Result<void> send_request(const std::vector<std::string>& arguments);
+  Result<ZeroizingBytes> take_answer();
 
  private:
   RespClient(int descriptor, std::chrono::seconds patience)
@@ -35,7 +39,8 @@ class RespClient {
   Result<void> send(std::string_view bytes);
   Result<void> receive_more();
   Result<std::string> read_line();
-  Result<std::string> read_bytes(std::size_t bytes);
+  Result<ZeroizingBytes> read_bytes(std::size_t bytes);
+  Result<std::size_t> receive(char* to, std::size_t room);
 
   int descriptor_;
   std::chrono::seconds patience_;

@@ -1,69 +1,79 @@
 #include "tools/store_copier.h"
 
 #include <algorithm>
-#include <boost/json.hpp>
-#include <chrono>
 #include <fmt/format.h>
+#include <map>
 #include <set>
-#include <thread>
-#include <unistd.h>
+#include <span>
 #include <utility>
 
+#include "engine/arrivals.h"
 #include "engine/audit/files.h"
 #include "engine/segment.h"
 #include "io/posix_storage.h"
-#include "io/units.h"
-#include "tools/progress_text.h"
 
 namespace kachel::tools {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+constexpr std::uint64_t kResumeBytes = std::uint64_t{8} << 20;
 constexpr std::uint64_t kMaxNameBytes = 4096;
-constexpr std::int64_t kTellEveryMs = 200;
 constexpr const char* kSuperblock = "superblock";
-
-Result<std::unique_ptr<io::Storage>> open_target(const std::string& target) {
-  io::PosixStorageOptions options;
-  options.create = true;
-  return io::open_posix_storage(target, options);
-}
 
 class Copier {
  public:
-  Copier(CopySource& source, io::Storage& target, const CopyOptions& options)
-      : source_(source), target_(target), options_(options) {}
+  Copier(Transfer& transfer, io::Storage& target, const CopyOptions& options)
+      : transfer_(transfer), target_(target), options_(options) {}
 
   Result<CopyResult> run() {
-    auto files = source_.list();
+    auto files = transfer_.source().list();
     if (!files) return files.error();
     if (auto read = read_manifest(*files); !read) return read.error();
     if (auto whole = check_files(*files); !whole) return whole.error();
     for (const SourceFile& file : *files)
       result_.bytes += file.bytes;
+    transfer_.expect(result_.bytes);
     result_.files = files->size();
     // Last, since with it the directory is a store.
     std::stable_partition(files->begin(), files->end(),
                           [](const SourceFile& file) { return file.path != kSuperblock; });
     for (const SourceFile& file : *files) {
-      if (file.path == format::kSnapshotManifestName) continue;
+      if (file.path == format::kSnapshotManifestName || is_staged(file)) continue;
       if (file.path == kSuperblock) {
+        if (auto begun = begin_segments(*files); !begun) return begun.error();
         if (auto synced = sync_directories(); !synced) return synced.error();
       }
       auto copied = copy(file);
       if (!copied) return Error{copied.error().code, file.path + ": " + copied.error().message};
     }
+    if (auto synced = transfer_.wait(); !synced) return synced.error();
     if (auto synced = target_.sync_directory(""); !synced) return synced.error();
+    if (auto ready = options_.on_store(target_, result_.manifest); !ready) return ready.error();
     if (auto removed = target_.remove(format::kUnfinishedCopyName); !removed)
       return removed.error();
     if (auto synced = target_.sync_directory(""); !synced) return synced.error();
-    tell(true);
-    result_.duration_ms = ms_since(began_);
     return result_;
   }
 
  private:
+  bool is_staged(const SourceFile& file) const {
+    return options_.arrivals != nullptr && file.path.starts_with("segments/");
+  }
+
+  /// What a start needs of each, and then what the hot tier had.
+  Result<void> begin_segments(const std::vector<SourceFile>& files) {
+    SegmentArrivals* const arrivals = options_.arrivals;
+    if (arrivals == nullptr) return {};
+    if (auto begun = arrivals->begin(options_.source); !begun) return begun;
+    for (const SourceFile& file : files) {
+      if (!is_staged(file)) continue;
+      auto begun = arrivals->begin_segment(result_.manifest.store_id, file);
+      if (!begun) return Error{begun.error().code, file.path + ": " + begun.error().message};
+    }
+    if (auto taken = arrivals->take_hot(result_.manifest.store_id); !taken) return taken;
+    return arrivals->sync();
+  }
+
   Result<void> read_manifest(const std::vector<SourceFile>& files) {
     const auto named = std::find_if(files.begin(), files.end(), [](const SourceFile& file) {
       return file.path == format::kSnapshotManifestName;
@@ -75,7 +85,7 @@ class Copier {
     }
     ZeroizingBytes bytes;
     while (bytes.size() < named->bytes) {
-      auto piece = source_.read(named->path, bytes.size(), kChunkBytes);
+      auto piece = transfer_.source().read(named->path, bytes.size(), kChunkBytes);
       if (!piece) return piece.error();
       if (piece->empty()) break;
       bytes.insert(bytes.end(), piece->begin(), piece->end());
@@ -121,27 +131,15 @@ class Copier {
     const auto there = (*opened)->size();
     if (!there) return there.error();
     // Gone on with a little before where it was cut off; the end may not have come to the disk.
-    std::uint64_t offset = 0;
-    if (*there <= file.bytes && *there > kChunkBytes) offset = *there - kChunkBytes;
-    done_bytes_ += offset;
-    if (offset == 0 && *there != 0) {
+    Extent missing{0, file.bytes};
+    if (*there <= file.bytes && *there > kResumeBytes) missing.begin = *there - kResumeBytes;
+    transfer_.skip(missing.begin);
+    if (missing.begin == 0 && *there != 0) {
       if (auto cut = (*opened)->truncate(0); !cut) return cut;
     }
-    while (offset < file.bytes) {
-      auto piece = source_.read(file.path, offset,
-                                std::min<std::uint64_t>(kChunkBytes, file.bytes - offset));
-      if (!piece) return piece.error();
-      if (piece->empty()) {
-        return Error{ErrorCode::kIo, "it ends before its end: was the snapshot removed?"};
-      }
-      iovec part{piece->data(), piece->size()};
-      if (auto written = (*opened)->write_at(offset, std::span(&part, 1)); !written) return written;
-      offset += piece->size();
-      count(piece->size());
-    }
-    if (auto synced = (*opened)->sync(); !synced) return synced;
-    (*opened)->drop_cache(0, io::round_up_to_block(file.bytes));
-    return {};
+    auto fetched = transfer_.fetch(file.path, std::span(&missing, 1), **opened);
+    if (!fetched) return fetched;
+    return transfer_.sync_later(std::move(*opened), file.bytes);
   }
 
   Result<void> sync_directories() {
@@ -154,48 +152,20 @@ class Copier {
     return {};
   }
 
-  void count(std::uint64_t bytes) {
-    result_.copied_bytes += bytes;
-    done_bytes_ += bytes;
-    if (options_.bytes_per_s != 0) {
-      const double due_ms = static_cast<double>(result_.copied_bytes) * 1000 /
-                            static_cast<double>(options_.bytes_per_s);
-      const auto ahead_ms = static_cast<std::int64_t>(due_ms) - ms_since(began_);
-      if (ahead_ms > 0) std::this_thread::sleep_for(std::chrono::milliseconds(ahead_ms));
-    }
-    tell(false);
-  }
-
-  void tell(bool is_last) {
-    const std::int64_t ms = ms_since(began_);
-    if (!is_last && ms - told_ms_ < kTellEveryMs * (options_.json ? 5 : 1)) return;
-    told_ms_ = ms;
-    const std::uint64_t rate = bytes_per_second(result_.copied_bytes, ms);
-    if (options_.json) {
-      fmt::print("{}\n",
-                 boost::json::serialize(boost::json::object{{"type", "status"},
-                                                            {"copied_bytes", done_bytes_},
-                                                            {"expected_bytes", result_.bytes},
-                                                            {"bytes_per_s", rate}}));
-      std::fflush(stdout);
-    } else if (::isatty(STDERR_FILENO) == 1) {
-      fmt::print(stderr, "\r\x1b[K{}{}", progress_text(done_bytes_, result_.bytes, rate),
-                 is_last ? "\n" : "");
-      std::fflush(stderr);
-    }
-  }
-
-  CopySource& source_;
+  Transfer& transfer_;
   io::Storage& target_;
   const CopyOptions& options_;
-  const Clock::time_point began_ = Clock::now();
-  std::int64_t told_ms_ = 0;
-  std::uint64_t done_bytes_ = 0;
   std::set<std::string> directories_;
   CopyResult result_;
 };
 
 }  // namespace
+
+Result<std::unique_ptr<io::Storage>> open_target(const std::string& target) {
+  io::PosixStorageOptions options;
+  options.create = true;
+  return io::open_posix_storage(target, options);
+}
 
 Result<std::string> unfinished_source(const std::string& target) {
   auto storage = open_target(target);
@@ -221,7 +191,7 @@ Result<void> begin_copy(const std::string& target, const std::string& source) {
   auto storage = open_target(target);
   if (!storage) return storage.error();
   if (before) {
-    for (const char* part : {"segments", "index", "audit", "hot"})
+    for (const char* part : {"segments", "index", "audit", "hot", kArrivingDirectory})
       if (auto removed = (*storage)->remove_tree(part); !removed) return removed;
     for (const char* file : {"tenants", "key"}) {
       auto removed = (*storage)->remove(file);
@@ -231,12 +201,10 @@ Result<void> begin_copy(const std::string& target, const std::string& source) {
   return audit::replace_file(**storage, std::string(format::kUnfinishedCopyName), source);
 }
 
-Result<CopyResult> copy_store(CopySource& source, const CopyOptions& options) {
-  auto storage = open_target(options.target);
-  if (!storage) return storage.error();
-  const auto lock = (*storage)->lock("LOCK");
+Result<CopyResult> copy_store(Transfer& transfer, io::Storage& target, const CopyOptions& options) {
+  const auto lock = target.lock("LOCK");
   if (!lock) return lock.error();
-  return Copier(source, **storage, options).run();
+  return Copier(transfer, target, options).run();
 }
 
 }  // namespace kachel::tools

@@ -3,34 +3,38 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "engine/format/snapshot_manifest.h"
 #include "io/storage.h"
-#include "tools/copy_source.h"
+#include "tools/segment_arrivals.h"
+#include "tools/transfer.h"
 
 namespace kachel::tools {
 
 struct CopyOptions {
-  std::string target;             // the directory; made when it is not there
-  std::uint64_t bytes_per_s = 0;  // 0: as fast as it goes
-  bool json = false;
+  /// Once the directory is a store, before anybody else may open it.
+  std::function<Result<void>(io::Storage&, const format::SnapshotManifest&)> on_store;
+  /// Not null: of segments only what a start needs, and what is hot; the rest is for fill().
+  SegmentArrivals* arrivals = nullptr;
+  std::string source;  // then: of what this is a copy
 };
 
 struct CopyResult {
   format::SnapshotManifest manifest;
   std::uint64_t files = 0;
-  std::uint64_t bytes = 0;         // of all files
-  std::uint64_t copied_bytes = 0;  // by this run
-  std::int64_t duration_ms = 0;
+  std::uint64_t bytes = 0;  // of all files
 };
 
-/// Copies, and says so: a progress bar on a terminal, JSON Lines with `json`. Errors:
-/// kInvalidArgument (the source is no snapshot, or an incomplete one), kForeign (the target holds
-/// something else), kNotFound, kNoSpace, kIo.
-Result<CopyResult> copy_store(CopySource& source, const CopyOptions& options);
+/// The directory; made when it is not there.
+Result<std::unique_ptr<io::Storage>> open_target(const std::string& target);
+
+/// Copies, and says how far it is. Errors: kInvalidArgument (the source is no snapshot, or an
+/// incomplete one), kForeign (the target holds something else), kNotFound, kNoSpace, kIo.
+Result<CopyResult> copy_store(Transfer& transfer, io::Storage& target, const CopyOptions& options);
 
 /// Which source an incomplete copy is of (format::kUnfinishedCopyName); kNotFound when there is
 /// none. kForeign: the directory has something else in it.

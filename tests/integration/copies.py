@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -61,7 +62,7 @@ class Tool(harness.TestCase):
     def audit_types(self, directory):
         leaves = self.ok("dump", "--data", directory, "audit", "--format", "jsonl")
         return [word for line in leaves.splitlines() for word in
-                ("restore", "caught_up", "doubt_accepted", "snapshot_deleted", "snapshot")
+                ("restore", "following", "caught_up", "doubt_accepted", "snapshot_deleted", "snapshot")
                 if f'"{word}"' in line]
 
 
@@ -358,6 +359,92 @@ class Clones(Tool):
         copy = self.server(data="copy").start()
         self.ok("catch-up", *self.at(copy), "--from", f"127.0.0.1:{again.port}")
         self.assertEqual(self.found(copy, 2000), values)
+
+    def begin_in_stages(self, server, copy, *options):
+        """A clone beside which `copy` may be started, and is."""
+        begun = subprocess.Popen(
+            self.clone(server, "--connect", f"127.0.0.1:{copy.port_wanted}", "--json", *options),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(begun.stderr.close)
+        self.addCleanup(begun.stdout.close)
+        self.addCleanup(begun.wait)
+        self.addCleanup(begun.kill)
+        if copy.process is None:
+            self.read_until(begun, "can_start")
+            copy.start()
+        self.read_until(begun, "serving")
+        return begun
+
+    def read_until(self, process, kind):
+        for line in process.stdout:
+            told = json.loads(line)
+            if told["type"] == kind:
+                return told
+        self.fail(f"no line \"{kind}\": {process.stderr.read()}")
+
+    def test_a_clone_serves_before_it_is_complete(self):
+        server = self.server(*self.within("1h")).start()
+        values = self.fill(server, 2000)
+        copy = self.server(data="copy")
+        with socket.create_server(("127.0.0.1", 0)) as chosen:
+            copy.port_wanted = chosen.getsockname()[1]
+        begun = self.begin_in_stages(server, copy, "--rate", "1MiB")
+        self.eventually(lambda: any(self.found(copy, 2000)), "something has come")
+        info = copy.info()
+        self.assertEqual((info["in_doubt"], info["follows_source"], info["damaged_reads"]),
+                         (0, 1, 0))
+        self.assertGreater(info["arriving_segments"], 0)
+        for mine, theirs in zip(self.found(copy, 2000), values):
+            self.assertIn(mine, (None, theirs))
+        self.assertIn("still being copied",
+                      self.kachel("snapshot", "create", "early", *self.at(copy)).stderr)
+        # What the other erases meanwhile is gone here soon after.
+        with server.connect() as connection:
+            connection.call("KACHEL.ERASE", "SUBJECT", "person-3")
+        self.eventually(lambda: not any(self.found(copy, 2000)[3::10]), "it is erased here, too")
+        # Cut off: the clone, and its kacheld.
+        begun.kill()
+        copy.kill()
+        offline = self.kachel("verify", "--data", copy.data)
+        self.assertEqual(offline.returncode, 11, offline.stdout + offline.stderr)
+        self.assertIn("still being made", offline.stderr)
+        copy.start()
+        self.assertFalse(any(self.found(copy, 2000)), "nobody has told it what is alive")
+        # Then the node that it is made of.
+        begun = self.begin_in_stages(server, copy, "--rate", "1MiB")
+        server.port_wanted = server.port
+        server.kill()
+        self.assertNotEqual(begun.wait(), 0)
+        self.assertIn("goes on from here", begun.stderr.read())
+        server.start()
+        done = subprocess.run(
+            self.clone(server, "--connect", f"127.0.0.1:{copy.port}", "--replace"),
+            capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for word in ("caught up", "drained", "clean"):
+            self.assertIn(word, done.stdout)
+        alive = [None if i % 10 == 3 else each for i, each in enumerate(values)]
+        self.assertEqual(self.found(copy, 2000), alive)
+        info = copy.info()
+        self.assertEqual((info["arriving_segments"], info["damaged_reads"]), (0, 0))
+        self.assertFalse(os.path.exists(os.path.join(copy.data, "arriving")))
+        self.assertEqual(server.info()["draining"], 1)
+        self.assertEqual(self.ok("snapshot", "list", "--json", *self.at(server)).strip(), "[]")
+        copy.stop()
+        self.ok("verify", "--data", copy.data)
+        for event in ("restore", "following", "caught_up"):
+            self.assertIn(event, self.audit_types(copy.data))
+
+    def test_a_clone_that_serves_needs_to_know_where(self):
+        server = self.server().start()
+        self.fill(server, 20)
+        self.assertEqual(subprocess.run(self.clone(server, "--replace"),
+                                        capture_output=True).returncode, 2)
+        other = self.server(data="other").start()
+        done = subprocess.run(self.clone(server, "--connect", f"127.0.0.1:{other.port}"),
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 2, done.stdout + done.stderr)
+        self.assertIn("another store", done.stderr)
 
 
 if __name__ == "__main__":
