@@ -139,6 +139,13 @@ Result<void> set_threads(Config& config, std::string_view text) {
   return {};
 }
 
+Result<void> set_worker_cpus(Config& config, std::string_view text) {
+  auto wanted = parse_worker_cpus(text);
+  if (!wanted) return wanted.error();
+  config.worker_cpus = std::move(*wanted);
+  return {};
+}
+
 Result<void> set_max_clients(Config& config, std::string_view text) {
   const auto clients = parse_count(text, 1, 1'000'000);
   if (!clients) return clients.error();
@@ -215,6 +222,8 @@ constexpr std::array kSettings =
          }},
         {"durability", "MODE", "relaxed, group or strict (group)", set_durability},
         {"threads", "N", "threads that serve clients (by the machine)", set_threads},
+        {"worker-cpus", "LIST", "processors of these threads, such as 0-3; auto or any (auto)",
+         set_worker_cpus},
         {"max-clients", "N", "clients at once (10000)", set_max_clients},
         {"idle-timeout", "TIME", "close clients idle for so long (0: never)", set_idle_timeout},
         {"max-value", "SIZE", "largest value (64MiB)",

@@ -14,6 +14,7 @@
 
 #include "engine/options.h"
 #include "io/error.h"
+#include "server/cpus.h"
 #include "server/log.h"
 #include "server/policy.h"
 #include "server/tls.h"
@@ -33,6 +34,7 @@ struct Config {
   TlsSettings tls;
   Options options;
   unsigned threads = 0;  // 0: chosen from the machine
+  WorkerCpus worker_cpus;
   std::size_t max_clients = 10'000;
   std::int64_t idle_timeout_ms = 0;  // 0: never
   std::int64_t slower_than_ms = 10;  // for the slow log; 0: nothing is

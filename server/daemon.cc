@@ -363,6 +363,9 @@ class Daemon {
     const std::uint16_t port = sockets.plain.port();
     ServerState state;
     fill_state(state, config_, threads, port, random_);
+    if (auto shared = share_processors(state); !shared) {
+      return close(store, report(shared.error(), "worker-cpus: "));
+    }
     state.tls = &tls_;
     state.authenticator.publish(std::move(accounts));
     std::vector<std::unique_ptr<WorkerThread>> workers;
@@ -406,6 +409,23 @@ class Daemon {
       if (encrypted) encrypted->stop();
     }
     return stop(store, workers, exit_code);
+  }
+
+  /// After the start, which takes all there are; before the workers are there.
+  Result<void> share_processors(ServerState& state) const {
+    const auto shares = share_cpus(allowed_cpus(), state.threads, config_.worker_cpus);
+    if (!shares) return shares.error();
+    if (shares->workers.empty()) return {};
+    state.worker_cpus = shares->workers;
+    if (auto confined = confine_all_threads(shares->others); !confined) {
+      spdlog::warn("clients are served on any processor: {}", confined.error().message);
+      state.worker_cpus.clear();
+      return {};
+    }
+    spdlog::info("clients are served on processors {}, all else is done on {}",
+                 describe(shares->workers),
+                 shares->others.empty() ? "any" : describe(shares->others));
+    return {};
   }
 
   /// The signal that asks for it. SIGHUP until then reads the policies again.

@@ -4,6 +4,7 @@
 #include <array>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cerrno>
+#include <chrono>
 #include <span>
 #include <sys/epoll.h>
 #include <utility>
@@ -17,6 +18,7 @@ constexpr std::size_t kMaxEventsPerTurn = 128;
 // Before those who ask for one value are looked for again. The others are told of again: epoll is
 // level-triggered.
 constexpr std::size_t kMaxInBulkPerTurn = 4;
+constexpr std::chrono::microseconds kBulkTime{20};
 }  // namespace
 
 struct Poller::State : std::enable_shared_from_this<State> {
@@ -55,11 +57,12 @@ struct Poller::State : std::enable_shared_from_this<State> {
   /// Some of the first `count` events, beginning after those of the last turn.
   void take_in_bulk(std::size_t count) {
     const std::size_t taken = std::min(count, kMaxInBulkPerTurn);
+    const auto began = std::chrono::steady_clock::now();
     for (std::size_t i = 0; i < taken; ++i) {
       const epoll_event event = std::exchange(events[bulk_turn++ % count], {});
       if (event.data.ptr == nullptr) continue;
       target_of(event)->on_events(event.events);
-      if (closed) return;
+      if (closed || std::chrono::steady_clock::now() - began >= kBulkTime) return;
     }
   }
 

@@ -13,6 +13,7 @@
 #include "engine/stats.h"
 #include "server/authenticator.h"
 #include "server/client_registry.h"
+#include "server/cpus.h"
 #include "server/meter.h"
 #include "server/policy_source.h"
 #include "server/request_quota.h"
@@ -37,7 +38,7 @@ struct SessionLimits {
   /// Work done for one client before the others get their turn.
   std::size_t turn_commands = 256;
   std::size_t turn_input_bytes = std::size_t{256} << 10;
-  std::chrono::microseconds turn_time{40};  // looked at now and then
+  std::chrono::microseconds turn_time{30};  // looked at now and then
 };
 
 /// Written by one worker, read by all.
@@ -93,6 +94,7 @@ struct ServerState {
   std::string config_file;
   Durability durability = Durability::kGroup;
   unsigned threads = 1;
+  CpuList worker_cpus;  // empty: any
   std::size_t max_clients = 10'000;
   std::int64_t idle_timeout_s = 0;  // 0: never
   std::int64_t started_ms = 0;      // monotonic

@@ -10,7 +10,10 @@ namespace kachel::server {
 namespace {
 
 constexpr std::size_t kMaxQuotedBytes = 128;
-constexpr std::size_t kCommandsPerLook = 8;
+constexpr std::size_t kCommandsPerLook = 4;  // at the clock
+constexpr std::size_t kDeepPipeline = 8;
+constexpr std::size_t kWorthAWriteBytes = std::size_t{32} << 10;
+constexpr unsigned kTurnsAWrite = 8;
 
 /// As C's %.*s prints it: at most `limit` bytes, up to the first zero byte.
 std::string_view quoted(std::string_view text, std::size_t limit = kMaxQuotedBytes) {
@@ -127,8 +130,16 @@ void Session::run() {
   // A client that sends no more has been heard out once what it sent is no whole request.
   if (eof_ && may_start() && !is_executing()) closing_ = true;
   if (closing_) input_.release();
-  if (!output_.empty() || ended() || aborted_) services_.host.output_ready(*this);
+  if ((!output_.empty() && !waits_for_more_output()) || ended() || aborted_) {
+    turns_kept_ = 0;
+    services_.host.output_ready(*this);
+  }
   services_.host.input_changed(*this);
+}
+
+/// Of a deep pipeline the next turn brings more replies: one write takes those of a few.
+bool Session::waits_for_more_output() {
+  return yielded_ && !full_ && output_.bytes() < kWorthAWriteBytes && ++turns_kept_ < kTurnsAWrite;
 }
 
 bool Session::is_turn_over() {
@@ -376,7 +387,7 @@ void Session::finish(std::uint64_t id) {
   if (aborted_ || running_) return;
   check_output();
   // Answers to a deep pipeline come in batches; what follows has its turn after the others'.
-  if (turn_commands_ >= kCommandsPerLook && !unread().empty() && !is_executing()) give_way();
+  if (turn_commands_ >= kDeepPipeline && !unread().empty() && !is_executing()) give_way();
   run();
 }
 

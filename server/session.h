@@ -200,6 +200,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   void keep_unread();
   bool may_start() const;
   void run();
+  bool waits_for_more_output();
   bool is_turn_over();
   void give_way();
   bool step();
@@ -238,6 +239,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   std::size_t holding_ = 0;         // slots that hold later commands
   std::size_t finished_bytes_ = 0;  // in slots that wait for an earlier one
   std::uint64_t started_ = 0;       // commands
+  unsigned turns_kept_ = 0;         // with replies that have not left
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
   std::chrono::steady_clock::time_point turn_started_;  // but for its first commands

@@ -1,6 +1,7 @@
 #include "server/worker_thread.h"
 
 #include <algorithm>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 #include <utility>
 
@@ -37,6 +38,9 @@ void WorkerThread::start() {
     ready.set_value();
   });
   thread_ = std::thread([this] {
+    if (auto confined = confine_this_thread(state_.worker_cpus); !confined) {
+      spdlog::warn("a worker runs on any processor: {}", confined.error().message);
+    }
     loop_.run();
     stopped_.set_value();
   });

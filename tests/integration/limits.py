@@ -1,11 +1,46 @@
 """Bounds: of values, keys, clients, idleness and memory. Beyond them: a clear answer."""
 
+import os
+
 import redis
 
 import harness
 from resp import Closed, Error, encode
 
 MIB = 1 << 20
+
+
+class Processors(harness.TestCase):
+    def used_by(self, server):
+        """Which lists of processors its threads keep to, and how many threads to each."""
+        found = {}
+        tasks = f"/proc/{server.process.pid}/task"
+        for task in os.listdir(tasks):
+            with open(f"{tasks}/{task}/status") as status:
+                text = status.read()
+            allowed = text.split("Cpus_allowed_list:")[1].split()[0]
+            found[allowed] = found.get(allowed, 0) + 1
+        return found
+
+    def test_workers_keep_to_theirs_and_all_else_off_them(self):
+        mine = sorted(os.sched_getaffinity(0))
+        if len(mine) < 2 or len(mine) > 16:
+            self.skipTest("this host has one processor, or many")
+        server = self.server("--threads", "1").start()
+        used = self.used_by(server)
+        self.assertEqual(used.pop(str(mine[0])), 1)
+        self.assertEqual(len(used), 1, used)
+        self.assertIn(f"clients are served on processors {mine[0]}", server.log_text())
+        server.stop()
+        server = self.server("--threads", "1", "--worker-cpus", "any").start()
+        self.assertEqual(len(self.used_by(server)), 1)
+        server.stop()
+        server = self.server("--threads", "1", "--worker-cpus", str(mine[-1])).start()
+        self.assertEqual(self.used_by(server)[str(mine[-1])], 1)
+        code, output = self.run_kacheld("--data", self.path("new"), "--listen", "127.0.0.1:0",
+                                        "--worker-cpus", "1000")
+        self.assertEqual(code, 2, output)
+        self.assertIn("this process may use only", output)
 
 
 class Values(harness.TestCase):

@@ -188,6 +188,30 @@ TEST_F(SessionTest, AClientGetsItsShareOfATurnOnly) {
   EXPECT_TRUE(session->wants_input());
 }
 
+TEST_F(SessionTest, TheRepliesOfAFewTurnsLeaveTogether) {
+  state.limits.turn_commands = 10;
+  open();
+  std::string text;
+  for (int i = 0; i < 200; ++i)
+    text += "PING\r\n";
+  feed(text);
+  EXPECT_EQ(output_notices, 0);
+  int turns = 1;
+  while (next_turn())
+    ++turns;
+  EXPECT_GE(turns, 20);
+  EXPECT_EQ(output_notices, 3);  // every eighth, and at the end
+  EXPECT_EQ(received().size(), 200 * 7u);
+  // What is long leaves at once.
+  say({"SET", "a", std::string(40'000, 'x')});
+  output_notices = 0;
+  std::string gets;
+  for (int i = 0; i < 20; ++i)
+    gets += request({"GET", "a"});
+  feed(gets);
+  EXPECT_EQ(output_notices, 1);
+}
+
 TEST_F(SessionTest, PendingCommandsAreBounded) {
   state.limits.max_pending = 4;
   open();
