@@ -11,7 +11,6 @@ namespace kachel {
 namespace {
 
 constexpr std::chrono::milliseconds kSaverTick{500};
-constexpr std::int64_t kNsPerMs = 1'000'000;
 
 std::string beside_manifest() {
   return std::string(kHotManifestPath) + ".new";

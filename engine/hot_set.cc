@@ -14,7 +14,6 @@ std::string describe(const WarmProgress& progress) {
 }
 
 WarmProgress HotSet::progress(std::int64_t monotonic_ns) const {
-  constexpr std::int64_t kNsPerMs = 1'000'000;
   WarmProgress progress;
   progress.entries = entries_named;
   progress.entries_done = entries_done;

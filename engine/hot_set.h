@@ -10,6 +10,8 @@ namespace kachel {
 inline constexpr const char* kHotDirectory = "hot";
 inline constexpr const char* kHotManifestPath = "hot/manifest";
 
+inline constexpr std::int64_t kNsPerMs = 1'000'000;
+
 /// Of the hot tier's refilling after a start.
 struct WarmProgress {
   std::uint64_t entries = 0;         // that the hot tier had, about

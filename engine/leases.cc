@@ -7,8 +7,6 @@
 namespace kachel {
 namespace {
 
-constexpr std::int64_t kNsPerMs = 1'000'000;
-
 LeaseToken draw_token(io::Random& random) {
   LeaseToken token = 0;
   while (token == 0)

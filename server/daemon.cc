@@ -22,6 +22,7 @@
 #include "io/thread_pool.h"
 #include "io/units.h"
 #include "server/accounts.h"
+#include "server/device_probe.h"
 #include "server/http/server.h"
 #include "server/listener.h"
 #include "server/log.h"
@@ -399,6 +400,7 @@ class Daemon {
         spdlog::info("ready to accept connections on {}",
                      format_endpoint(config_.listen_host, port));
         ServiceManager::tell_ready("serving on " + format_endpoint(config_.listen_host, port));
+        const std::jthread prober([this, &state] { probe(state); });
         const int received = wait_for_stop(store, state, workers);
         ServiceManager::tell_stopping();
         spdlog::info("stopping on {}", received == SIGINT ? "SIGINT" : "SIGTERM");
@@ -426,6 +428,20 @@ class Daemon {
                  describe(shares->workers),
                  shares->others.empty() ? "any" : describe(shares->others));
     return {};
+  }
+
+  /// Beside the serving: on some devices syncs take long.
+  void probe(ServerState& state) const {
+    const auto found = probe_device(config_.data);
+    if (!found) return spdlog::warn("the device was not probed: {}", found.error().message);
+    state.device_sync_us = std::max<std::int64_t>(1, found->sync_us);
+    spdlog::info("of the device: {}", describe(*found));
+    if (found->direct_bytes > io::kBlockBytes || found->direct_memory_bytes > io::kBlockBytes) {
+      spdlog::warn(
+          "the device takes direct I/O by {} B, and kacheld reads by {} B: reads will fail; "
+          "move the data directory to another one",
+          std::max(found->direct_bytes, found->direct_memory_bytes), io::kBlockBytes);
+    }
   }
 
   /// The signal that asks for it. SIGHUP until then reads the policies again.

@@ -111,6 +111,7 @@ void persistence(std::string& out, const InfoSource& from) {
   section.field("loading", 0);
   section.field("durability", durability_name(from.state.durability));
   section.flag("writable", from.stats.writable);
+  section.field("device_sync_us", from.state.device_sync_us.load());
   section.flag("draining", from.stats.draining);
   section.flag("in_doubt", from.stats.doubtful_through != 0 && !from.stats.follows_source);
   if (from.scope.everybody) {

@@ -101,7 +101,8 @@ struct ServerState {
   SessionLimits limits;
   std::vector<std::unique_ptr<WorkerCounters>> counters;  // one a worker
 
-  std::atomic<bool> io_uring{false};  // reads go through it; known once a worker runs
+  std::atomic<std::int64_t> device_sync_us{0};  // as found by the start; 0: not known yet
+  std::atomic<bool> io_uring{false};            // reads go through it; known once a worker runs
   std::atomic<std::uint64_t> rejected_connections{0};
   std::atomic<std::uint64_t> memory_bytes{0};  // the bound, as CONFIG GET maxmemory shows it
   ClientRegistry clients;

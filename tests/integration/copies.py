@@ -321,6 +321,27 @@ class Restores(Tool):
         self.assertIn(segment, short.stderr)
 
 
+class OldDisk(Tool):
+    def test_a_directory_that_moves_to_another_host_opens_as_it_is(self):
+        server = self.server("--threads", "1", memory="128MiB").start()
+        values = self.fill(server, 500)
+        with server.connect() as connection:
+            connection.call("KACHEL.ERASE", "SUBJECT", "person-3")
+        server.kill()
+        alive = [None if i % 10 == 3 else each for i, each in enumerate(values)]
+        # Other memory, other processors, no io_uring, another path; as by hand, with no word to it.
+        moved = self.path("moved")
+        subprocess.run(["cp", "-a", "--sparse=always", server.data, moved], check=True)
+        there = self.server("--threads", "3", "--no-io-uring", data="moved", memory="32MiB").start()
+        self.assertEqual(self.found(there, 500), alive)
+        info = there.info()
+        self.assertEqual((info["in_doubt"], info["damaged_reads"], info["start_clean"]), (0, 0, 0))
+        self.eventually(lambda: there.info()["device_sync_us"] > 0, "the device was probed")
+        self.assertIn("of the device: a sync takes", there.log_text())
+        there.stop()
+        self.ok("verify", "--data", moved)
+
+
 class Clones(Tool):
     def clone(self, server, *options, data="copy"):
         return [harness.binary("kachel"), "clone", "--from", f"127.0.0.1:{server.port}", "--data",

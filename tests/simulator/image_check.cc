@@ -155,7 +155,7 @@ void check_holds(World& world, const Oracle& oracle) {
   const auto in_force = world.holds();
   if (!in_force) return;  // the audit log can't be read
   for (const auto& [id, kept] : oracle.holds) {
-    const auto is_it = [&](const HoldInfo& hold) { return hold.id == id; };
+    const auto is_it = [&id = id](const HoldInfo& hold) { return hold.id == id; };
     if (std::none_of(in_force->begin(), in_force->end(), is_it)) {
       throw Violation("a hold of " + kept.subject() + " is not in force any more");
     }

@@ -53,7 +53,7 @@ TEST(AuditNote, NoAlteredNoteIsBelieved) {
   for (std::size_t i = 0; i < kNote.size(); ++i) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       std::string note(kNote);
-      note[i] = static_cast<char>(note[i] ^ (1u << bit));
+      note[i] = static_cast<char>(note[i] ^ (1 << bit));
       EXPECT_FALSE(open_note(note, peter())) << i;
     }
     EXPECT_FALSE(open_note(kNote.substr(0, i), peter())) << i;

@@ -47,7 +47,7 @@ TEST(AuditProof, NoAlteredReceiptHolds) {
   for (std::size_t i = 0; i < receipt.proof.size(); ++i) {
     for (unsigned bit = 0; bit < 8; ++bit) {
       std::string proof = receipt.proof;
-      proof[i] = static_cast<char>(proof[i] ^ (1u << bit));
+      proof[i] = static_cast<char>(proof[i] ^ (1 << bit));
       EXPECT_FALSE(receipt.verify(proof)) << i;
     }
     EXPECT_FALSE(receipt.verify(receipt.proof.substr(0, i))) << i;

@@ -76,7 +76,7 @@ TEST_F(AuditVerifyAll, EveryFlippedByteIsFound) {
 // The check of the tail's header has no key: who changes a field makes the check anew.
 TEST_F(AuditVerifyAll, AHeaderThatNoKachelWroteIsFound) {
   constexpr std::size_t kChecked = 64 + 32;  // of one bundle
-  for (const auto& [offset, value] : {std::pair{8, 0}, {12, 0}, {12, 2}, {24, 1}, {31, 128}}) {
+  for (const auto& [offset, value] : {std::pair{8U, 0}, {12U, 0}, {12U, 2}, {24U, 1}, {31U, 128}}) {
     std::string bent = files_.at("audit/tail");
     bent[offset] = static_cast<char>(value);
     const Hash check = sha256(std::string_view(bent).substr(0, kChecked));

@@ -14,7 +14,7 @@ TEST(Checksum, IsXxh3) {
 
 TEST(Checksum, OfTwoPiecesIsThatOfBothTogether) {
   Random random(1);
-  for (const std::size_t size : {0, 1, 32, 240, 241, 511, 512, 513, 1024, 5000}) {
+  for (const std::size_t size : {0U, 1U, 32U, 240U, 241U, 511U, 512U, 513U, 1024U, 5000U}) {
     const Bytes bytes = some_bytes(random, size);
     for (const std::size_t first : {std::size_t{0}, std::min<std::size_t>(32, size), size}) {
       const std::span<const std::byte> all(bytes);

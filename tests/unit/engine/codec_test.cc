@@ -38,7 +38,8 @@ TEST(Codec, EverySizeComesBack) {
     expect_round_trip(wordy_bytes(random, size), 3);
     expect_round_trip(format::some_bytes(random, size), 3);
   }
-  for (const std::size_t size : {4095, 4096, 65536, 131072, 131073, 1 << 20, (1 << 20) + 1}) {
+  for (const std::size_t size :
+       {4095U, 4096U, 65536U, 131072U, 131073U, 1U << 20, (1U << 20) + 1}) {
     expect_round_trip(wordy_bytes(random, size), 3);
     expect_round_trip(format::some_bytes(random, size), 1);
   }
@@ -90,7 +91,7 @@ TEST(Codec, AnotherSizeIsAnError) {
   Random random(6);
   const Bytes value = wordy_bytes(random, 2000);
   const Bytes stored = format::copy_of(compress(value, 3).bytes);
-  for (const std::size_t size : {0, 1, 1999, 2001, 100'000}) {
+  for (const std::size_t size : {0U, 1U, 1999U, 2001U, 100'000U}) {
     Bytes out(size);
     const auto done = decompress(Codec::kZstd, stored, out);
     ASSERT_FALSE(done) << size;

@@ -30,7 +30,7 @@ inline std::string bytes_of_index(io::Storage& storage) {
 inline bool holds_part_of(std::string_view bytes, const Mac& mac) {
   std::array<char, sizeof mac.bytes> text{};
   std::memcpy(text.data(), mac.bytes.data(), text.size());
-  for (const std::size_t from : {0, 4, 8}) {
+  for (const std::size_t from : {0U, 4U, 8U}) {
     if (bytes.find(std::string_view(text.data() + from, 8)) != std::string_view::npos) return true;
   }
   return false;

@@ -577,8 +577,7 @@ class LeaseThreads : public testing::Test {
   static constexpr int kThreads = 4;
 
   LeaseThreads() {
-    store = std::move(
-        LocalStore::open(directory_.path() / "data", StoreWorld::small_options()).value());
+    store = LocalStore::open(directory_.path() / "data", StoreWorld::small_options()).value();
     for (int i = 0; i < kThreads; ++i)
       workers_.emplace_back(store->store());
   }

@@ -153,7 +153,8 @@ TEST(Quotas, FieldsOfHashesCountAndGoLikeKeys) {
   TwoTenants two;
   two.world.space = fields_of(kGreedy);
   for (int i = 0; i < 60; ++i)
-    two.world.put(field_key("hash", std::to_string(i)), noise(i, kValueBytes));
+    two.world.put(field_key("hash", std::to_string(i)),
+                  noise(static_cast<std::uint64_t>(i), kValueBytes));
   two.fill(Namespace{7, 3}, 0, 10);
   EXPECT_EQ(two.world.store->usage_of(7).entries, 70U);
   two.world.store->set_quotas({{7, kQuota}});

@@ -34,7 +34,7 @@ Place place_of(std::size_t copy, std::size_t bytes) {
 }
 
 TEST(SegmentDictionary, EachCopyComesBack) {
-  for (const std::size_t size : {1, 3000, 3900, 4096, 70'000}) {
+  for (const std::size_t size : {1U, 3000U, 3900U, 4096U, 70'000U}) {
     const SegmentDictionary dictionary = some_dictionary(size);
     const std::size_t copy = copy_bytes(dictionary);
     EXPECT_EQ(copy % 4096, 0u);
@@ -69,7 +69,7 @@ TEST(SegmentDictionary, OfVersionThreeHasTagsThatMayBeOfAnySample) {
   const std::size_t copy = copy_bytes(dictionary);
   ZeroizingBytes all = encode_dictionary(dictionary, test_store(), kOfSegment);
   const auto bytes = std::span(all).first(copy);
-  for (const std::size_t version_at : {8, 12})
+  for (const std::size_t version_at : {8U, 12U})
     store(bytes.data() + version_at, std::uint32_t{3});
   store(bytes.data() + 60, std::uint32_t{4});
   seal_structure(bytes, checksum_seed(place_of(0, copy)));

@@ -20,7 +20,9 @@ class SnapshotWorld : public testing::TestWithParam<StoreWorld::MakeHome> {
     return options;
   }
   static std::string key(int i) { return "k" + std::to_string(i); }
-  static std::string value(int i) { return "value " + std::to_string(i) + noise(i + 1U, 2000); }
+  static std::string value(int i) {
+    return "value " + std::to_string(i) + noise(static_cast<std::uint64_t>(i) + 1, 2000);
+  }
 
   void fill(int count) {
     for (int i = 0; i < count; ++i)
