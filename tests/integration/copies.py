@@ -337,7 +337,7 @@ class OldDisk(Tool):
         info = there.info()
         self.assertEqual((info["in_doubt"], info["damaged_reads"], info["start_clean"]), (0, 0, 0))
         self.eventually(lambda: there.info()["device_sync_us"] > 0, "the device was probed")
-        self.assertIn("of the device: a sync takes", there.log_text())
+        self.eventually(lambda: "of the device: a sync takes" in there.log_text(), "the log says so")
         there.stop()
         self.ok("verify", "--data", moved)
 

@@ -35,7 +35,8 @@ class Restart(harness.TestCase):
 
     def await_warmth(self, server):
         self.eventually(lambda: server.info("start")["warming"] == 0, "a warm hot tier")
-        self.assertIn("the hot tier is warm again", server.log_text())
+        # Said after that is so, and read by another thread.
+        self.eventually(lambda: "the hot tier is warm again" in server.log_text(), "the log says so")
 
     def test_after_a_stop_reads_are_answered_from_memory(self):
         server = self.server("--config", self.config, memory="64MiB").start()
