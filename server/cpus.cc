@@ -107,7 +107,7 @@ Result<void> confine_all_threads(const CpuList& cpus) {
     const std::string_view name = entry->d_name;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), thread);
     if (error != std::errc() || end != name.data() + name.size()) continue;
-    const auto confined = confine(thread, cpus);
+    auto confined = confine(thread, cpus);
     if (!confined && confined.error().os_error != ESRCH) return confined;
   }
   return {};
