@@ -336,8 +336,11 @@ class OldDisk(Tool):
         self.assertEqual(self.found(there, 500), alive)
         info = there.info()
         self.assertEqual((info["in_doubt"], info["damaged_reads"], info["start_clean"]), (0, 0, 0))
-        self.eventually(lambda: there.info()["device_sync_us"] > 0, "the device was probed")
-        self.eventually(lambda: "of the device: a sync takes" in there.log_text(), "the log says so")
+        # Not every file system has files without names.
+        self.eventually(lambda: "of the device: a sync takes" in there.log_text() or
+                        "the device was not probed" in there.log_text(), "the device was probed")
+        if "of the device" in there.log_text():
+            self.assertGreater(there.info()["device_sync_us"], 0)
         there.stop()
         self.ok("verify", "--data", moved)
 
