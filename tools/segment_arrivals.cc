@@ -180,7 +180,7 @@ Result<void> SegmentArrivals::fill_segment(std::uint64_t id) {
     return left && *left ? Result<void>() : fetched;
   }
   return transfer_.sync_later(std::move(*file), *bytes,
-                              [this, id] { return target_.remove(arriving_path(id)); });
+                              [&target = target_, id] { return target.remove(arriving_path(id)); });
 }
 
 Result<bool> SegmentArrivals::has_left(const std::string& path) {
