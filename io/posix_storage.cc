@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "io/descriptor.h"
 #include "io/posix_file.h"
 #include "io/storage_path.h"
 
@@ -23,21 +24,6 @@ Error failed(const char* action, std::string_view path) {
   const int error_number = errno;
   return os_error(error_number, std::string(action) + " " + std::string(path));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int take() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 class PosixLock final : public DirectoryLock {
  public:

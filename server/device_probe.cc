@@ -10,30 +10,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io/descriptor.h"
+
 namespace kachel::server {
 namespace {
 
 constexpr std::size_t kSyncs = 5;
 constexpr std::size_t kBlock = 4096;
 
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
 }  // namespace
 
 Result<DeviceProbe> probe_device(const std::string& directory) {
-  const Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const io::Descriptor file(::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (file.get() < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
     return Error{ErrorCode::kUnsupported, "the file system has no files without names"};
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/tenants.h"
+#include "io/descriptor.h"
 #include "server/credentials.h"
 
 namespace kachel::server {
@@ -71,20 +72,6 @@ Error failed(const std::string& what, const std::string& file) {
                                             : ErrorCode::kIo;
   return {code, fmt::format("{} {}: {}", what, file, std::strerror(number))};
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 bool write_all(int descriptor, std::string_view text) {
   while (!text.empty()) {
@@ -157,9 +144,10 @@ UserSet::Users::const_iterator UserSet::find_token(std::string_view token) const
 Result<void> write_users(const UserSet& users, const std::string& file) {
   const std::string beside = file + ".new";
   {
-    const Descriptor made(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (made.number() < 0) return failed("cannot write", beside);
-    const bool is_written = write_all(made.number(), users.text()) && ::fsync(made.number()) == 0;
+    const io::Descriptor made(
+        ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (made.get() < 0) return failed("cannot write", beside);
+    const bool is_written = write_all(made.get(), users.text()) && ::fsync(made.get()) == 0;
     if (!is_written) {
       Error error = failed("cannot write", beside);
       ::unlink(beside.c_str());
