@@ -143,6 +143,7 @@ struct Stats {
       0;                        // a copy that does not know what was erased since; 0: no doubt
   std::int64_t copied_ms = 0;   // when the copy was made that is in doubt; 0: none is
   bool follows_source = false;  // what is in doubt is served, as its source is asked all the while
+  bool is_in_doubt() const { return doubtful_through != 0 && !follows_source; }
   std::uint64_t arriving_segments = 0;  // not all of whose bytes have come yet
   std::uint64_t snapshots = 0;
   std::uint64_t snapshot_own_bytes = 0;      // of segments that only snapshots have

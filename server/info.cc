@@ -113,7 +113,7 @@ void persistence(std::string& out, const InfoSource& from) {
   section.flag("writable", from.stats.writable);
   section.field("device_sync_us", from.state.device_sync_us.load());
   section.flag("draining", from.stats.draining);
-  section.flag("in_doubt", from.stats.doubtful_through != 0 && !from.stats.follows_source);
+  section.flag("in_doubt", from.stats.is_in_doubt());
   if (from.scope.everybody) {
     section.field("last_sequence", from.stats.last_sequence);
     section.field("durable_through", from.stats.durable_through);

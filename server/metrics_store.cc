@@ -198,7 +198,7 @@ void write_copies(MetricWriter& out, const Stats& s, std::int64_t now_ms) {
       "kachel_in_doubt",
       "1 while the store is a copy that does not serve what it came with, since that may have "
       "been erased.",
-      s.doubtful_through != 0 && !s.follows_source ? 1 : 0);
+      s.is_in_doubt() ? 1 : 0);
   out.gauge("kachel_follows_source",
             "1 while what came with a copy is served because its source is asked all the while.",
             s.follows_source ? 1 : 0);

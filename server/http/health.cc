@@ -31,7 +31,7 @@ std::vector<Reason> reasons_against(const Stats& stats) {
                        "an operator takes this node out of service; values are not stored any "
                        "more"});
   }
-  if (stats.doubtful_through != 0 && !stats.follows_source) {
+  if (stats.is_in_doubt()) {
     reasons.push_back({"in_doubt",
                        "this store is a copy that does not serve what it came with until it knows "
                        "what was erased since: `kachel catch-up`"});
