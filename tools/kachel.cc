@@ -41,7 +41,9 @@ struct Arguments {
 };
 
 void add_endpoint(CLI::App& command, Arguments& arguments) {
-  command.add_option("--connect", arguments.endpoint, "address of the server (127.0.0.1:6380)")
+  command
+      .add_option("--connect", arguments.endpoint,
+                  "address of the server (127.0.0.1:6380); over TLS: rediss://HOST:PORT")
       ->type_name("HOST:PORT");
 }
 

@@ -16,6 +16,8 @@ namespace kachel::tools {
 namespace {
 
 constexpr const char* kAuthVariable = "KACHEL_AUTH";
+constexpr std::string_view kTlsScheme = "rediss://";
+constexpr std::string_view kClearScheme = "redis://";
 // INFO is a few KiB; more than this is not our server.
 constexpr std::size_t kMaxReplyBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxLineBytes = 64 * 1024;
@@ -28,17 +30,22 @@ using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
 struct HostAndPort {
   std::string host;
   std::string port;
+  bool has_tls = false;
 };
 
-Result<HostAndPort> split_endpoint(const std::string& endpoint) {
+Result<HostAndPort> split_endpoint(std::string endpoint) {
+  const bool has_tls = endpoint.starts_with(kTlsScheme);
+  if (has_tls) endpoint.erase(0, kTlsScheme.size());
+  if (endpoint.starts_with(kClearScheme)) endpoint.erase(0, kClearScheme.size());
   const std::size_t colon = endpoint.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size()) {
     return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("\"{}\" is no address; write HOST:PORT", endpoint)};
+                 fmt::format("\"{}\" is no address; write HOST:PORT, or rediss://HOST:PORT for TLS",
+                             endpoint)};
   }
   std::string host = endpoint.substr(0, colon);
   if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return HostAndPort{std::move(host), endpoint.substr(colon + 1)};
+  return HostAndPort{std::move(host), endpoint.substr(colon + 1), has_tls};
 }
 
 int connect_to(const addrinfo& address, std::chrono::seconds patience) {
@@ -78,6 +85,16 @@ Result<RespClient> RespClient::authenticate(RespClient client) {
   return client;
 }
 
+/// `tls_host`: empty for none.
+Result<RespClient> RespClient::begin(RespClient client, const std::string& tls_host) {
+  if (!tls_host.empty()) {
+    auto opened = TlsClient::open(client.descriptor_, tls_host);
+    if (!opened) return opened.error();
+    client.tls_ = std::move(*opened);
+  }
+  return authenticate(std::move(client));
+}
+
 Result<RespClient> RespClient::connect(const std::string& endpoint, std::chrono::seconds patience) {
   const auto parts = split_endpoint(endpoint);
   if (!parts) return parts.error();
@@ -92,7 +109,9 @@ Result<RespClient> RespClient::connect(const std::string& endpoint, std::chrono:
   int error = 0;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
     const int descriptor = connect_to(*address, patience);
-    if (descriptor >= 0) return authenticate(RespClient(descriptor, patience));
+    if (descriptor >= 0) {
+      return begin(RespClient(descriptor, patience), parts->has_tls ? parts->host : "");
+    }
     error = errno;
   }
   Error failure = os_error(error, "cannot connect to " + endpoint);
@@ -103,13 +122,20 @@ Result<RespClient> RespClient::connect(const std::string& endpoint, std::chrono:
 RespClient::RespClient(RespClient&& other) noexcept
     : descriptor_(std::exchange(other.descriptor_, -1)),
       patience_(other.patience_),
+      tls_(std::move(other.tls_)),
       received_(std::move(other.received_)) {}
 
 RespClient::~RespClient() {
+  tls_.reset();
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
 Result<void> RespClient::send(std::string_view bytes) {
+  while (tls_ != nullptr && !bytes.empty()) {
+    const auto sent = tls_->write(bytes);
+    if (!sent) return sent.error();
+    bytes.remove_prefix(*sent);
+  }
   while (!bytes.empty()) {
     const ssize_t sent = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
@@ -119,13 +145,20 @@ Result<void> RespClient::send(std::string_view bytes) {
   return {};
 }
 
+Error RespClient::no_answer() const {
+  return {ErrorCode::kIo, fmt::format("no answer in {} s", patience_.count())};
+}
+
 Result<std::size_t> RespClient::receive(char* to, std::size_t room) {
+  if (tls_ != nullptr) {
+    auto got = tls_->read(to, room);
+    if (!got && got.error().code == ErrorCode::kNotFound) return no_answer();
+    return got;
+  }
   while (true) {
     const ssize_t got = ::recv(descriptor_, to, room, 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && errno == EAGAIN) {
-      return Error{ErrorCode::kIo, fmt::format("no answer in {} s", patience_.count())};
-    }
+    if (got < 0 && errno == EAGAIN) return no_answer();
     if (got < 0) return os_error(errno, "receive");
     if (got == 0) return Error{ErrorCode::kIo, "the server closed the connection"};
     return static_cast<std::size_t>(got);

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "io/error.h"
 #include "io/zeroizing.h"
+#include "tools/tls_client.h"
 
 namespace kachel::tools {
 
@@ -17,8 +19,8 @@ inline constexpr std::chrono::minutes kLongPatience{10};
 
 class RespClient {
  public:
-  /// `endpoint`: HOST:PORT. `patience` is how long an answer may take. Who says USER:PASSWORD in
-  /// the environment variable KACHEL_AUTH is that user.
+  /// `endpoint`: HOST:PORT, or rediss://HOST:PORT for TLS (tls_client.h). `patience` is how long an
+  /// answer may take. Who says USER:PASSWORD in the environment variable KACHEL_AUTH is that user.
   static Result<RespClient> connect(const std::string& endpoint,
                                     std::chrono::seconds patience = std::chrono::seconds(10));
   RespClient(RespClient&& other) noexcept;
@@ -35,15 +37,18 @@ class RespClient {
  private:
   RespClient(int descriptor, std::chrono::seconds patience)
       : descriptor_(descriptor), patience_(patience) {}
+  static Result<RespClient> begin(RespClient client, const std::string& tls_host);
   static Result<RespClient> authenticate(RespClient client);
   Result<void> send(std::string_view bytes);
   Result<void> receive_more();
+  Error no_answer() const;
   Result<std::string> read_line();
   Result<ZeroizingBytes> read_bytes(std::size_t bytes);
   Result<std::size_t> receive(char* to, std::size_t room);
 
   int descriptor_;
   std::chrono::seconds patience_;
+  std::unique_ptr<TlsClient> tls_;  // none: in clear
   std::string received_;
 };
 

@@ -208,6 +208,82 @@ class Encryption(TlsTest):
             counted()["kachel_tls_certificate_expiry_timestamp_seconds", None], 1.7e9)
 
 
+class Tools(TlsTest):
+    """kachel --connect rediss://HOST:PORT."""
+
+    def kachel(self, *args, who="root", pair=None, authority=True, **environment):
+        environment = {**os.environ, **environment}
+        environment["KACHEL_TLS_CA"] = self.authority.certificate if authority else ""
+        if who:
+            environment["KACHEL_AUTH"] = f"{who}:{PASSWORDS[who]}"
+        if pair:
+            environment["KACHEL_TLS_CERT"], environment["KACHEL_TLS_KEY"] = pair
+        return subprocess.run([harness.binary("kachel"), *args], env=environment, text=True,
+                              capture_output=True, timeout=harness.DEADLINE_S)
+
+    def at(self, server, host="127.0.0.1", port="TLS"):
+        return f"rediss://{host}:{self.port(server, port)}"
+
+    def ok(self, *args, **options):
+        done = self.kachel(*args, **options)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def refused(self, *args, **options):
+        done = self.kachel(*args, **options)
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done.stdout, "")
+        return done.stderr
+
+    def test_a_server_is_asked(self):
+        server = self.start()
+        for host in ("127.0.0.1", "localhost"):
+            self.assertIn("entries", self.ok("stats", "--connect", self.at(server, host)))
+        # Without an authority: nobody vouches for it.
+        error = self.refused("stats", "--connect", self.at(server), authority=False)
+        self.assertIn("KACHEL_TLS_CA", error)
+        self.assertIn("127.0.0.1", error)
+        # It vouches for another name than this.
+        error = self.refused("stats", "--connect", self.at(server, "127.0.0.2"))
+        self.assertIn("not accepted", error)
+        missing = self.path("missing.pem")
+        error = self.refused("stats", "--connect", self.at(server), pair=(missing, self.key))
+        self.assertIn(missing, error)
+        error = self.refused("stats", "--connect", self.at(server), KACHEL_TLS_CERT=missing)
+        self.assertIn("set both", error)
+
+    def test_a_certificate_says_who_asks(self):
+        server = self.start("--tls-client-ca", self.authority.certificate)
+        pair = self.authority.sign("/CN=root")
+        self.assertIn("entries", self.ok("stats", "--connect", self.at(server), who=None, pair=pair))
+        self.assertIn("NOAUTH", self.refused("stats", "--connect", self.at(server), who=None))
+
+    def test_one_speaks_tls_and_the_other_does_not(self):
+        server = self.start()
+        tls = self.at(server).removeprefix("rediss://")
+        self.assertNotEqual(self.refused("stats", "--connect", tls), "")
+        plain = self.server(data="plain").start()
+        error = self.refused("stats", "--connect", f"rediss://127.0.0.1:{plain.port}")
+        self.assertIn("TLS", error)
+        self.assertIn("entries", self.ok("stats", "--connect", f"redis://127.0.0.1:{plain.port}",
+                                         who=None))
+
+    def test_a_clone_crosses_the_network_encrypted(self):
+        server = self.start()
+        client = self.log_in(server, "root")
+        values = {f"k{i}": os.urandom(200_000) for i in range(40)}
+        for name, value in values.items():
+            client.set(name, value)
+        copy = self.path("copy")
+        self.ok("clone", "--from", self.at(server), "--data", copy)
+        other = self.server("--users", self.users, "--tls-listen", "127.0.0.1:0", *self.files(),
+                            data="copy").start()
+        self.ok("catch-up", "--connect", self.at(other), "--from", self.at(server))
+        found = self.log_in(other, "root")
+        for name, value in values.items():
+            self.assertEqual(found.get(name), value)
+
+
 class Certificates(TlsTest):
     def test_a_certificate_logs_its_user_in(self):
         server = self.start("--tls-client-ca", self.authority.certificate)
