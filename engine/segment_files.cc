@@ -36,6 +36,9 @@ Result<std::vector<format::RecordSummary>> read_table(const format::StoreId& sto
   if (!size) return size.error();
   auto trailer = read_trailer(store_id, segment.id, *segment.file, *size);
   if (!trailer) return trailer.error();
+  if (!trailer->has_whole_table) {
+    return Error{ErrorCode::kCorrupt, "a table of version 1 has no scope tags"};
+  }
   auto bytes = read_exactly(*segment.file, trailer->table_offset, trailer->table_bytes);
   if (!bytes) return bytes.error();
   auto summaries = format::decode_table(*bytes, segment.header(store_id), *trailer);

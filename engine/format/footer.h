@@ -77,6 +77,9 @@ struct Trailer {
   std::uint64_t raw_bytes = 0;
   std::uint64_t table_checksum = 0;
   std::int64_t lowest_erase_by_ms = 0;  // 0: none
+  // Not of version 1, whose tables have no scope tags: they are as good as damaged, and the records
+  // are scanned instead. Then lowest_erase_by_ms is a lower bound.
+  bool has_whole_table = true;
 };
 
 /// Counts, sequences and deadlines of records, into the trailer's fields.

@@ -8,6 +8,7 @@
 namespace kachel::format {
 namespace {
 
+constexpr std::uint32_t kFirstVersionWithTags = 2;
 constexpr std::size_t kSegmentIdOffset = 32;
 constexpr std::size_t kTableOffsetOffset = 40;
 constexpr std::size_t kTableBytesOffset = 48;
@@ -115,11 +116,15 @@ Result<Trailer> decode_trailer(std::span<const std::byte> bytes, std::uint64_t f
   if (!is_sealed(bytes, seed)) return corrupt(segment_id, "the checksum does not fit");
   if (is_too_new(bytes)) return too_new(bytes, "segment " + std::to_string(segment_id));
 
-  const Trailer trailer = load_trailer(bytes.data());
+  Trailer trailer = load_trailer(bytes.data());
   if (trailer.store_id != store_id || trailer.segment_id != segment_id) {
     return corrupt(segment_id, "it belongs to another segment");
   }
   if (!fits(trailer, file_bytes)) return corrupt(segment_id, "the table is not inside the file");
+  if (load<std::uint32_t>(bytes.data() + kVersionOffset) < kFirstVersionWithTags) {
+    trailer.has_whole_table = false;
+    trailer.lowest_erase_by_ms = trailer.lowest_deadline_ms;
+  }
   if (!is_ordered(trailer)) {
     return corrupt(segment_id, "values that it can not have");
   }

@@ -113,7 +113,9 @@ Result<std::optional<SegmentView>> open_segment(const StoreView& store, std::uin
   }
   auto trailer = read_trailer(store.store_id(), id, *segment.file, *size);
   if (trailer && trailer->table_offset >= segment.data_begin) {
-    segment.trailer = *trailer;
+    // Its records are looked at without a table where that does not say all.
+    if (trailer->has_whole_table) segment.trailer = *trailer;
+    segment.is_sealed = true;
     segment.data_end = trailer->table_offset;
   } else if (trailer || trailer.error().code == ErrorCode::kCorrupt) {
     report({FindingCode::kFooter, segment.path, *size - format::kTrailerBytes,

@@ -21,7 +21,8 @@ struct SegmentView {
   std::unique_ptr<io::File> file;
   std::uint64_t file_bytes = 0;
   format::SegmentHeader header;            // where it is damaged, as far as the footer tells
-  std::optional<format::Trailer> trailer;  // none: not sealed, or damaged
+  std::optional<format::Trailer> trailer;  // none: not sealed, damaged, or of version 1
+  bool is_sealed = false;                  // has a trailer, if only of version 1
   std::uint64_t data_begin = 0;            // of the records, bytes from the start of the file
   std::uint64_t data_end = 0;  // where the table begins; without a footer, where the file ends
   Dictionary::Pointer dictionary;

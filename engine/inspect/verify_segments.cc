@@ -67,7 +67,7 @@ Result<void> Verifier::check_head(SegmentState& state) {
   state.data_begin = std::min(view.data_begin, view.file_bytes);
   state.data_end = view.data_end;
   state.is_usable = view.data_begin <= view.file_bytes;
-  state.is_sealed = view.trailer.has_value();
+  state.is_sealed = view.is_sealed;
   if (view.trailer) {
     state.lowest_sequence = view.trailer->lowest_sequence;
     state.highest_sequence = view.trailer->highest_sequence;
