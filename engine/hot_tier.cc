@@ -8,11 +8,11 @@
 #include "engine/hot_tier.h"
 
 #include <algorithm>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <utility>
 
 #include "engine/ghost_queue.h"
 #include "engine/intrusive_queue.h"
+#include "engine/mac_table.h"
 #include "engine/malloc_bytes.h"
 
 namespace kachel {
@@ -25,22 +25,21 @@ constexpr std::size_t kSmallShare = 10;   // small's target: a tenth of the capa
 constexpr std::size_t kLargestShare = 2;  // an item of more than half of it is not taken
 constexpr std::uint8_t kAnyDatabase = 255;
 
+// As many bytes as a cache line has, and first what a hit looks at.
 struct Item {
   Mac mac;
   HotItem hot;
-  Item* older = nullptr;
-  Item* newer = nullptr;
-  std::size_t bytes = 0;
   std::uint8_t frequency = 0;
   bool is_main = false;
+  std::uint32_t bytes = 0;
+  Item* older = nullptr;
+  Item* newer = nullptr;
 };
+constexpr std::size_t kLineBytes = 64;
+static_assert(sizeof(Item) == kLineBytes);
 
-using Map = boost::unordered_flat_map<Mac, Item*, MacHash>;
-
-// A slot and its byte of metadata, in a map that has just doubled (7/16 full).
-constexpr std::size_t kMapSlotBytes = (sizeof(Map::value_type) + 1) * 16 / 7 + 1;
 constexpr std::size_t kItemOverheadBytes =
-    malloc_bytes(sizeof(Item)) + kMapSlotBytes + GhostQueue::kBytesEach;
+    malloc_bytes(sizeof(Item)) + MacTable<Item>::kMostBytesEach + GhostQueue::kBytesEach;
 
 std::size_t item_bytes(const Entry& entry) {
   return entry.footprint_bytes() + kItemOverheadBytes;
@@ -59,7 +58,7 @@ void count_access(Item& item) {
 
 struct HotShard::State {
   std::size_t capacity = 0;
-  Map map;
+  MacTable<Item> map;
   IntrusiveQueue<Item> small;
   IntrusiveQueue<Item> main;
   GhostQueue ghosts;
@@ -68,14 +67,11 @@ struct HotShard::State {
   std::size_t bytes() const { return small.bytes() + main.bytes(); }
   IntrusiveQueue<Item>& queue_of(const Item& item) { return item.is_main ? main : small; }
 
-  Item* lookup(const Mac& mac) const {
-    const auto found = map.find(mac);
-    return found == map.end() ? nullptr : found->second;
-  }
+  Item* lookup(const Mac& mac) const { return map.find(mac); }
 
   void remove(Item& item) {
     queue_of(item).remove(item);
-    map.erase(item.mac);
+    map.erase(item);
     delete &item;
     ghosts.trim(map.size());
   }
@@ -84,9 +80,9 @@ struct HotShard::State {
     auto item = std::make_unique<Item>();
     item->mac = mac;
     item->hot = std::move(hot);
-    item->bytes = bytes;
+    item->bytes = static_cast<std::uint32_t>(bytes);
     item->is_main = is_main;
-    map.emplace(mac, item.get());
+    map.insert(*item);
     queue_of(*item).push(*item);
     return *item.release();
   }
@@ -165,6 +161,23 @@ const HotItem* HotShard::find(const Mac& mac) {
   return &item->hot;
 }
 
+void HotShard::prefetch_slot(const Mac& mac) const {
+  state_->map.prefetch(mac);
+}
+
+void HotShard::prefetch_item(const Mac& mac) const {
+  // Of which the last part may lie in the next line.
+  const Item* const item = state_->map.find_probable(mac);
+  if (item == nullptr) return;
+  __builtin_prefetch(item);
+  __builtin_prefetch(&item->frequency);
+}
+
+void HotShard::prefetch_entry(const Mac& mac) const {
+  const Item* const item = state_->map.find_probable(mac);
+  if (item != nullptr) item->hot.entry->prefetch();
+}
+
 const HotItem* HotShard::peek(const Mac& mac) const {
   const Item* item = state_->lookup(mac);
   return item == nullptr ? nullptr : &item->hot;
@@ -207,16 +220,16 @@ std::size_t HotShard::erase_if(const std::function<bool(const HotItem&)>& is_mea
 }
 
 void HotShard::visit(const std::function<bool(const Mac&, const HotItem&)>& wants_more) const {
-  for (const auto& [mac, item] : state_->map)
-    if (!wants_more(mac, item->hot)) return;
+  state_->map.visit([&](const Item& item) { return wants_more(item.mac, item.hot); });
 }
 
 void HotShard::visit_heat(
     const std::function<void(const Mac&, const HotItem&, std::uint8_t heat)>& visit) const {
-  for (const auto& [mac, item] : state_->map) {
-    visit(mac, item->hot,
-          static_cast<std::uint8_t>(item->frequency | (item->is_main ? kMainHeat : 0)));
-  }
+  state_->map.visit([&](const Item& item) {
+    visit(item.mac, item.hot,
+          static_cast<std::uint8_t>(item.frequency | (item.is_main ? kMainHeat : 0)));
+    return true;
+  });
 }
 
 bool HotShard::is_much_used(std::uint8_t heat) {
@@ -244,7 +257,7 @@ void HotShard::set_capacity(std::size_t bytes) {
   state_->capacity = bytes;
   if (!is_shrinking) return;
   state_->make_room(0);
-  state_->map.rehash(0);  // tables do not shrink by erasing
+  state_->map.shrink_to_fit();
   state_->ghosts.shrink_to_fit();
 }
 
@@ -253,7 +266,7 @@ void HotShard::clear() {
   state_->erase_if(state_->small, all);
   state_->erase_if(state_->main, all);
   state_->ghosts.clear();
-  state_->map = Map();
+  state_->map.clear();
 }
 
 std::size_t HotShard::bytes() const {

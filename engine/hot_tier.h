@@ -34,6 +34,11 @@ class HotShard {
   /// The item, counted as an access; nullptr when absent. The pointer is valid until the
   /// next call. Does not look at the expiry: the caller does, and erases.
   const HotItem* find(const Mac& mac);
+  // A find() of this MAC is about to come: what it will touch is fetched into the processor's
+  // cache, each in its turn, as the next lies where the one before says. Nothing is waited for.
+  void prefetch_slot(const Mac& mac) const;
+  void prefetch_item(const Mac& mac) const;
+  void prefetch_entry(const Mac& mac) const;
   /// As find(), not counted as an access.
   const HotItem* peek(const Mac& mac) const;
   /// Inserts or replaces (a replacement keeps its place and counts as an access). An entry

@@ -31,7 +31,7 @@ class IntrusiveQueue {
   /// Of an item in this queue.
   void resize(Item& item, std::size_t bytes) {
     bytes_ += bytes - item.bytes;
-    item.bytes = bytes;
+    item.bytes = static_cast<decltype(item.bytes)>(bytes);
   }
 
  private:

@@ -1,5 +1,7 @@
 #include "engine/store_worker.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "engine/codec.h"
@@ -56,6 +58,24 @@ std::optional<Found> StoreWorker::get_hot(Namespace space, std::string_view text
   }
   bump(core_.counters.hot_hits);
   return found;
+}
+
+/// In passes over all: while one key's memory is on its way, the others are asked for.
+void StoreWorker::foresee(Namespace space, std::span<const std::string_view> keys) {
+  std::array<Mac, kMostForeseen> macs;
+  const std::size_t count = std::min(keys.size(), macs.size());
+  const auto pass = [&](void (HotShard::*prefetch)(const Mac&) const) {
+    for (std::size_t i = 0; i < count; ++i) {
+      Shard& shard = core_.shard(macs[i]);
+      const std::lock_guard lock(shard.mutex);
+      (shard.hot.*prefetch)(macs[i]);
+    }
+  };
+  for (std::size_t i = 0; i < count; ++i)
+    macs[i] = key_of(space, keys[i]).mac;
+  pass(&HotShard::prefetch_slot);
+  pass(&HotShard::prefetch_item);
+  pass(&HotShard::prefetch_entry);
 }
 
 bool StoreWorker::get(Namespace space, std::string_view text, GetHandler handler) {

@@ -176,7 +176,10 @@ Connection::Transfer Connection::send() {
   message.msg_iov = parts.data();
   message.msg_iovlen =
       at_most(kMaxSendBytes, std::span(parts).first(session_->output().gather(parts)));
-  const ssize_t sent = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  constexpr int kFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+  const ssize_t sent = message.msg_iovlen == 1
+                           ? ::send(descriptor_, parts[0].iov_base, parts[0].iov_len, kFlags)
+                           : ::sendmsg(descriptor_, &message, kFlags);
   if (sent >= 0) return {Outcome::kDone, static_cast<std::size_t>(sent)};
   if (errno == EINTR) return {Outcome::kDone, 0};
   if (errno != EAGAIN) return {Outcome::kFailed};

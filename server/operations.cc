@@ -1,5 +1,7 @@
 #include "server/operations.h"
 
+#include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <utility>
 
@@ -66,7 +68,17 @@ void write_found(ReplyWriter reply, const Result<std::optional<Found>>& found) {
   reply.value((*found)->entry);
 }
 
+void GetMany::look_ahead(std::size_t element) {
+  std::array<std::string_view, Worker::kMostForeseen> keys;
+  std::array<ZeroizingString, Worker::kMostForeseen> rooms;
+  const std::size_t count = std::min(keys.size(), found_.size() - element);
+  for (std::size_t i = 0; i < count; ++i)
+    keys[i] = key_of(element + i, rooms[i]);
+  worker().foresee(where(), std::span(keys).first(count));
+}
+
 bool GetMany::issue(std::size_t element) {
+  if (element % Worker::kMostForeseen == 0 && found_.size() > 1) look_ahead(element);
   ZeroizingString room;
   const std::string_view key = key_of(element, room);
   if (auto hot = worker().get_hot(where(), key)) {

@@ -79,6 +79,7 @@ class GetMany : public FanOut {
 
  private:
   bool issue(std::size_t element) override;
+  void look_ahead(std::size_t element);
   void take(std::size_t element, Entry::Pointer entry);
   void write(ReplyWriter reply) override;
 

@@ -1,10 +1,12 @@
 #include "server/session.h"
 
 #include <algorithm>
+#include <array>
 #include <fmt/format.h>
 #include <utility>
 
 #include "server/log.h"
+#include "server/requests_ahead.h"
 
 namespace kachel::server {
 namespace {
@@ -158,6 +160,20 @@ void Session::give_way() {
   services_.host.resume_later(*this);
 }
 
+/// `bytes` begin with a whole request.
+void Session::look_ahead(std::string_view bytes) {
+  if (foreseen_ > 0) {
+    --foreseen_;
+    return;
+  }
+  if (bytes.size() == parser_.length()) return;
+  std::array<std::string_view, Worker::kMostForeseen> keys;
+  const std::size_t count = gets_ahead(bytes, keys);
+  if (count < 2) return;
+  services_.worker.foresee(space(), std::span(keys).first(count));
+  foreseen_ = count - 1;
+}
+
 // One request; false when there is none to start now.
 bool Session::step() {
   if (is_executing()) return step_transaction();
@@ -171,6 +187,7 @@ bool Session::step() {
     case RequestParser::Status::kRequest:
       break;
   }
+  look_ahead(bytes);
   const Arguments arguments = parser_.arguments(bytes);
   if (!arguments.empty() && !start(look_up(arguments), arguments)) return false;
   consume(parser_.length());

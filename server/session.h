@@ -197,6 +197,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
 
   std::string_view unread() const { return external_.empty() ? input_.view() : external_; }
   void consume(std::size_t bytes);
+  void look_ahead(std::string_view bytes);
   void keep_unread();
   bool may_start() const;
   void run();
@@ -242,6 +243,7 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   unsigned turns_kept_ = 0;         // with replies that have not left
   std::size_t turn_commands_ = 0;
   std::size_t turn_bytes_ = 0;
+  std::size_t foreseen_ = 0;                            // requests to come whose keys were foreseen
   std::chrono::steady_clock::time_point turn_started_;  // but for its first commands
   const CommandSpec* spec_ = nullptr;
   Timed timed_;         // the command whose handler runs, unless a slot has it

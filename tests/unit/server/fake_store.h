@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -69,6 +70,7 @@ class FakeStore final : public Store, public Worker {
   std::optional<PutOutcome> forced_outcome;  // of puts
   unsigned version_conflicts = 0;            // conditional writes that fail first
   io::ManualClock clock;
+  std::vector<std::string> foreseen;  // keys, all there were
   std::uint64_t memory = 0;
   Stats numbers;
 
@@ -106,6 +108,9 @@ class FakeStore final : public Store, public Worker {
   Copies& copies() override { return fake_copies; }
 
   // Worker
+  void foresee(Namespace, std::span<const std::string_view> keys) override {
+    foreseen.insert(foreseen.end(), keys.begin(), keys.end());
+  }
   std::optional<Found> get_hot(Namespace space, std::string_view key) override {
     const Row* found = hot && !failure ? find(space, key) : nullptr;
     if (found == nullptr) return std::nullopt;
