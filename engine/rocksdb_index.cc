@@ -29,6 +29,8 @@ namespace {
 // Far above what the engine lets gather before it flushes: RocksDB must never flush by
 // itself, since rows would become durable without their marker.
 constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
+// 20 bits for each row that there is when it is flushed, mostly.
+constexpr double kMemtableFilterShare = double{64 << 10} / double{kWriteBufferBytes};
 constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // has been flushed
 constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
@@ -430,6 +432,10 @@ class RocksDbIndex final : public Index {
     db.compression = rocksdb::kNoCompression;  // rows are MACs and small numbers
     db.write_buffer_size = kWriteBufferBytes;
     db.max_write_buffer_number = 4;
+    // Half of all lookups are for what is not in the memtable, or not there at all: a few bits a
+    // row instead of a search through the list.
+    db.memtable_whole_key_filtering = true;
+    db.memtable_prefix_bloom_size_ratio = kMemtableFilterShare;
     db.avoid_flush_during_shutdown = true;
     // Through the page cache, which outlives a kill: a replay looks up a row for each record,
     // and would wait for a device read each. What the kernel keeps is its own to take back.
