@@ -42,15 +42,18 @@ void flush_and_wait(Index& index) {
   flushed.get_future().wait();
 }
 
+enum class Flushes { kNone, kRegular };
+
 /// Rows of these keys, as the log applies them.
-void fill_index(Index& index, std::span<const Mac> macs) {
+void fill_index(Index& index, std::span<const Mac> macs, Flushes flushes) {
   std::size_t unflushed = 0;
   for (std::size_t first = 0; first < macs.size(); first += kBatchRows) {
     std::vector<IndexChange> batch(std::min(kBatchRows, macs.size() - first));
     for (std::size_t i = 0; i < batch.size(); ++i)
       set_change(batch[i], macs[first + i], first + i);
     index.apply(batch).value();
-    if ((unflushed += batch.size()) < kFlushRows) continue;
+    unflushed += batch.size();
+    if (flushes == Flushes::kNone || unflushed < kFlushRows) continue;
     flush_and_wait(index);
     unflushed = 0;
   }
@@ -62,7 +65,7 @@ struct RocksDbSample {
     options.path = (directory.path() / "index").string();
     options.memory_bytes = kIndexBytes;
     index = open_rocksdb_index(options).value();
-    fill_index(*index, macs);
+    fill_index(*index, macs, Flushes::kRegular);
     flush_and_wait(*index);
     index->start_housekeeping();
     std::promise<void> settled;
@@ -80,8 +83,22 @@ struct MemorySample {
   explicit MemorySample(std::int64_t rows)
       : macs(sample_macs(static_cast<std::size_t>(rows))),
         index(std::make_unique<MemoryIndex>(std::make_shared<MemoryIndexImage>())) {
-    fill_index(*index, macs);
+    fill_index(*index, macs, Flushes::kRegular);
   }
+  std::vector<Mac> macs;
+  std::unique_ptr<Index> index;
+};
+
+/// Rows since the last flush, with no others below them.
+struct UnflushedSample {
+  explicit UnflushedSample(std::int64_t rows) : macs(sample_macs(static_cast<std::size_t>(rows))) {
+    RocksDbIndexOptions options;
+    options.path = (directory.path() / "index").string();
+    options.memory_bytes = kIndexBytes;
+    index = open_rocksdb_index(options).value();
+    fill_index(*index, macs, Flushes::kNone);
+  }
+  io::TempDirectory directory;
   std::vector<Mac> macs;
   std::unique_ptr<Index> index;
 };
@@ -140,6 +157,20 @@ void list_rows(benchmark::State& state) {
 KACHEL_INDEX_BENCHMARKS(100'000);
 KACHEL_INDEX_BENCHMARKS(1'000'000);
 #undef KACHEL_INDEX_BENCHMARKS
+
+void find_present_unflushed(benchmark::State& state) {
+  const auto& sample = kept<UnflushedSample>(state.range(0));
+  find_rows(state, *sample.index, sample.macs, Where::kMemory, LookupStatus::kFound);
+}
+BENCHMARK(find_present_unflushed)->Name("index/find_present/unflushed")->Arg(100'000);
+
+/// As each new key is looked up when its put is applied.
+void find_absent_unflushed(benchmark::State& state) {
+  const auto& sample = kept<UnflushedSample>(state.range(0));
+  const auto absent = sample_macs(1 << 14, sample.macs.size());
+  find_rows(state, *sample.index, absent, Where::kMemory, LookupStatus::kAbsent);
+}
+BENCHMARK(find_absent_unflushed)->Name("index/find_absent/unflushed")->Arg(100'000);
 
 void find_in_map(benchmark::State& state) {
   const auto& sample = kept<MemorySample>(state.range(0));
