@@ -51,11 +51,12 @@ std::uint64_t bytes_below(const std::filesystem::path& directory) {
   return bytes;
 }
 
-void measure(io::Storage& storage, std::uint64_t size) {
+/// False when what has been written is not clean.
+bool measure(io::Storage& storage, std::uint64_t size) {
   io::SystemRandom random;
   auto log = audit::AuditLog::open(storage, kOrigin, random).value();
   for (const std::size_t group : {1u, 16u, 256u})
-    append(*log, group, 256 * group);
+    append(*log, group, group * std::clamp<std::uint64_t>(size / group / 4, 1, 256));
   const auto filling = Clock::now();
   while (log->size() < size)
     log->append(batch(log->size(), std::min<std::uint64_t>(10'000, size - log->size()))).value();
@@ -80,6 +81,7 @@ void measure(io::Storage& storage, std::uint64_t size) {
   const auto findings = audit::verify_all(storage, {kOrigin, {}, {}}).value();
   std::printf("verify_all: %.1f s, %s\n", seconds_since(begin),
               findings.is_clean() ? "clean" : "NOT CLEAN");
+  return findings.is_clean();
 }
 
 }  // namespace
@@ -90,8 +92,7 @@ int main(int count, char** arguments) try {
     return 2;
   }
   const auto storage = io::open_posix_storage(arguments[1], {}).value();
-  measure(*storage, count > 2 ? std::stoull(arguments[2]) : 1'000'000);
-  return 0;
+  return measure(*storage, count > 2 ? std::stoull(arguments[2]) : 1'000'000) ? 0 : 1;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "audit_bench: %s\n", error.what());
   return 1;
