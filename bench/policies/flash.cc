@@ -9,6 +9,7 @@ namespace {
 // As the engine's reclaimer has them.
 constexpr std::uint64_t kKeptShare = 4;
 constexpr std::uint64_t kPackedShare = 3;
+constexpr unsigned kMostUses = 3;  // that HotShard counts
 
 }  // namespace
 
@@ -90,6 +91,7 @@ std::size_t Flash::choose() const {
     case ReclaimOrder::kValue:
       return choose_least_saved();
     case ReclaimOrder::kEngine:
+    case ReclaimOrder::kHot:
       break;
   }
   std::vector<SegmentView> views;
@@ -135,46 +137,74 @@ void Flash::reclaim() {
 }
 
 std::vector<Key> Flash::survivors_of(const Segment& segment) const {
-  if (options_.order == ReclaimOrder::kFifo || options_.order == ReclaimOrder::kLeastLive)
-    return {};
   std::vector<Key> alive;
   std::copy_if(segment.keys.begin(), segment.keys.end(), std::back_inserter(alive), [&](Key key) {
     const auto found = places_.find(key);
     return found != places_.end() && found->second.segment == segment.view.id;
   });
-  if (options_.order == ReclaimOrder::kValue)
-    return dearest_read(std::move(alive), segment.view.bytes / kKeptShare);
-  if (segment.view.live_bytes * kPackedShare <= segment.view.bytes) return alive;
-  std::vector<Key> kept;
-  std::uint64_t bytes = 0;
-  for (const Key key : alive) {
-    if (bytes >= segment.view.bytes / kKeptShare) break;
-    if (options_.heat(key) == 0) continue;
-    bytes += places_.at(key).bytes;
-    kept.push_back(key);
+  switch (options_.order) {
+    case ReclaimOrder::kFifo:
+    case ReclaimOrder::kLeastLive:
+      return {};
+    case ReclaimOrder::kValue:
+      return first_of(dearest_read_of(alive), segment.view.bytes / kKeptShare);
+    case ReclaimOrder::kEngine:
+    case ReclaimOrder::kHot:
+      break;
   }
+  if (segment.view.live_bytes * kPackedShare <= segment.view.bytes) return alive;
+  const bool is_by_worth = options_.order == ReclaimOrder::kEngine;
+  return first_of(is_by_worth ? by_worth_of(alive) : hot_of(alive),
+                  segment.view.bytes / kKeptShare);
+}
+
+/// Until they have so many bytes, the last one beyond.
+std::vector<Key> Flash::first_of(const std::vector<Key>& keys, std::uint64_t bytes) const {
+  std::vector<Key> first;
+  std::uint64_t taken = 0;
+  for (const Key key : keys) {
+    if (taken >= bytes) break;
+    taken += places_.at(key).bytes;
+    first.push_back(key);
+  }
+  return first;
+}
+
+std::vector<Key> Flash::by_worth_of(const std::vector<Key>& alive) const {
+  std::vector<KeepCandidate> candidates;
+  for (const Key key : alive) {
+    const Place& place = places_.at(key);
+    candidates.push_back(
+        {key, place.bytes, place.cost_micro_usd, std::min(options_.heat(key), kMostUses)});
+  }
+  std::vector<Key> kept;
+  for (const KeepCandidate& candidate : choose_kept(candidates))
+    kept.push_back(candidate.id);
   return kept;
 }
 
-/// What is worth most per byte of what was read on flash or is hot.
-std::vector<Key> Flash::dearest_read(std::vector<Key> alive, std::uint64_t limit) const {
+std::vector<Key> Flash::hot_of(const std::vector<Key>& alive) const {
+  std::vector<Key> hot;
+  std::copy_if(alive.begin(), alive.end(), std::back_inserter(hot),
+               [this](Key key) { return options_.heat(key) > 0; });
+  return hot;
+}
+
+/// What was read on flash or is hot, and is worth most per byte, first.
+std::vector<Key> Flash::dearest_read_of(const std::vector<Key>& alive) const {
   std::vector<std::pair<double, Key>> worth;
   for (const Key key : alive) {
     const Place& place = places_.at(key);
     const auto uses = static_cast<double>(place.reads + options_.heat(key));
     if (uses == 0) continue;
-    const double cost = static_cast<double>(place.cost_micro_usd);
+    const auto cost = static_cast<double>(place.cost_micro_usd);
     worth.emplace_back(-uses * cost / static_cast<double>(place.bytes), key);
   }
   std::sort(worth.begin(), worth.end());
-  std::vector<Key> kept;
-  std::uint64_t bytes = 0;
-  for (const auto& [minus_worth, key] : worth) {
-    if (bytes >= limit) break;
-    bytes += places_.at(key).bytes;
-    kept.push_back(key);
-  }
-  return kept;
+  std::vector<Key> keys;
+  for (const auto& [minus_worth, key] : worth)
+    keys.push_back(key);
+  return keys;
 }
 
 }  // namespace kachel::policies

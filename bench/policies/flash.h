@@ -14,7 +14,8 @@ namespace kachel::policies {
 
 /// Which segment goes next, and what of it is written anew.
 enum class ReclaimOrder : std::uint8_t {
-  kEngine,     // choose_victim(); what is hot, up to a quarter, and all of what is mostly dead
+  kEngine,     // choose_victim(), and choose_kept() up to a quarter; all of what is mostly dead
+  kHot,        // choose_victim(), and what is hot up to a quarter; all of what is mostly dead
   kFifo,       // the oldest; nothing
   kLeastLive,  // the fewest bytes alive, of those the oldest; nothing
   kValue,      // the least saved of late, of the older half; what was read, the dearest first
@@ -65,7 +66,10 @@ class Flash {
   std::size_t choose_least_saved() const;
   void reclaim();
   std::vector<Key> survivors_of(const Segment& segment) const;
-  std::vector<Key> dearest_read(std::vector<Key> alive, std::uint64_t limit) const;
+  std::vector<Key> by_worth_of(const std::vector<Key>& alive) const;
+  std::vector<Key> hot_of(const std::vector<Key>& alive) const;
+  std::vector<Key> dearest_read_of(const std::vector<Key>& alive) const;
+  std::vector<Key> first_of(const std::vector<Key>& keys, std::uint64_t bytes) const;
 
   FlashOptions options_;
   std::deque<Segment> segments_;  // by id

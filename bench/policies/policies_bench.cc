@@ -1,4 +1,5 @@
 // Which policy saves the most money: see bench/README.md.
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -16,7 +17,7 @@ namespace {
 using namespace kachel::policies;
 
 constexpr const char* kUsage =
-    "policies_bench [--quick] [--hot-only] [--json]\n"
+    "policies_bench [--quick] [--hot-only] [--seed N] [--json]\n"
     "\n"
     "Replays workloads through policies of the hot tier, alone and with flash beneath, and shows\n"
     "what share of requests, bytes and money each saves. The traces are those of the folder that\n"
@@ -25,13 +26,21 @@ constexpr const char* kUsage =
     "\n"
     "  --quick      short generated workloads only: seconds\n"
     "  --hot-only   without flash\n"
+    "  --seed N     of the generated workloads, a number from 0; 1 by default\n"
     "  --json       a JSON object a line for each figure\n";
 
 struct Options {
   bool quick = false;
   bool hot_only = false;
   bool json = false;
+  std::uint64_t seed = 1;
 };
+
+bool parse_number(std::string_view text, std::uint64_t& number) {
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  return error == std::errc() && stop == end;
+}
 
 std::optional<Options> parse(int argc, char** argv) {
   Options options;
@@ -43,9 +52,11 @@ std::optional<Options> parse(int argc, char** argv) {
       options.hot_only = true;
     } else if (argument == "--json") {
       options.json = true;
+    } else if (argument == "--seed" && i + 1 < argc && parse_number(argv[i + 1], options.seed)) {
+      ++i;
     } else {
       if (argument != "--help" && argument != "-h")
-        std::fprintf(stderr, "policies_bench: unknown argument '%s'\n", argv[i]);
+        std::fprintf(stderr, "policies_bench: can't make sense of '%s'\n", argv[i]);
       return std::nullopt;
     }
   }
@@ -83,6 +94,7 @@ struct Reclaims {
   ReclaimOrder order;
 };
 constexpr Reclaims kReclaims[] = {{"engine", ReclaimOrder::kEngine},
+                                  {"hot", ReclaimOrder::kHot},
                                   {"fifo", ReclaimOrder::kFifo},
                                   {"least-live", ReclaimOrder::kLeastLive},
                                   {"value", ReclaimOrder::kValue}};
@@ -122,8 +134,9 @@ void run(const Options& options) {
   const char* folder = std::getenv("KACHEL_DATA");
   if (folder == nullptr && !options.quick)
     std::fprintf(stderr, "KACHEL_DATA is not set: without the traces\n");
-  const std::vector<Workload> workloads = make_workloads(
-      folder == nullptr ? std::nullopt : std::optional<std::string>(folder), options.quick);
+  WorkloadOptions wanted{std::nullopt, options.quick, options.seed};
+  if (folder != nullptr) wanted.folder = folder;
+  const std::vector<Workload> workloads = make_workloads(wanted);
   std::vector<HotResult> all_hot;
   std::vector<TierResult> all_tiers;
   for (std::size_t i = 0; i < workloads.size(); ++i) {

@@ -35,7 +35,12 @@ struct ZipfOptions {
 };
 Workload zipf_with_drift(const ZipfOptions& options);
 
-/// All of them. Without a folder those that need none; `quick`: those, and short.
-std::vector<Workload> make_workloads(const std::optional<std::string>& folder, bool quick);
+struct WorkloadOptions {
+  std::optional<std::string> folder;  // of the traces
+  bool quick = false;                 // generated ones only, and short
+  std::uint64_t seed = 1;             // of the generated ones
+};
+/// All of them. Without a folder those that need none.
+std::vector<Workload> make_workloads(const WorkloadOptions& options);
 
 }  // namespace kachel::policies

@@ -114,13 +114,13 @@ Workload zipf_with_drift(const ZipfOptions& options) {
   return workload;
 }
 
-std::vector<Workload> make_workloads(const std::optional<std::string>& folder, bool quick) {
+std::vector<Workload> make_workloads(const WorkloadOptions& options) {
   std::vector<Workload> workloads;
-  if (folder && !quick) {
-    workloads.push_back(agent_completions(*folder, Pricing::kOne));
-    workloads.push_back(agent_completions(*folder, Pricing::kMixed));
-    workloads.push_back(conversation_completions(*folder));
-    workloads.push_back(conversation_blocks(*folder));
+  if (options.folder && !options.quick) {
+    workloads.push_back(agent_completions(*options.folder, Pricing::kOne));
+    workloads.push_back(agent_completions(*options.folder, Pricing::kMixed));
+    workloads.push_back(conversation_completions(*options.folder));
+    workloads.push_back(conversation_blocks(*options.folder));
   }
   std::vector<ZipfOptions> zipfs(5);
   zipfs[0].name = "zipf-0.7";
@@ -132,12 +132,12 @@ std::vector<Workload> make_workloads(const std::optional<std::string>& folder, b
   zipfs[3].pricing = Pricing::kOne;
   zipfs[4].name = "zipf-0.9-kinds";
   zipfs[4].embedding_percent = 50;
-  for (ZipfOptions& options : zipfs) {
-    if (quick) {
-      options.keys /= 20;
-      options.requests /= 20;
-    }
-    workloads.push_back(zipf_with_drift(options));
+  for (ZipfOptions& zipf : zipfs) {
+    constexpr std::uint64_t kQuickShare = 20;
+    zipf.seed = options.seed;
+    zipf.keys /= options.quick ? kQuickShare : 1;
+    zipf.requests /= options.quick ? kQuickShare : 1;
+    workloads.push_back(zipf_with_drift(zipf));
   }
   return workloads;
 }

@@ -59,6 +59,23 @@ TEST_F(FlashTest, TheEngineKeepsWhatIsHot) {
   EXPECT_EQ(flash.bytes_written(), 14 * (kValueBytes + kRecordOverheadBytes));
 }
 
+TEST_F(FlashTest, SoDoesTheRuleThatKnowsNoCost) {
+  Flash flash = make(ReclaimOrder::kHot, 3);
+  hot_ = 2;
+  fill(flash, 0, 13);
+  EXPECT_EQ(evicted_, (std::vector<Key>{0, 1, 3}));
+  EXPECT_TRUE(flash.contains(2));
+  EXPECT_EQ(flash.bytes_written(), 14 * (kValueBytes + kRecordOverheadBytes));
+}
+
+TEST_F(FlashTest, TheEngineKeepsWhatIsDear) {
+  Flash flash = make(ReclaimOrder::kEngine, 3);
+  fill(flash, 0, 2);
+  fill(flash, 2, 3, 100);
+  fill(flash, 3, 13);
+  EXPECT_EQ(evicted_, (std::vector<Key>{0, 1, 3}));
+}
+
 TEST_F(FlashTest, TheEngineMovesAllOfWhatIsMostlyDead) {
   Flash flash = make(ReclaimOrder::kEngine, 3);
   fill(flash, 0, 12);
