@@ -202,6 +202,7 @@ std::vector<Key> Flash::dearest_read_of(const std::vector<Key>& alive) const {
   }
   std::sort(worth.begin(), worth.end());
   std::vector<Key> keys;
+  keys.reserve(worth.size());
   for (const auto& [minus_worth, key] : worth)
     keys.push_back(key);
   return keys;

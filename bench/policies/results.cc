@@ -138,6 +138,7 @@ void print_means(std::FILE* out, const std::vector<TierResult>& results) {
     ++mean.count;
   }
   std::vector<Mean> means;
+  means.reserve(by_name.size());
   for (const auto& [name, mean] : by_name)
     means.push_back(mean);
   std::stable_sort(means.begin(), means.end(),

@@ -79,7 +79,7 @@ TEST_F(FlashTest, TheEngineKeepsWhatIsDear) {
 TEST_F(FlashTest, TheEngineMovesAllOfWhatIsMostlyDead) {
   Flash flash = make(ReclaimOrder::kEngine, 3);
   fill(flash, 0, 12);
-  for (const Key key : {4, 6, 7})
+  for (const Key key : std::initializer_list<Key>{4, 6, 7})
     flash.erase(key);
   fill(flash, 12, 13);
   EXPECT_TRUE(evicted_.empty());
@@ -91,7 +91,7 @@ TEST_F(FlashTest, ValueGivesUpWhatSavedLeastAndKeepsTheDearest) {
   fill(flash, 0, 4, 1);
   fill(flash, 4, 8, 5);
   fill(flash, 8, 20, 1);
-  for (const Key key : {0, 1, 2, 3, 4, 5, 8, 8})
+  for (const Key key : std::initializer_list<Key>{0, 1, 2, 3, 4, 5, 8, 8})
     EXPECT_TRUE(flash.read(key));
   fill(flash, 20, 21);
   EXPECT_EQ(evicted_, (std::vector<Key>{1, 2, 3})) << "4 saved, against 10; one of them stays";
@@ -106,7 +106,7 @@ TEST_F(FlashTest, WhatIsLargerThanASegmentIsNotTaken) {
 
 TEST(TwoTiers, FlashAnswersWhatTheHotTierHasLetGo) {
   Workload workload;
-  for (const Key key : {1, 2, 1, 2})
+  for (const Key key : std::initializer_list<Key>{1, 2, 1, 2})
     workload.requests.push_back(request_of(key, kValueBytes, 3));
   QueueCache hot(kValueBytes, QueueCache::Order::kLru);
   FlashOptions flash;
@@ -121,7 +121,7 @@ TEST(TwoTiers, FlashAnswersWhatTheHotTierHasLetGo) {
 
 TEST(TwoTiers, OnlyWhatIsTouchedAgainIsWritten) {
   Workload workload;
-  for (const Key key : {1, 2, 2, 3, 2})
+  for (const Key key : std::initializer_list<Key>{1, 2, 2, 3, 2})
     workload.requests.push_back(request_of(key, kValueBytes, 3));
   QueueCache hot(kValueBytes, QueueCache::Order::kLru);
   FlashOptions flash;

@@ -53,7 +53,7 @@ TEST(S3Fifo, WhatIsDearStaysForMoreTurns) {
   options.accesses_to_main = 1;
   options.cost_levels = 2;
   S3Fifo cache(10, options);
-  for (const Key key : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) {
+  for (const Key key : std::initializer_list<Key>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}) {
     const Request request = request_of(key, 1, key == 3 ? 8 : 2);
     cache.insert(request);
     cache.access(request);
@@ -62,7 +62,7 @@ TEST(S3Fifo, WhatIsDearStaysForMoreTurns) {
     cache.insert(request_of(key, 1, 2));
     cache.access(request_of(key, 1, 2));
     if (key != 100) continue;
-    for (const Key in_main : {2, 3, 4})
+    for (const Key in_main : std::initializer_list<Key>{2, 3, 4})
       EXPECT_TRUE(cache.access(request_of(in_main)));
   }
   EXPECT_TRUE(cache.contains(3));
