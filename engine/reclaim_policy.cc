@@ -1,7 +1,7 @@
 #include "engine/reclaim_policy.h"
 
 #include <algorithm>
-#include <vector>
+#include <cmath>
 
 namespace kachel {
 namespace {
@@ -10,6 +10,9 @@ constexpr std::size_t kMinCandidates = 4;
 constexpr std::int64_t kSlackShare = 10;
 constexpr std::int64_t kMinSlackMs = 1'500;  // looks are half a second apart
 constexpr std::int64_t kMaxSlackMs = 3'600'000;
+// Of a use: what an entry is taken to have ahead of it whether it was used or not.
+constexpr double kUseAhead = 0.25;
+constexpr double kLeastWorth = 0.5;  // so an unused one has to cost twice the mean
 
 /// Live share times reads per KiB (one added, so that an unread but live segment is worth more
 /// than a dead one), in steps of an eighth: between equals age decides, not the last record
@@ -95,6 +98,45 @@ std::optional<std::uint64_t> choose_victim(std::span<const SegmentView> segments
              sealed.begin(), sealed.begin() + static_cast<std::ptrdiff_t>(candidates),
              [](const SegmentView& a, const SegmentView& b) { return worth(a) < worth(b); })
       ->id;
+}
+
+namespace {
+
+double cost_per_byte(const KeepCandidate& candidate) {
+  return static_cast<double>(candidate.cost) / static_cast<double>(candidate.bytes);
+}
+
+/// The geometric mean: costs per byte lie powers of ten apart. 0 when none is known.
+double mean_cost_per_byte(std::span<const KeepCandidate> candidates) {
+  double sum = 0;
+  std::size_t known = 0;
+  for (const KeepCandidate& candidate : candidates) {
+    if (candidate.cost == 0 || candidate.bytes == 0) continue;
+    sum += std::log2(cost_per_byte(candidate));
+    ++known;
+  }
+  return known == 0 ? 0 : std::exp2(sum / static_cast<double>(known));
+}
+
+}  // namespace
+
+std::vector<KeepCandidate> choose_kept(std::span<const KeepCandidate> candidates) {
+  const double mean = mean_cost_per_byte(candidates);
+  std::vector<std::pair<double, KeepCandidate>> worthy;
+  for (const KeepCandidate& candidate : candidates) {
+    if (candidate.bytes == 0) continue;
+    const double share = candidate.cost == 0 ? 1 : cost_per_byte(candidate) / mean;
+    const double worth = (candidate.uses + kUseAhead) * share;
+    if (candidate.uses > 0 || worth >= kLeastWorth) worthy.emplace_back(worth, candidate);
+  }
+  // Between equals the order in the segment decides: that in which they are read.
+  std::stable_sort(worthy.begin(), worthy.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<KeepCandidate> kept;
+  kept.reserve(worthy.size());
+  for (const auto& [worth, candidate] : worthy)
+    kept.push_back(candidate);
+  return kept;
 }
 
 }  // namespace kachel

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <vector>
 
 namespace kachel {
 
@@ -53,14 +54,27 @@ struct ReclaimCost {
 std::optional<std::uint64_t> choose_due(std::span<const SegmentView> segments, std::int64_t now_ms,
                                         const ReclaimCost& cost);
 
-/// The segment whose loss costs least for the bytes it frees: among the oldest of the sealed
-/// ones (a quarter, at least 4), the lowest live share, weighted by how often it is read.
-/// Empty ones come first.
 /// Whether all that is due would not be done in time, each at its cost and half as much again: then
 /// reclaim rests no more.
 bool is_pressing(std::span<const SegmentView> segments, std::int64_t now_ms,
                  const ReclaimCost& cost);
 
+/// The segment whose loss costs least for the bytes it frees: among the oldest of the sealed
+/// ones (a quarter, at least 4), the lowest live share, weighted by how often it is read.
+/// Empty ones come first.
 std::optional<std::uint64_t> choose_victim(std::span<const SegmentView> segments);
+
+/// An entry in a segment that is given up for room.
+struct KeepCandidate {
+  std::uint64_t id = 0;  // the caller's
+  std::uint64_t bytes = 0;
+  std::uint64_t cost = 0;  // of computing it anew, in whatever all have in common; 0: not known
+  unsigned uses = 0;       // of late, in the hot tier
+};
+
+/// What is better written anew than evicted, the worthiest first: what was used, and what costs at
+/// least twice the mean per byte, each by uses x cost / bytes. An entry of unknown cost costs the
+/// mean. How much of it is kept is the caller's to say.
+std::vector<KeepCandidate> choose_kept(std::span<const KeepCandidate> candidates);
 
 }  // namespace kachel

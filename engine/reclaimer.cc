@@ -1,6 +1,7 @@
 #include "engine/reclaimer.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <map>
 #include <utility>
 
@@ -12,7 +13,8 @@ namespace kachel {
 namespace {
 constexpr std::chrono::milliseconds kReclaimerTick{500};
 constexpr std::size_t kRecordsPerStretch = 256;
-// Hot entries taken over from a victim, as a share of it: the rest of its bytes is the gain.
+// What is taken over from a victim for its worth, as a share of it: the rest of its bytes is the
+// gain.
 constexpr std::uint64_t kKeptShare = 4;  // a quarter
 constexpr std::size_t kWindowBytes = 512 * 1024;
 constexpr std::uint64_t kMaxKeptValueBytes = kMiB;
@@ -25,6 +27,14 @@ constexpr std::uint64_t kPackedShare = 3;  // a third
 // As often as a segment takes typically: with less time left before its deadline, nothing but that
 // counts.
 constexpr std::int64_t kPressingShare = 4;
+
+/// Of computing it anew. Where only its tokens are known: as of a model that takes a dollar for a
+/// million of them in, and four out. 0: not known.
+std::uint64_t cost_of(const format::RecordMeta& meta) {
+  constexpr std::uint64_t kMicroUsdOut = 4;
+  if (meta.cost_micro_usd != 0) return meta.cost_micro_usd;
+  return meta.tokens_in + kMicroUsdOut * meta.tokens_out;
+}
 
 }  // namespace
 
@@ -46,7 +56,8 @@ struct Reclaimer::Job {
   std::int64_t rested_ms = 0;
   std::uint64_t window_start = 0;
   ZeroizingBytes window;  // of the file: records are visited in order of offset
-  std::map<std::uint64_t, Encoding> encodings;  // by offset, of the stretch at hand
+  std::map<std::uint64_t, Encoding> encodings;      // by offset, of the stretch at hand
+  boost::unordered_flat_set<std::uint64_t> worthy;  // offsets of what is kept though room is short
 };
 
 void Reclaimer::start() {
@@ -130,6 +141,8 @@ void Reclaimer::begin(std::uint64_t segment_id, Reason reason) {
     auto summaries = read_summaries(core_.store_id, core_.mac_key, *job->segment);
     if (summaries) job->summaries = std::move(*summaries);
     job->failed = !summaries.has_value();
+    const bool is_for_room = job->reason == Reason::kSpace && !job->looks_for_survivors;
+    if (is_for_room && !is_mostly_dead(*job)) appraise(*job);
     core_.env.log_loop.post([this, job] { step(job); });
   });
 }
@@ -313,14 +326,14 @@ bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
   const HotItem* item = shard.hot.peek(summary.mac);
   const bool is_hot = item != nullptr && item->entry->version == summary.version;
   const bool is_kept = is_held(summary);
-  if (job.reason == Reason::kSpace && !is_kept && !job.looks_for_survivors) {
-    if (is_hot && keep_hot(job, summary, shard, *item)) return true;
+  const bool is_worthy = job.worthy.contains(summary.offset);
+  if (job.reason == Reason::kSpace && !is_kept && !job.looks_for_survivors && !is_worthy) {
     if (is_hot) shard.hot.erase(summary.mac);
     return false;
   }
   // An expiry that was put off may not have come to the books yet.
   const bool lives_on = job.looks_for_survivors || job.segment->has_later_expiries || is_kept ||
-                        shard.pending.contains(summary.mac);
+                        is_worthy || shard.pending.contains(summary.mac);
   Row row;
   if (!lives_on || !is_current(job, shard, summary, row)) return false;
   // Another copy is the one that counts: a reclaim that was given up has left this one behind.
@@ -333,28 +346,56 @@ bool Reclaimer::keep(Job& job, const format::RecordSummary& summary) {
   return false;
 }
 
-bool Reclaimer::keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard,
-                         const HotItem& item) {
-  const std::int64_t now_ms = core_.clock.now_ms();
-  if (item.expires_at_ms != 0 && item.expires_at_ms <= now_ms) return false;
-  if (core_.fences.is_fenced(item.space, item.entry->version, item.entry->tags)) return false;
-  if (shard.hot.frequency(summary.mac).value_or(0) == 0) return false;
-  if (job.kept_bytes >= job.segment->bytes / kKeptShare) return false;
-  if (item.entry->value().size() > kMaxKeptValueBytes) return false;
-  auto record = read_record(job, summary);
-  if (!record || record->meta.version != summary.version) return false;
-  return append_copy(job, summary, *record, item.expires_at_ms);
-}
-
 /// It moves on, with the expiry in force.
 bool Reclaimer::keep_cold(Job& job, const format::RecordSummary& summary, const Row& row) {
   auto record = read_record(job, summary);
   if (!record) {
     note_unreadable(core_, *job.segment);
-    job.failed |= record.error().code == ErrorCode::kIo;
+    // Of what is only worth keeping, one less: that is no reason for the segment to stay.
+    job.failed |= record.error().code == ErrorCode::kIo && !job.worthy.contains(summary.offset);
     return false;
   }
   return append_copy(job, summary, *record, row.expires_at_ms);
+}
+
+/// What of a victim is worth a place elsewhere. Costs are in its records: it is read for them, but
+/// not where the first stretch knows of none. Pool thread, while the log thread leaves the job
+/// alone.
+void Reclaimer::appraise(Job& job) const {
+  std::vector<KeepCandidate> candidates;
+  bool has_costs = false;
+  for (std::size_t i = 0; i < job.summaries.size(); ++i) {
+    const format::RecordSummary& summary = job.summaries[i];
+    const bool is_put = summary.type == format::RecordType::kPut;
+    if (!is_put || (summary.flags & format::kFlagHeld) != 0) continue;
+    if (summary.raw_bytes > kMaxKeptValueBytes) continue;
+    KeepCandidate candidate{i, summary.size, 0, uses_of(summary)};
+    if (has_costs || i < kRecordsPerStretch) {
+      const auto record = read_record(job, summary);
+      if (!record && record.error().code == ErrorCode::kIo) return;  // room is needed all the same
+      if (record) candidate.cost = cost_of(record->meta);
+      has_costs |= candidate.cost != 0;
+    }
+    candidates.push_back(candidate);
+  }
+  const std::uint64_t room = job.segment->bytes / kKeptShare;
+  std::uint64_t taken = 0;
+  for (const KeepCandidate& candidate : choose_kept(candidates)) {
+    if (taken >= room) return;
+    const format::RecordSummary& summary = job.summaries[candidate.id];
+    if (!is_in_index(job, summary)) continue;
+    job.worthy.insert(summary.offset);
+    taken += candidate.bytes;
+  }
+}
+
+/// In the hot tier; 0 for what is not there.
+unsigned Reclaimer::uses_of(const format::RecordSummary& summary) const {
+  const Shard& shard = core_.shard(summary.mac);
+  const std::lock_guard lock(shard.mutex);
+  const HotItem* item = shard.hot.peek(summary.mac);
+  if (item == nullptr || item->entry->version != summary.version) return 0;
+  return shard.hot.frequency(summary.mac).value_or(0);
 }
 
 /// Reads a stretch, and compresses anew what of it is likely to be written anew, so that neither
@@ -374,22 +415,18 @@ void Reclaimer::prepare(Job& job, std::size_t end, bool pressed) const {
   }
 }
 
+bool Reclaimer::is_in_index(const Job& job, const format::RecordSummary& summary) const {
+  const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
+  return lookup.status == LookupStatus::kFound && lookup.row.segment_id == job.segment->id &&
+         lookup.row.offset == summary.offset;
+}
+
 Reclaimer::Fate Reclaimer::likely_fate(const Job& job, const format::RecordSummary& summary) const {
   const bool held = is_held(summary);
   if ((summary.flags & format::kFlagHeld) != 0) return held ? Fate::kHeldOnly : Fate::kGone;
-  if (!held && job.reason == Reason::kSpace && !job.looks_for_survivors) {
-    const Shard& shard = core_.shard(summary.mac);
-    const std::lock_guard lock(shard.mutex);
-    const HotItem* item = shard.hot.peek(summary.mac);
-    const bool is_hot = item != nullptr && item->entry->version == summary.version;
-    return is_hot ? Fate::kCopied : Fate::kGone;
-  }
-  if (!held && !job.looks_for_survivors) return Fate::kGone;
-  const Lookup lookup = core_.index->find({summary.space, summary.mac}, Where::kAnywhere);
-  const Row& row = lookup.row;
-  const bool is_current = lookup.status == LookupStatus::kFound &&
-                          row.segment_id == job.segment->id && row.offset == summary.offset;
-  if (is_current) return Fate::kCopied;
+  const bool is_worthy = job.worthy.contains(summary.offset);
+  if (!held && !job.looks_for_survivors && !is_worthy) return Fate::kGone;
+  if (is_in_index(job, summary)) return Fate::kCopied;
   return held ? Fate::kHeldOnly : Fate::kGone;
 }
 

@@ -1,10 +1,10 @@
 // Frees flash: whole segments. Expired ones go first, then those in which something dead has to
 // be gone by a deadline, the earliest first; then the least valuable while space is short. Of the
-// second, and of what is mostly dead, all that lives is written anew, of the others what is hot;
-// what else must outlive them (tombstones that still cover something, fences, expiries put off) is
-// appended again before it goes. So is what a hold covers, dead or alive: what is dead apart from
-// all else. What lives on is compressed with the newest dictionary of its tenant, more densely than
-// on its way in.
+// second, and of what is mostly dead, all that lives is written anew, of the others what is hot or
+// dear; what else must outlive them (tombstones that still cover something, fences, expiries put
+// off) is appended again before it goes. So is what a hold covers, dead or alive: what is dead
+// apart from all else. What lives on is compressed with the newest dictionary of its tenant, more
+// densely than on its way in.
 //
 // One segment at a time, in bounded stretches, so that appends go on in between, and with rests
 // while nothing presses. What it reads and compresses is the blocking pool's to do. The file is
@@ -57,6 +57,9 @@ class Reclaimer {
   void step(const std::shared_ptr<Job>& job);
   static bool is_mostly_dead(const Job& job);
   std::size_t end_of_stretch(const Job& job) const;
+  void appraise(Job& job) const;
+  unsigned uses_of(const format::RecordSummary& summary) const;
+  bool is_in_index(const Job& job, const format::RecordSummary& summary) const;
   void prepare(Job& job, std::size_t end, bool pressed) const;
   Fate likely_fate(const Job& job, const format::RecordSummary& summary) const;
   bool is_pressed(const Job& job) const;
@@ -79,7 +82,6 @@ class Reclaimer {
   bool assess_holds(Job& job);
   void keep_held(Job& job, const format::RecordSummary& summary);
   bool keep(Job& job, const format::RecordSummary& summary);
-  bool keep_hot(Job& job, const format::RecordSummary& summary, Shard& shard, const HotItem& item);
   bool keep_cold(Job& job, const format::RecordSummary& summary, const Row& row);
   bool is_current(Job& job, Shard& shard, const format::RecordSummary& summary, Row& row);
   Result<format::DecodedRecord> read_record(Job& job, const format::RecordSummary& summary) const;

@@ -25,6 +25,27 @@ TEST(Reclaim, WhatLivesInMostlyDeadSegmentsIsMovedOnRatherThanEvicted) {
     EXPECT_TRUE(world.glimpse(key)) << key;
 }
 
+TEST(Reclaim, WhatIsDearOutlivesWhatIsCheap) {
+  StoreWorld world;
+  const auto is_dear = [](int i) { return i % 10 == 0; };
+  const auto key = [](int i) { return "k" + std::to_string(i); };
+  constexpr int kEntries = 6000;
+  for (int i = 0; i < kEntries; ++i) {
+    PutOptions put;
+    put.metadata.cost_micro_usd = is_dear(i) ? 50'000 : 100;
+    world.put(key(i), noise(static_cast<std::uint64_t>(i), 16'000), put);
+  }
+  world.settle([] { return false; });
+  EXPECT_GT(world.store->stats().evicted_segments, 20U);
+  int dear = 0;
+  int cheap = 0;
+  for (int i = 0; i < kEntries; ++i) {
+    if (world.glimpse(key(i))) ++(is_dear(i) ? dear : cheap);
+  }
+  EXPECT_GT(dear, kEntries / 10 * 3 / 4);
+  EXPECT_GT(cheap, 100) << "there has to be room for what is new";
+}
+
 TEST(Reclaim, KeepsWhatWasPutOffAMomentBeforeItsSegmentGoes) {
   Options options = StoreWorld::small_options();
   // The new expiry is in the write buffer, and no book knows of it, while the segment goes.
