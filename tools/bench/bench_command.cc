@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include "tools/bench/bench_run.h"
 #include "tools/exit_codes.h"
@@ -110,6 +111,14 @@ void add_operation_options(CLI::App& bench, Request& request) {
   bench.add_flag("--json", request.json, "JSON Lines: intervals, phases, summary");
 }
 
+/// Thousands of connections are more files than a shell gives us at first.
+void allow_many_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int fail(const Error& error) {
   fmt::print(stderr, "kachel bench: {}\n", error.message);
   const bool is_usage =
@@ -151,6 +160,7 @@ int run_bench(const Request& request) {
   const auto plan = make_plan(request);
   if (!plan) return fail(plan.error());
   const std::unique_ptr<Report> report = plan->json ? json_report(*plan) : table_report(*plan);
+  allow_many_files();
   const auto results = run_plan(*plan, *report);
   if (!results) return fail(results.error());
   report->summary(*results);

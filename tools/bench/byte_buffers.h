@@ -35,7 +35,7 @@ class RequestBuffer {
     return bytes_.data() + end_;
   }
 
-  std::vector<char> bytes_ = std::vector<char>(16 * 1024);
+  std::vector<char> bytes_ = std::vector<char>(4 * 1024);
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };
@@ -60,11 +60,11 @@ class ReplyBuffer {
   char* free_begin() { return bytes_.data() + end_; }
   std::size_t free_bytes() const { return bytes_.size() - end_; }
   void add(std::size_t bytes) { end_ += bytes; }
-
-  static constexpr std::size_t kInitialBytes = 64 * 1024;
+  std::size_t capacity() const { return bytes_.size(); }
 
  private:
-  std::vector<char> bytes_ = std::vector<char>(kInitialBytes);
+  // Thousands of connections have one each.
+  std::vector<char> bytes_ = std::vector<char>(16 * 1024);
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
 };

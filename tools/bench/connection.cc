@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::int64_t kPatienceMs = 10'000;
 // With less room than this, what is received is moved to the buffer's beginning.
-constexpr std::size_t kLittleRoom = 16 * 1024;
+constexpr std::size_t kLittleRoom = 8 * 1024;
+// A buffer that was filled at once grows, for the sake of fewer calls, up to this.
+constexpr std::size_t kEnoughRoom = 256 * 1024;
 
 Error closed() {
   return {ErrorCode::kIo, "the server closed the connection"};
@@ -125,10 +127,12 @@ Result<std::size_t> Connection::receive() {
   if (replies_.free_bytes() < kLittleRoom) {
     replies_.make_room(std::max(wanted_, replies_.received().size() + kLittleRoom));
   }
+  if (was_filled_ && replies_.capacity() < kEnoughRoom) replies_.make_room(2 * replies_.capacity());
   while (true) {
     const ssize_t got = ::recv(descriptor_, replies_.free_begin(), replies_.free_bytes(), 0);
     if (got > 0) {
       replies_.add(static_cast<std::size_t>(got));
+      was_filled_ = replies_.free_bytes() == 0;
       return static_cast<std::size_t>(got);
     }
     if (got == 0) return closed();

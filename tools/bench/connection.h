@@ -58,7 +58,8 @@ class Connection {
   Result<Reply> ask(const Protocol& protocol);
 
   int descriptor_;
-  std::size_t wanted_ = 0;
+  std::size_t wanted_ = 0;   // bytes of the next reply, as far as is known
+  bool was_filled_ = false;  // the buffer, by what was received last
   RequestBuffer requests_;
   ReplyBuffer replies_;
   FixedQueue<Pending> pending_;

@@ -11,8 +11,8 @@ constexpr std::int64_t kHeadStartNs = 2'000'000;
 constexpr double kSecondNs = 1e9;
 // So many intervals say what the hit ratio was in the end.
 constexpr std::size_t kLastIntervals = 5;
-// A shorter rest of an interval is too short to say that a thread was busy in it.
-constexpr double kShortestJudged = 0.5;
+// What is shorter is too short to say that a thread was busy in it.
+constexpr double kShortestJudgedS = 0.05;
 
 double seconds_of(std::int64_t ns) {
   return static_cast<double>(ns) / kSecondNs;
@@ -45,8 +45,7 @@ double PhaseRunner::busiest_since_last(double seconds) {
     readings_[i] = now;
     if (cpu + waiting <= busiest) continue;
     busiest = cpu + waiting;
-    if (seconds < kShortestJudged * seconds_of(plan_.interval_ns) && result_.seconds > 0) continue;
-    if (busiest <= result_.own.busiest_thread) continue;
+    if (seconds < kShortestJudgedS || busiest <= result_.own.busiest_thread) continue;
     result_.own.busiest_thread = busiest;
     result_.own.waiting = waiting;
   }

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstdio>
 #include <fmt/format.h>
 
@@ -15,7 +16,7 @@ std::string ratio_text(double ratio) {
 }
 
 std::string rate_text(double per_s) {
-  return count_text(static_cast<std::uint64_t>(per_s + 0.5));
+  return count_text(static_cast<std::uint64_t>(std::llround(per_s)));
 }
 
 std::string bytes_per_s_text(std::uint64_t bytes, double seconds) {
@@ -62,7 +63,7 @@ class TableReport final : public Report {
     const double whole_s = static_cast<double>(plan_.interval_ns) / 1e9;
     if (interval.end_s > interval.seconds && interval.seconds < kShownPart * whole_s) return;
     const Histogram all = stats.all_latencies();
-    fmt::print("{:>7.1f} s {:>11} {:>8} {:>9} {:>9} {:>9} {:>12} {:>12} {:>9} {:>6.0f} %\n",
+    fmt::print("{:>7.2f} s {:>11} {:>8} {:>9} {:>9} {:>9} {:>12} {:>12} {:>9} {:>6.0f} %\n",
                interval.end_s,
                rate_text(static_cast<double>(stats.operations()) / interval.seconds),
                ratio_text(stats.hit_ratio()), latency_text(all.percentile_ns(0.5)),
@@ -147,7 +148,8 @@ class TableReport final : public Report {
                us_per(own.system_ns, operations));
     for (const double share : own.threads)
       fmt::print(" {:.0f} %", share * 100);
-    fmt::print(" of a core each, at most {:.0f} %", own.busiest_thread * 100);
+    fmt::print(" of a core each");
+    if (own.busiest_thread > 0) fmt::print(", at most {:.0f} %", own.busiest_thread * 100);
     if (own.waiting >= 0.01) fmt::print(" ({:.0f} % waiting for one)", own.waiting * 100);
     fmt::print("\n");
     if (!result.server_cpu_ns) return;
