@@ -35,9 +35,11 @@ std::vector<PhasePlan> phases_of(const Plan& plan, PhaseKind kind) {
 
 Result<PhaseResult> run_restart(const Plan& plan, double before_ratio, Report& report) {
   if (before_ratio <= 0) return invalid("the phase restart needs a run before it that has hits");
+  auto held = Connection::open(plan.server, *plan.protocol, 1);
+  if (!held) return held.error();
   report.note(fmt::format("restart: the hit ratio is {:.1f} %; waiting for {} to be restarted",
                           before_ratio * 100, plan.server.endpoint));
-  if (auto gone = wait_until_gone(plan); !gone) return gone.error();
+  if (auto gone = wait_until_gone(plan, *held); !gone) return gone.error();
   const std::int64_t gone_ns = monotonic_ns();
   if (auto back = wait_until_back(plan); !back) return back.error();
   Recovery recovery;

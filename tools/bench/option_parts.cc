@@ -43,7 +43,7 @@ Result<Range> parse_range(std::string_view text, Parse parse) {
 Result<double> parse_rate(std::string_view text) {
   double rate = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  if (code != std::errc{} || end != text.data() + text.size() || rate <= 0 || rate > kMaxRate) {
+  if (code != std::errc{} || end != text.data() + text.size() || !(rate > 0 && rate <= kMaxRate)) {
     return invalid(fmt::format("\"{}\" is no rate: write operations a second, as 20000", text));
   }
   return rate;

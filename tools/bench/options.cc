@@ -30,7 +30,8 @@ Result<double> parse_factor(std::string_view option, std::string_view text, doub
                             double high) {
   double factor = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), factor);
-  if (code != std::errc{} || end != text.data() + text.size() || factor < low || factor > high) {
+  if (code != std::errc{} || end != text.data() + text.size() ||
+      !(factor >= low && factor <= high)) {
     return invalid(fmt::format("{}: \"{}\" is no number from {} to {}", option, text, low, high));
   }
   return factor;

@@ -1,12 +1,10 @@
 #include "tools/bench/restart.h"
 
-#include <algorithm>
+#include <ctime>
 #include <fmt/format.h>
 #include <poll.h>
-#include <time.h>
 
 #include "io/units.h"
-#include "tools/bench/connection.h"
 #include "tools/bench/worker.h"
 
 namespace kachel::bench {
@@ -26,14 +24,12 @@ bool is_worth_another_try(const Error& error) {
 
 }  // namespace
 
-Result<void> wait_until_gone(const Plan& plan) {
-  auto connection = Connection::open(plan.server, *plan.protocol, 1);
-  if (!connection) return connection.error();
+Result<void> wait_until_gone(const Plan& plan, Connection& held) {
   const std::int64_t limit_ns = monotonic_ns() + plan.restart_wait_ns;
   while (monotonic_ns() < limit_ns) {
-    pollfd watched{connection->descriptor(), POLLIN, 0};
+    pollfd watched{held.descriptor(), POLLIN, 0};
     if (::poll(&watched, 1, kPollMs) <= 0) continue;
-    if (!connection->receive()) return {};
+    if (!held.receive()) return {};
   }
   return no_longer(plan, "was not stopped");
 }
