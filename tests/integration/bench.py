@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -244,6 +245,21 @@ class Failures(Bench):
     def test_an_error_that_means_misuse_ends_it(self):
         port = self.fake(b"-NOPERM this user may not\r\n")
         self.refused(port, 2, "NOPERM this user may not", "--duration", "1h")
+
+    def test_what_was_measured_before_an_interrupt_is_shown(self):
+        server = self.server().start()
+        process = subprocess.Popen(
+            [harness.binary("kachel"), "bench", "--connect", f"127.0.0.1:{server.port}", "--json",
+             "--duration", "1h", "--interval", "20ms"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.kill)
+        first = json.loads(process.stdout.readline())
+        self.assertEqual(first["type"], "interval")
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=harness.DEADLINE_S)
+        self.assertEqual(process.returncode, 3)
+        summary = json.loads(out.splitlines()[-1])
+        self.assertGreater(summary["phases"][0]["operations"], 0)
+        self.assertIn("interrupted", " ".join(summary["phases"][0]["warnings"]))
 
     def test_a_connection_that_is_closed_ends_it(self):
         self.refused(self.fake(None), 3, "closed the connection", "--duration", "1h")

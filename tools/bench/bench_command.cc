@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "tools/bench/bench_run.h"
+#include "tools/bench/interrupt.h"
 #include "tools/exit_codes.h"
 
 namespace kachel::bench {
@@ -161,10 +162,11 @@ int run_bench(const Request& request) {
   if (!plan) return fail(plan.error());
   const std::unique_ptr<Report> report = plan->json ? json_report(*plan) : table_report(*plan);
   allow_many_files();
-  const auto results = run_plan(*plan, *report);
-  if (!results) return fail(results.error());
-  report->summary(*results);
-  return exit_code_of(*results);
+  catch_interrupts();
+  std::vector<PhaseResult> results;
+  const auto done = run_plan(*plan, *report, results);
+  if (!results.empty()) report->summary(results);
+  return done ? exit_code_of(results) : fail(done.error());
 }
 
 }  // namespace kachel::bench

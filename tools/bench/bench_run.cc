@@ -60,8 +60,7 @@ Result<PhaseResult> run_restart(const Plan& plan, double before_ratio, Report& r
 
 }  // namespace
 
-Result<std::vector<PhaseResult>> run_plan(const Plan& plan, Report& report) {
-  std::vector<PhaseResult> results;
+Result<void> run_plan(const Plan& plan, Report& report, std::vector<PhaseResult>& results) {
   double hit_ratio = -1;
   for (const PhaseKind kind : plan.phases) {
     for (const PhasePlan& phase : phases_of(plan, kind)) {
@@ -71,10 +70,10 @@ Result<std::vector<PhaseResult>> run_plan(const Plan& plan, Report& report) {
       if (kind == PhaseKind::kRun) hit_ratio = result->late_hit_ratio;
       report.end(*result);
       results.push_back(std::move(*result));
-      if (results.back().failure) return results;
+      if (results.back().failure) return {};
     }
   }
-  return results;
+  return {};
 }
 
 }  // namespace kachel::bench

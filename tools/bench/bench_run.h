@@ -6,7 +6,7 @@
 
 namespace kachel::bench {
 
-/// All phases that were begun. An error if one could not be.
-Result<std::vector<PhaseResult>> run_plan(const Plan& plan, Report& report);
+/// Adds those that were carried out to `results`. An error if one could not be begun.
+Result<void> run_plan(const Plan& plan, Report& report, std::vector<PhaseResult>& results);
 
 }  // namespace kachel::bench

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "tools/bench/interrupt.h"
+
 namespace kachel::bench {
 namespace {
 
@@ -75,6 +77,7 @@ void PhaseRunner::watch(const PhasePlan& phase,
                         const std::function<bool(const Interval&)>& is_enough) {
   std::int64_t next_ns = begin_ns_ + plan_.interval_ns;
   while (gathering_->running > 0) {
+    if (is_interrupted()) gathering_->stop = true;
     const std::int64_t now_ns = monotonic_ns();
     if (now_ns >= next_ns) {
       close_interval(phase, now_ns, is_enough);
@@ -129,6 +132,9 @@ Result<PhaseResult> PhaseRunner::run(const PhasePlan& phase,
   if (reads > 0) result_.late_hit_ratio = static_cast<double>(hits) / static_cast<double>(reads);
   for (const auto& worker : workers_) {
     if (worker->failure() && !result_.failure) result_.failure = worker->failure();
+  }
+  if (is_interrupted() && !result_.failure) {
+    result_.failure = Error{ErrorCode::kShutdown, "interrupted"};
   }
   workers_.clear();
   return std::move(result_);

@@ -53,7 +53,7 @@ class TableReport final : public Report {
                loop_text(phase), numbered(plan_.threads, "thread"),
                numbered(plan_.connections, "connection"), numbered(plan_.pipeline, "request"));
     fmt::print("{:>9} {:>11} {:>8} {:>9} {:>9} {:>9} {:>12} {:>12} {:>9} {:>8}\n", "time", "ops/s",
-               "hits", "p50", "p99", "p99.9", "sent", "received", "late", "own CPU");
+               "hits", "p50", "p99", "p99.9", "sent", "received", "late", "busiest");
     std::fflush(stdout);
   }
 
