@@ -24,10 +24,10 @@ TEST_P(ZipfLaw, RanksComeAsOftenAsTheLawSays) {
     ++seen.at(zipf.sample(random));
   double all = 0;
   for (std::uint64_t rank = 1; rank <= kRanks; ++rank)
-    all += std::pow(rank, -skew);
+    all += std::pow(static_cast<double>(rank), -skew);
   double chi_square = 0;
   for (std::uint64_t rank = 1; rank <= kRanks; ++rank) {
-    const double expected = kDraws * std::pow(rank, -skew) / all;
+    const double expected = kDraws * std::pow(static_cast<double>(rank), -skew) / all;
     chi_square +=
         (seen[rank - 1] - expected) * (seen[rank - 1] - expected) / std::max(1.0, expected);
   }
@@ -58,7 +58,7 @@ TEST(BenchZipf, ManyRanksNeedNoTable) {
 }
 
 TEST(BenchKeys, ScatteringIsOneToOne) {
-  for (const std::uint64_t count : {1, 2, 3, 10, 4096, 99'991}) {
+  for (const std::uint64_t count : {1U, 2U, 3U, 10U, 4096U, 99'991U}) {
     std::set<std::uint64_t> places;
     for (std::uint64_t rank = 0; rank < count; ++rank)
       places.insert(scattered(rank, count));
