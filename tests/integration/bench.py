@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import harness
 
@@ -39,6 +40,47 @@ class Bench(harness.TestCase):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         self.assertIn(text, done.stderr)
         return done
+
+    def fake(self, answer, held_s=0):
+        """A server that answers PING, and anything else with `answer`; None closes. The first such
+        answer is held back for a time."""
+        held = [held_s]
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def serve(connection):
+            with connection, connection.makefile("rb") as stream:
+                while True:
+                    head = stream.readline()
+                    if not head.startswith(b"*"):
+                        return
+                    words = []
+                    for _ in range(int(head[1:])):
+                        words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2])
+                    reply = b"+PONG\r\n" if words[0] == b"PING" else answer
+                    if reply is None:
+                        return
+                    if reply is answer and held:
+                        time.sleep(held.pop())
+                    connection.sendall(reply)
+
+        def accept():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                threading.Thread(target=self.quietly, args=(serve, connection),
+                                 daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        return listener.getsockname()[1]
+
+    def quietly(self, serve, connection):
+        try:
+            serve(connection)
+        except OSError:
+            pass
 
 
 class Counts(Bench):
@@ -169,6 +211,34 @@ class Counts(Bench):
             self.assertGreater(phase["seconds"], 0.1)
 
 
+class OpenLoop(Bench):
+    """What a server that holds its first answer back does to those who come meanwhile. The bounds
+    are low ones, which no slow machine can miss."""
+
+    RATE = ("--rate", 1000, "--arrivals", "even", "--connections", 1, "--mix", "get=1")
+
+    def test_those_who_had_to_wait_are_charged_for_it(self):
+        port = self.fake(b"$-1\r\n", held_s=0.5)
+        phase, = self.phases(port, *self.RATE, "--ops", 200)
+        self.assertEqual(phase["operations"], 200)
+        # All are due within 200 ms, and none but the first began before 500 ms.
+        self.assertGreaterEqual(phase["late_by_server"], 199)
+        self.assertGreaterEqual(phase["latency"]["get"]["p50_us"], 300_000)
+        self.assertEqual(phase["not_sent"], 0)
+
+    def test_those_who_were_never_sent_are_counted(self):
+        port = self.fake(b"$-1\r\n", held_s=0.5)
+        phase, = self.phases(port, *self.RATE, "--duration", "200ms")
+        self.assertEqual((phase["operations"], phase["not_sent"]), (1, 199))
+        self.assertIn("never sent", " ".join(phase["warnings"]))
+
+    def test_a_pipeline_is_room(self):
+        port = self.fake(b"$-1\r\n", held_s=0.5)
+        phase, = self.phases(port, *self.RATE, "--ops", 200, "--pipeline", 256)
+        self.assertEqual(phase["late_by_server"], 0)
+        self.assertGreaterEqual(phase["latency"]["get"]["p50_us"], 300_000)
+
+
 class Failures(Bench):
     def test_nobody_there(self):
         with socket.socket() as unused:
@@ -198,43 +268,6 @@ class Failures(Bench):
                                        ((), {"KACHEL_AUTH": "default:open-sesame-1001"})):
             done = self.bench(server.port, "--ops", 10, *arguments, **environment)
             self.assertEqual(done.returncode, 0, done.stderr)
-
-    def fake(self, answer):
-        """A server that answers PING, and anything else with `answer`; None closes."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
-
-        def serve(connection):
-            with connection, connection.makefile("rb") as stream:
-                while True:
-                    head = stream.readline()
-                    if not head.startswith(b"*"):
-                        return
-                    words = []
-                    for _ in range(int(head[1:])):
-                        words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2])
-                    reply = b"+PONG\r\n" if words[0] == b"PING" else answer
-                    if reply is None:
-                        return
-                    connection.sendall(reply)
-
-        def accept():
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                threading.Thread(target=self.quietly, args=(serve, connection),
-                                 daemon=True).start()
-
-        threading.Thread(target=accept, daemon=True).start()
-        return listener.getsockname()[1]
-
-    def quietly(self, serve, connection):
-        try:
-            serve(connection)
-        except OSError:
-            pass
 
     def test_errors_are_counted_by_their_first_word(self):
         port = self.fake(b"-OOM command not allowed\r\n")

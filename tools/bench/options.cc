@@ -19,6 +19,7 @@ constexpr std::int64_t kUsualDurationNs = 10'000'000'000;
 constexpr std::uint64_t kMaxThreads = 256;
 constexpr std::uint64_t kMaxConnections = 20'000;
 constexpr std::uint64_t kMaxPipeline = 4096;
+constexpr std::uint64_t kMaxMemcachedTtlMs = std::uint64_t{30} * 24 * 3600 * 1000;
 constexpr double kMaxCompressibility = 100;
 constexpr double kUsualCompressibility = 2;  // real completions: 2.1x, without a dictionary
 
@@ -180,6 +181,9 @@ Result<void> plan_operations(const Request& request, Plan& plan) {
   if (!request.ttl.empty()) {
     const auto ttl = parse_duration_range(request.ttl);
     if (!ttl) return about("--ttl", ttl.error());
+    if (request.protocol == "memcached" && ttl->high > kMaxMemcachedTtlMs) {
+      return invalid("--ttl: memcached takes more than 30d for a point in time");
+    }
     plan.ttl_ms = *ttl;
   } else if (plan.mix.weight(OperationKind::kExpire) > 0) {
     return invalid("--mix: expire needs a --ttl");

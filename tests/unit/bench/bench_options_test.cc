@@ -101,6 +101,10 @@ TEST(BenchOptions, WhatIsWrongIsNamed) {
   expect_named("--value-size", refusal_with([](Request& r) { r.value_size = "big"; }));
   expect_named("--compressibility", refusal_with([](Request& r) { r.compressibility = "0.5"; }));
   expect_named("--ttl", refusal_with([](Request& r) { r.mix = "get=1,expire=1"; }));
+  expect_named("--ttl", refusal_with([](Request& r) {
+                 r.protocol = "memcached";
+                 r.ttl = "31d";
+               }));
   expect_named("--ttl-share", refusal_with([](Request& r) { r.ttl_share = 101; }));
   expect_named("--phase", refusal_with([](Request& r) { r.phases = "restart"; }));
   expect_named("--password", refusal_with([](Request& r) { r.user = "anna"; }));
