@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <string>
 
+#include "tools/bench/bench_command.h"
 #include "tools/catch_up_command.h"
 #include "tools/copy_command.h"
 #include "tools/drain_command.h"
@@ -37,6 +38,7 @@ struct Arguments {
   SnapshotRequest snapshot;
   CopyRequest copy;
   CatchUpRequest catch_up;
+  kachel::bench::Request bench;
   bool json = false;
 };
 
@@ -429,6 +431,7 @@ int run_snapshot(const CLI::App& snapshot, const Arguments& arguments) {
 }
 
 int run(const CLI::App& app, const Arguments& arguments) {
+  if (app.got_subcommand("bench")) return kachel::bench::run_bench(arguments.bench);
   if (app.got_subcommand("snapshot")) {
     return run_snapshot(*app.get_subcommand("snapshot"), arguments);
   }
@@ -469,6 +472,7 @@ int main(int argc, char** argv) {
   add_snapshot(app, arguments);
   add_copies(app, arguments);
   add_user(app, arguments.user);
+  kachel::bench::add_bench(app, arguments.bench);
 
   try {
     app.parse(argc, argv);

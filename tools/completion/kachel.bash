@@ -19,8 +19,12 @@ _kachel() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} commands=() i
   case $before in
     --data | --from-copy) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-    --receipt | --checkpoint | --resume | --users) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --receipt | --checkpoint | --resume | --users | --trace | --values) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --state) mapfile -t COMPREPLY < <(compgen -W "live dead held all" -- "$word"); return ;;
+    --protocol) mapfile -t COMPREPLY < <(compgen -W "redis memcached" -- "$word"); return ;;
+    --arrivals) mapfile -t COMPREPLY < <(compgen -W "poisson even" -- "$word"); return ;;
+    --phase) mapfile -t COMPREPLY < <(compgen -W "load run cold restart load,run load,run,restart" -- "$word"); return ;;
+    --key-distribution) mapfile -t COMPREPLY < <(compgen -W "uniform zipf sequential" -- "$word"); return ;;
     --format) mapfile -t COMPREPLY < <(compgen -W "table jsonl csv" -- "$word"); return ;;
   esac
   for ((i = 1; i < COMP_CWORD; ++i)); do
