@@ -169,11 +169,12 @@ class Worker {
   virtual std::optional<Found> get_hot(Namespace space, std::string_view key) = 0;
   /// Keys that are about to be read, kMostForeseen at most: spares each get_hot() some waiting for
   /// memory. Changes nothing.
+  struct Foreseen {
+    Namespace space;
+    std::string_view key;
+  };
   static constexpr std::size_t kMostForeseen = 16;
-  virtual void foresee(Namespace space, std::span<const std::string_view> keys) {
-    static_cast<void>(space);
-    static_cast<void>(keys);
-  }
+  virtual void foresee(std::span<const Foreseen> keys) { static_cast<void>(keys); }
   virtual bool get(Namespace space, std::string_view key, GetHandler handler) = 0;
   /// Existence, expiry and size, without reading the value. Not counted as a hit or miss.
   virtual bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) = 0;

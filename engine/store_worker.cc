@@ -61,7 +61,7 @@ std::optional<Found> StoreWorker::get_hot(Namespace space, std::string_view text
 }
 
 /// In passes over all: while one key's memory is on its way, the others are asked for.
-void StoreWorker::foresee(Namespace space, std::span<const std::string_view> keys) {
+void StoreWorker::foresee(std::span<const Foreseen> keys) {
   std::array<Mac, kMostForeseen> macs;
   const std::size_t count = std::min(keys.size(), macs.size());
   const auto pass = [&](void (HotShard::*prefetch)(const Mac&) const) {
@@ -72,7 +72,7 @@ void StoreWorker::foresee(Namespace space, std::span<const std::string_view> key
     }
   };
   for (std::size_t i = 0; i < count; ++i)
-    macs[i] = key_of(space, keys[i]).mac;
+    macs[i] = key_of(keys[i].space, keys[i].key).mac;
   pass(&HotShard::prefetch_slot);
   pass(&HotShard::prefetch_item);
   pass(&HotShard::prefetch_entry);

@@ -20,7 +20,7 @@ class StoreWorker final : public Worker {
   StoreWorker& operator=(const StoreWorker&) = delete;
 
   std::optional<Found> get_hot(Namespace space, std::string_view key) override;
-  void foresee(Namespace space, std::span<const std::string_view> keys) override;
+  void foresee(std::span<const Foreseen> keys) override;
   bool get(Namespace space, std::string_view key, GetHandler handler) override;
   bool glimpse(Namespace space, std::string_view key, GlimpseHandler handler) override;
   bool put(Namespace space, std::string_view key, std::string_view value, PutOptions options,

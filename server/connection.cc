@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <utility>
 
 #include "io/zeroizing.h"
 
@@ -70,6 +71,7 @@ Result<void> Connection::start() {
 void Connection::close() {
   if (!is_open()) return;
   session_->abandon();
+  forget_ahead();
   if (started_) owner_.poller().remove(descriptor_, *this);
   if (is_shaking_hands_) WorkerCounters::add(counters_.tls_handshakes_failed, 1);
   is_shaking_hands_ = false;
@@ -117,17 +119,38 @@ void Connection::read() {
   }
 }
 
+/// What is usual, a whole request in clear, is read already, that its key be foreseen.
+void Connection::look_ahead(std::uint32_t events) {
+  const bool is_usual = events == EPOLLIN && !tls_ && session_->wants_input();
+  if (!is_usual || !session_->input_space().empty()) return;
+  ahead_ = owner_.scratch_ahead();
+  if (ahead_.empty()) return;
+  got_ahead_ = receive(ahead_.first(std::min(ahead_.size(), kMaxReadBytes)));
+  if (got_ahead_.outcome != Outcome::kDone) return;
+  if (const auto key = session_->foresee({ahead_.data(), got_ahead_.bytes})) owner_.foresee(*key);
+}
+
+void Connection::forget_ahead() {
+  if (got_ahead_.outcome == Outcome::kDone) zeroize(ahead_.data(), got_ahead_.bytes);
+  ahead_ = {};
+  got_ahead_ = {};
+}
+
 /// Whether it is worth another one.
 bool Connection::read_once() {
   // Only switched off once there is something to read: a session often wants input again
   // before that.
-  if (!session_->wants_input()) {
+  const bool is_ahead = !ahead_.empty();
+  if (!is_ahead && !session_->wants_input()) {
     set_interest(interest_ & ~EPOLLIN);
     return false;
   }
-  const std::span<char> in_place = session_->input_space();
-  const std::span<char> room = in_place.empty() ? owner_.scratch() : in_place;
-  const Transfer got = receive(room.first(std::min(room.size(), kMaxReadBytes)));
+  const std::span<char> in_place = is_ahead ? std::span<char>() : session_->input_space();
+  const std::span<char> room = is_ahead           ? std::exchange(ahead_, {})
+                               : in_place.empty() ? owner_.scratch()
+                                                  : in_place;
+  const Transfer got = is_ahead ? std::exchange(got_ahead_, {})
+                                : receive(room.first(std::min(room.size(), kMaxReadBytes)));
   is_in_bulk_ = got.outcome == Outcome::kDone && got.bytes == kMaxReadBytes;
   if (got.outcome == Outcome::kFailed) close();
   if (got.outcome == Outcome::kFailed || got.outcome == Outcome::kNotNow) return false;

@@ -20,6 +20,10 @@ class ConnectionOwner {
   virtual io::Loop& loop() = 0;
   /// For reading; its content is nobody's between two events.
   virtual std::span<char> scratch() = 0;
+  /// The same for one that looks ahead, until its next event; empty when there is none left.
+  virtual std::span<char> scratch_ahead() = 0;
+  /// A key is about to be read, from memory that stays until the events come.
+  virtual void foresee(const Worker::Foreseen& key) = 0;
   /// flush() this connection at the end of the turn.
   virtual void flush_later(class Connection& connection) = 0;
   virtual void resume_later(SessionPointer session) = 0;
@@ -64,6 +68,7 @@ class Connection final : public Poller::Target, public SessionHost {
  private:
   void on_events(std::uint32_t events) override;
   bool is_in_bulk() const override { return is_in_bulk_; }
+  void look_ahead(std::uint32_t events) override;
   void output_ready(Session& session) override;
   void resume_later(Session& session) override;
   io::Loop& loop() override { return owner_.loop(); }
@@ -80,6 +85,7 @@ class Connection final : public Poller::Target, public SessionHost {
   void shake_hands();
   void read();
   bool read_once();
+  void forget_ahead();
   bool has_unread() const { return tls_ && tls_->has_unread(); }
   Transfer receive(std::span<char> room);
   Transfer send();
@@ -98,6 +104,8 @@ class Connection final : public Poller::Target, public SessionHost {
   bool is_in_bulk_ = false;
   ClientRegistry::Pointer client_;
   SessionPointer session_;
+  std::span<char> ahead_;  // the owner's memory that has been read into already; empty: none
+  Transfer got_ahead_;
   std::uint32_t interest_ = 0;
   bool started_ = false;
 };

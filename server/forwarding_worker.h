@@ -13,9 +13,7 @@ class ForwardingWorker : public Worker {
   std::optional<Found> get_hot(Namespace space, std::string_view key) override {
     return worker_.get_hot(space, key);
   }
-  void foresee(Namespace space, std::span<const std::string_view> keys) override {
-    worker_.foresee(space, keys);
-  }
+  void foresee(std::span<const Foreseen> keys) override { worker_.foresee(keys); }
   bool get(Namespace space, std::string_view key, GetHandler handler) override {
     return worker_.get(space, key, std::move(handler));
   }

@@ -69,12 +69,12 @@ void write_found(ReplyWriter reply, const Result<std::optional<Found>>& found) {
 }
 
 void GetMany::look_ahead(std::size_t element) {
-  std::array<std::string_view, Worker::kMostForeseen> keys;
+  std::array<Worker::Foreseen, Worker::kMostForeseen> keys;
   std::array<ZeroizingString, Worker::kMostForeseen> rooms;
   const std::size_t count = std::min(keys.size(), found_.size() - element);
   for (std::size_t i = 0; i < count; ++i)
-    keys[i] = key_of(element + i, rooms[i]);
-  worker().foresee(where(), std::span(keys).first(count));
+    keys[i] = {where(), key_of(element + i, rooms[i])};
+  worker().foresee(std::span(keys).first(count));
 }
 
 bool GetMany::issue(std::size_t element) {

@@ -22,7 +22,8 @@ constexpr std::chrono::microseconds kBulkTime{20};
 }  // namespace
 
 struct Poller::State : std::enable_shared_from_this<State> {
-  explicit State(asio::io_context& context) : epoll(context) {}
+  State(asio::io_context& context, std::function<void()> after_looking)
+      : epoll(context), looked_ahead(std::move(after_looking)) {}
 
   void wait() {
     epoll.async_wait(asio::posix::descriptor_base::wait_read,
@@ -39,6 +40,7 @@ struct Poller::State : std::enable_shared_from_this<State> {
     ready = found > 0 ? static_cast<std::size_t>(found) : 0;
     std::size_t in_bulk = 0;  // moved to the front, in their order
     for (std::size_t i = 0; i < ready; ++i) {
+      if (i % kGroup == 0) look_ahead(i);
       const epoll_event event = events[i];
       if (event.data.ptr == nullptr) continue;
       if (target_of(event)->is_in_bulk()) {
@@ -52,6 +54,18 @@ struct Poller::State : std::enable_shared_from_this<State> {
     }
     take_in_bulk(in_bulk);
     ready = 0;
+  }
+
+  /// Those from `begin` on that will have their turn now. One alone has nobody to be looked at
+  /// with.
+  void look_ahead(std::size_t begin) {
+    const std::size_t end = std::min(begin + kGroup, ready);
+    if (!looked_ahead || end - begin < 2) return;
+    for (std::size_t i = begin; i < end; ++i) {
+      if (events[i].data.ptr == nullptr || target_of(events[i])->is_in_bulk()) continue;
+      target_of(events[i])->look_ahead(events[i].events);
+    }
+    looked_ahead();
   }
 
   /// Some of the first `count` events, beginning after those of the last turn.
@@ -71,13 +85,15 @@ struct Poller::State : std::enable_shared_from_this<State> {
   }
 
   asio::posix::stream_descriptor epoll;
+  const std::function<void()> looked_ahead;
   std::array<epoll_event, kMaxEventsPerTurn> events{};
   std::size_t ready = 0;  // events that may still be handled, of `events`
   std::size_t bulk_turn = 0;
   bool closed = false;
 };
 
-Poller::Poller(io::AsioLoop& loop) : state_(std::make_shared<State>(loop.context())) {
+Poller::Poller(io::AsioLoop& loop, std::function<void()> looked_ahead)
+    : state_(std::make_shared<State>(loop.context(), std::move(looked_ahead))) {
   const int descriptor = ::epoll_create1(EPOLL_CLOEXEC);
   if (descriptor < 0) throw boost::system::system_error(errno, boost::system::system_category());
   state_->epoll.assign(descriptor);

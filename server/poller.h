@@ -6,7 +6,9 @@
 // write each. Level-triggered. Loop thread only.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "io/asio_loop.h"
@@ -24,9 +26,15 @@ class Poller {
     /// Its last read brought as much as one may: there is likely more, and nobody waits for an
     /// answer yet. Of such targets a turn takes a few, in turns, after all others.
     virtual bool is_in_bulk() const { return false; }
+    /// on_events() is about to be called, after those of some others: what can be done already for
+    /// all of them together. Must not remove anybody.
+    virtual void look_ahead(std::uint32_t events) { static_cast<void>(events); }
   };
+  /// As many look ahead at a time.
+  static constexpr std::size_t kGroup = 16;
 
-  explicit Poller(io::AsioLoop& loop);
+  /// `looked_ahead`: a group has, and its events come now.
+  explicit Poller(io::AsioLoop& loop, std::function<void()> looked_ahead = {});
   ~Poller();
 
   Result<void> add(int descriptor, std::uint32_t events, Target& target);

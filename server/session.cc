@@ -166,12 +166,22 @@ void Session::look_ahead(std::string_view bytes) {
     --foreseen_;
     return;
   }
-  if (bytes.size() == parser_.length()) return;
+  if (bytes.size() == parser_.length() || !is_recognised_) return;
   std::array<std::string_view, Worker::kMostForeseen> keys;
   const std::size_t count = gets_ahead(bytes, keys);
   if (count < 2) return;
-  services_.worker.foresee(space(), std::span(keys).first(count));
+  std::array<Worker::Foreseen, Worker::kMostForeseen> foreseen;
+  for (std::size_t i = 0; i < count; ++i)
+    foreseen[i] = {space(), keys[i]};
+  services_.worker.foresee(std::span(foreseen).first(count));
   foreseen_ = count - 1;
+}
+
+std::optional<Worker::Foreseen> Session::foresee(std::string_view bytes) const {
+  if (!is_recognised_) return std::nullopt;
+  std::array<std::string_view, 2> keys;
+  if (gets_ahead(bytes, keys) != 1) return std::nullopt;
+  return Worker::Foreseen{space(), keys[0]};
 }
 
 // One request; false when there is none to start now.

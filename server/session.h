@@ -103,6 +103,9 @@ class Session : public boost::intrusive_ref_counter<Session, boost::thread_unsaf
   // The socket's side.
   /// Bytes that arrived. Only while wants_input().
   void receive(std::string_view bytes);
+  /// What such bytes, which receive() will get next, are about to read; of a pipeline the session
+  /// looks ahead itself.
+  std::optional<Worker::Foreseen> foresee(std::string_view bytes) const;
   /// Room to read into directly, while part of a request is held; empty otherwise: read
   /// elsewhere and call receive().
   std::span<char> input_space();

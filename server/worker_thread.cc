@@ -9,6 +9,8 @@ namespace kachel::server {
 namespace {
 
 constexpr std::size_t kScratchBytes = 64 * 1024;
+constexpr std::size_t kScratchAheadBytes = 16 * 1024;  // what a connection reads at once
+static_assert(Poller::kGroup <= Worker::kMostForeseen);
 constexpr std::chrono::milliseconds kSweepInterval{1000};
 constexpr std::chrono::milliseconds kStoppingSweepInterval{5};
 // Of a TLS handshake, from the connection on: its client can do nothing else meanwhile.
@@ -32,8 +34,9 @@ void WorkerThread::start() {
     worker_ = store_.attach(loop_);
     accounted_.emplace(*worker_,
                        std::make_shared<Ledger>(counters_.meter, state_.models, state_.policy));
-    poller_ = std::make_unique<Poller>(loop_);
+    poller_ = std::make_unique<Poller>(loop_, [this] { looked_ahead(); });
     scratch_.resize(kScratchBytes);
+    scratch_ahead_.resize(Poller::kGroup * kScratchAheadBytes);
     sweep();
     ready.set_value();
   });
@@ -45,6 +48,24 @@ void WorkerThread::start() {
     stopped_.set_value();
   });
   ready.get_future().wait();
+}
+
+std::span<char> WorkerThread::scratch_ahead() {
+  const std::size_t at = scratches_taken_ * kScratchAheadBytes;
+  if (at == scratch_ahead_.size()) return {};
+  ++scratches_taken_;
+  return std::span(scratch_ahead_).subspan(at, kScratchAheadBytes);
+}
+
+void WorkerThread::foresee(const Worker::Foreseen& key) {
+  foreseen_.push_back(key);
+}
+
+/// By the time the next group does, this one's events are over.
+void WorkerThread::looked_ahead() {
+  if (foreseen_.size() > 1) accounted_->foresee(foreseen_);
+  foreseen_.clear();
+  scratches_taken_ = 0;
 }
 
 void WorkerThread::run(std::function<void(Poller&, io::AsioLoop&)> task) {

@@ -53,6 +53,9 @@ class WorkerThread final : private ConnectionOwner {
   Poller& poller() override { return *poller_; }
   io::Loop& loop() override { return loop_; }
   std::span<char> scratch() override { return scratch_; }
+  std::span<char> scratch_ahead() override;
+  void foresee(const Worker::Foreseen& key) override;
+  void looked_ahead();
   void flush_later(Connection& connection) override;
   void resume_later(SessionPointer session) override;
   void closed(Connection& connection) override;
@@ -80,6 +83,9 @@ class WorkerThread final : private ConnectionOwner {
   ChunkPool chunks_;
   PolicyReader policy_{state_.policy};
   std::vector<char> scratch_;
+  std::vector<char> scratch_ahead_;  // for each of a group that looks ahead
+  std::size_t scratches_taken_ = 0;
+  std::vector<Worker::Foreseen> foreseen_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> closed_;  // until the end of the turn
   std::vector<Connection*> flushes_;

@@ -108,8 +108,9 @@ class FakeStore final : public Store, public Worker {
   Copies& copies() override { return fake_copies; }
 
   // Worker
-  void foresee(Namespace, std::span<const std::string_view> keys) override {
-    foreseen.insert(foreseen.end(), keys.begin(), keys.end());
+  void foresee(std::span<const Foreseen> keys) override {
+    for (const Foreseen& key : keys)
+      foreseen.emplace_back(key.key);
   }
   std::optional<Found> get_hot(Namespace space, std::string_view key) override {
     const Row* found = hot && !failure ? find(space, key) : nullptr;

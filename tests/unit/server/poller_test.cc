@@ -36,8 +36,14 @@ class Ready final : public Poller::Target {
     if (on_call) on_call();
   }
   bool is_in_bulk() const override { return in_bulk_; }
+  void look_ahead(std::uint32_t events) override {
+    EXPECT_FALSE(is_removed_);
+    EXPECT_EQ(events, std::uint32_t{EPOLLIN});
+    if (on_look_ahead) on_look_ahead();
+  }
 
   std::function<void()> on_call;
+  std::function<void()> on_look_ahead;
 
  private:
   Poller& poller_;
@@ -73,7 +79,10 @@ class PollerTest : public ::testing::Test {
   }
 
   io::AsioLoop loop_;
-  std::unique_ptr<Poller> poller_ = std::make_unique<Poller>(loop_);
+  std::unique_ptr<Poller> poller_ = std::make_unique<Poller>(loop_, [this] {
+    if (on_looked_ahead) on_looked_ahead();
+  });
+  std::function<void()> on_looked_ahead;
   bool is_over_ = false;
   std::vector<Ready*> calls_;
   std::vector<std::unique_ptr<Ready>> targets_;
@@ -106,6 +115,42 @@ TEST_F(PollerTest, AllWhoSendManyHaveTheirTurns) {
   }
   EXPECT_GT(least, 20u);
   EXPECT_LT(most, 60u);
+}
+
+TEST_F(PollerTest, AGroupLooksAheadTogetherBeforeItsEvents) {
+  std::size_t looking = 0;  // since the last call
+  std::size_t ahead = 0;    // looked, and not called yet
+  std::size_t groups = 0;
+  for (int i = 0; i < 50; ++i) {
+    Ready& target = add(false);
+    target.on_look_ahead = [&] {
+      EXPECT_EQ(ahead, looking) << "before the events of an earlier group";
+      ++looking;
+      ++ahead;
+    };
+    target.on_call = [&] {
+      EXPECT_EQ(looking, 0u) << "before its group had looked ahead";
+      if (ahead > 0) --ahead;
+    };
+  }
+  on_looked_ahead = [&] {
+    EXPECT_LE(looking, Poller::kGroup);
+    looking = 0;
+    ++groups;
+  };
+  run(1000);
+  EXPECT_GT(groups, 30u);
+}
+
+TEST_F(PollerTest, WhoSendsManyDoesNotLookAhead) {
+  add(true).on_look_ahead = [] { ADD_FAILURE(); };
+  add(false);
+  run(50);
+}
+
+TEST_F(PollerTest, OneAloneDoesNotLookAhead) {
+  on_looked_ahead = [] { ADD_FAILURE(); };
+  run(50);
 }
 
 TEST_F(PollerTest, WhoIsRemovedInATurnIsNotCalledInIt) {
