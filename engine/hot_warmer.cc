@@ -11,9 +11,11 @@
 namespace kachel {
 namespace {
 
-constexpr std::size_t kSliceItems = std::size_t{1} << 19;  // looked up before any is read
+// Looked up before any is read: a slice reads most of what there is once they lie as close as one
+// entry in twenty, so the fewer slices the better.
+constexpr std::size_t kSliceItems = std::size_t{1} << 20;
 constexpr std::size_t kLookupsPerStep = 4096;
-constexpr std::uint64_t kBatchBytes = kMiB;
+constexpr std::uint64_t kBatchBytes = 2 * kMiB;
 constexpr std::size_t kBatchItems = 512;
 constexpr std::size_t kBatchesAtOnce = 2;  // one reads while the other is decoded
 constexpr std::uint64_t kSpanBytes = 256 * 1024;
@@ -21,19 +23,25 @@ constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather tha
 constexpr std::int64_t kLeastRestNs = 1'000'000;
 constexpr std::int64_t kTellEveryNs = 5'000'000'000;
 constexpr std::chrono::milliseconds kTrustTick{100};
+
+/// In an Item, of which there are a million.
+bool is_storable(const Row& row) {
+  return row.offset <= UINT32_MAX && row.raw_bytes <= UINT32_MAX;
+}
+
 }  // namespace
 
 /// One that the manifest names, where the index has it.
 struct HotWarmer::Item {
   RowKey key;
   std::uint64_t segment_id = 0;
-  std::uint64_t offset = 0;  // bytes
-  std::uint32_t size = 0;    // bytes
-  std::uint8_t heat = 0;
   std::uint64_t version = 0;
-  std::uint64_t raw_bytes = 0;
   std::int64_t expires_at_ms = 0;
-};
+  std::uint32_t offset = 0;  // bytes
+  std::uint32_t size = 0;    // bytes
+  std::uint32_t raw_bytes = 0;
+  std::uint8_t heat = 0;
+};  // 64 bytes
 
 struct HotWarmer::Work {
   std::unique_ptr<HotManifestReader> manifest;  // nullptr: there is none
@@ -155,7 +163,7 @@ void HotWarmer::look_up(const WorkPointer& work) {
       core_.env.log_loop.post([this, work] { look_up(work); });
     });
   }
-  work->named.clear();
+  work->named = {};
   work->next_named = 0;
   core_.env.pool.run([this, work] {
     std::sort(work->items.begin(), work->items.end(), [](const Item& one, const Item& other) {
@@ -167,18 +175,20 @@ void HotWarmer::look_up(const WorkPointer& work) {
 
 void HotWarmer::look_up_some(Work& work) {
   const std::int64_t now_ms = core_.clock.now_ms();
+  work.items.reserve(work.named.size());
   for (std::size_t i = 0; i < kLookupsPerStep && work.next_named < work.named.size(); ++i) {
     const format::HotManifestItem& item = work.named[work.next_named++];
     const RowKey key{item.space, item.mac};
     const Lookup lookup = core_.index->find(key, Where::kAnywhere);
     const Row& row = lookup.row;
     const bool is_there = lookup.status == LookupStatus::kFound &&
-                          core_.segments.contains(row.segment_id) &&
+                          core_.segments.contains(row.segment_id) && is_storable(row) &&
                           (row.expires_at_ms == 0 || row.expires_at_ms > now_ms) &&
                           !core_.is_refused(key.space, row.version, row.tags);
     if (is_there) {
-      work.items.push_back({key, row.segment_id, row.offset, row.size, item.heat, row.version,
-                            row.raw_bytes, row.expires_at_ms});
+      work.items.push_back({key, row.segment_id, row.version, row.expires_at_ms,
+                            static_cast<std::uint32_t>(row.offset), row.size,
+                            static_cast<std::uint32_t>(row.raw_bytes), item.heat});
     } else {
       ++core_.hot_set.entries_done;
     }
@@ -222,7 +232,7 @@ void HotWarmer::begin_batch(const WorkPointer& work, std::int64_t now_ns) {
          batch->bytes < kBatchBytes) {
     const Item& item = work->items[work->next_item];
     Span* last = batch->spans.empty() ? nullptr : batch->spans.back().get();
-    const std::uint64_t end = io::round_up_to_block(item.offset + item.size);
+    const std::uint64_t end = io::round_up_to_block(std::uint64_t{item.offset} + item.size);
     const bool is_beside = last != nullptr && last->segment->id == item.segment_id &&
                            item.offset <= last->end + kGapBytes && end - last->begin <= kSpanBytes;
     if (!is_beside) {

@@ -266,7 +266,7 @@ TEST_F(HotSets, KeepsToItsBudget) {
   world.options.warm_bytes_per_s = kMiB;
   world.open();
   world.advance(200);
-  EXPECT_LT(hot_entries(), 500U);
+  EXPECT_LT(hot_entries(), 600U);  // one batch
   EXPECT_TRUE(world.store->stats().warming);
   world.let_pass(seconds(10));
   EXPECT_FALSE(world.store->stats().warming);
