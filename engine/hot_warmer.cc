@@ -17,7 +17,8 @@ constexpr std::size_t kSliceItems = std::size_t{1} << 20;
 constexpr std::size_t kLookupsPerStep = 4096;
 constexpr std::uint64_t kBatchBytes = 2 * kMiB;
 constexpr std::size_t kBatchItems = 512;
-constexpr std::size_t kBatchesAtOnce = 2;  // one reads while the other is decoded
+constexpr std::size_t kReadingAtOnce = 2;
+constexpr std::size_t kBatchesAtOnce = 3;  // what is being decoded included
 constexpr std::uint64_t kSpanBytes = 256 * 1024;
 constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather than left out
 constexpr std::int64_t kLeastRestNs = 1'000'000;
@@ -51,6 +52,7 @@ struct HotWarmer::Work {
   std::vector<Item> items;
   std::size_t next_item = 0;
   std::size_t batches = 0;  // under way
+  std::size_t reading = 0;  // of those, whose bytes have not come
   std::int64_t not_before_ns = 0;
   std::uint64_t reads_seen = 0;  // of others
 };
@@ -202,9 +204,9 @@ void HotWarmer::next_batch(const WorkPointer& work) {
   if (stopping_ && work->batches == 0) return end(work);
   const std::uint64_t reads = core_.counters.flash_hits;
   const bool others_read = std::exchange(work->reads_seen, reads) != reads;
-  const std::size_t at_once = others_read ? 1 : kBatchesAtOnce;
-  while (!stopping_ && !resting_ && work->batches < at_once &&
-         work->next_item < work->items.size()) {
+  const std::size_t reading_at_once = others_read ? 1 : kReadingAtOnce;
+  while (!stopping_ && !resting_ && work->batches < kBatchesAtOnce &&
+         work->reading < reading_at_once && work->next_item < work->items.size()) {
     const std::int64_t now_ns = core_.env.clock.monotonic_ns();
     if (work->not_before_ns >= now_ns + kLeastRestNs) return rest(work, now_ns);
     begin_batch(work, now_ns);
@@ -261,6 +263,7 @@ void HotWarmer::begin_batch(const WorkPointer& work, std::int64_t now_ns) {
       std::max(work->not_before_ns, now_ns) +
       static_cast<std::int64_t>(batch->bytes * kNsPerSecond / core_.options.warm_bytes_per_s);
   ++work->batches;
+  ++work->reading;
   read(batch);
 }
 
@@ -285,11 +288,14 @@ void HotWarmer::read(const std::shared_ptr<Batch>& batch) {
   }
 }
 
+/// While it is decoded the next is read.
 void HotWarmer::on_read(const std::shared_ptr<Batch>& batch) {
   core_.env.pool.run([this, batch] {
     take_in(batch);
     core_.env.log_loop.post([this, batch] { after(batch); });
   });
+  --batch->work->reading;
+  next_batch(batch->work);
 }
 
 void HotWarmer::take_in(const std::shared_ptr<Batch>& batch) {
