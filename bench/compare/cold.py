@@ -12,7 +12,7 @@ VALUE_BYTES = 4096
 MEMORY_MIB = 64
 DEPTHS = (32, 1)
 MEMCACHED_FILL_RATE = 10_000  # SETs a second
-MEASURES = {"reads_per_s": "values read/s (fio: reads)", "p50_us": "P50, us", "p99_us": "P99, us",
+MEASURES = {"reads_per_s": "values/s (fio: reads)", "p50_us": "P50, us", "p99_us": "P99, us",
             "cpu_us_per_op": "CPU, us/GET", "hit_ratio": "keys found, of 1",
             "reads_per_get": "reads of segments per GET from flash", "read_bytes": "bytes a read",
             "storage_bytes_per_get": "bytes from storage per GET"}
@@ -20,8 +20,9 @@ INTRODUCTION = ("GETs of random keys, values of 4 KiB that do not compress; {siz
                 f"{MEMORY_MIB} MiB, as many connections (or threads) as the depth, pipeline 1. Clients of "
                 "kacheld and memcached are reached through the loopback and share the processors; "
                 "fio and db_bench (blob files, direct reads) have no client. fio reads as many blocks of "
-                "4 KiB at a time as kacheld did most often. memcached's extstore reads through the page cache, which is "
-                "emptied before each of its turns.")
+                "4 KiB at a time as kacheld did most often. memcached's extstore and Kachel's index read "
+                "through the page cache, which is emptied of their files before each turn. "
+                "`echo` reads nothing: what client and loopback cost by themselves.")
 
 
 class Files:
@@ -87,6 +88,7 @@ def ask(peer, keys, depth, seconds, seed):
 
 
 def ask_kachel(kachel, keys, depth, seconds, seed):
+    forget(kachel.directory)  # of the index; segments are read past the page cache
     before = kachel.info()
     figures, took_s = ask(kachel, keys, depth, seconds, seed)
     after = kachel.info()
@@ -110,7 +112,16 @@ def ask_memcached(memcached, keys, depth, seconds, seed):
     return ask(memcached, keys, depth, seconds, seed)[0]
 
 
-def one_round(options, files, kachel, memcached, number):
+def ask_echo(echo, keys, depth, seconds):
+    """What loopback and client cost by themselves, with answers of the same size."""
+    figures = load.figures_of(load.bench(echo, connections=depth, pipeline=1, keys=keys,
+                                         value_size="4KiB", seconds=seconds))
+    figures["reads_per_s"] = figures["ops_per_s"]
+    del figures["hit_ratio"]
+    return figures
+
+
+def one_round(options, files, kachel, memcached, echo, number):
     figures = {}
     for depth in DEPTHS:
         seed = 1000 * number + depth
@@ -121,7 +132,8 @@ def one_round(options, files, kachel, memcached, number):
             "fio": devices.fio_reads(files.fio, files.bytes, block, depth, options.cold_s),
             "memcached": ask_memcached(memcached, files.keys, depth, options.cold_s, seed),
             "db_bench": devices.db_bench_reads(files.database, files.keys, VALUE_BYTES,
-                                               MEMORY_MIB * MIB, depth, options.cold_s)}
+                                               MEMORY_MIB * MIB, depth, options.cold_s),
+            "echo": ask_echo(echo, files.keys, depth, options.cold_s)}
     return figures
 
 
@@ -135,9 +147,11 @@ def run(options, top):
         started.append(memcached)
         kachel = start_kachel(options, top)
         started.append(kachel)
+        echo = peers.Echo(os.path.join(top, "echo"), VALUE_BYTES)
+        started.append(echo)
         rounds = []
         for number in range(options.rounds):
-            figures = one_round(options, files, kachel, memcached, number)
+            figures = one_round(options, files, kachel, memcached, echo, number)
             rounds.append(figures)
             progress(f"cold: round {number + 1} of {options.rounds}: reads/s at " + "; ".join(
                 f"{setting}: " + ", ".join(f"{peer} {found['reads_per_s']:,.0f}"

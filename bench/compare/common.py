@@ -55,9 +55,12 @@ def bytes_below(directory):
 
 
 def forget(path):
-    """Takes a file, or what is below a directory, out of the page cache."""
+    """Takes a file, or what is below a directory, out of the page cache. A server may be at work there."""
     for each in files_below(path) if os.path.isdir(path) else [path]:
-        file = os.open(each, os.O_RDONLY)
+        try:
+            file = os.open(each, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
         os.fsync(file)
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(file)
