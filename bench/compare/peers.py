@@ -40,10 +40,14 @@ class Peer:
         self.directory = directory
         self.port = free_port()
         os.makedirs(directory)
-        with open(os.path.join(directory, "log"), "wb") as log:
+        self.launch()
+
+    def launch(self):
+        """On what is in its directory, and at the port it had."""
+        with open(os.path.join(self.directory, "log"), "wb") as log:
             try:
                 self.process = subprocess.Popen(
-                    self.command(), cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    self.command(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     preexec_fn=harness.die_with_parent)
             except FileNotFoundError:
                 raise Failed(f"{self.command()[0]} is missing: run with --install, or "
