@@ -11,6 +11,8 @@ namespace kachel {
 
 namespace {
 
+constexpr std::size_t kWorthLookingUp = 4;  // together
+
 /// A row of what died then is deleted or overwritten; its bytes are in the index's files still.
 void note_dead_row(Core& core, std::int64_t died_ms) {
   core.index_debt.note(deadline_after(died_ms, core.erase_within_ms));
@@ -47,6 +49,27 @@ class Applier::Batch {
  public:
   explicit Batch(Core& core) : core_(core) {}
 
+  /// Of all that are about to be added what the index has of their keys.
+  void look_up(std::span<const LogRecord> records) {
+    std::vector<RowKey> keys;
+    for (const LogRecord& record : records) {
+      const format::RecordSummary& summary = record.summary;
+      const bool asks = summary.type == format::RecordType::kPut ||
+                        summary.type == format::RecordType::kErase ||
+                        summary.type == format::RecordType::kExpiry;
+      if (asks && (summary.flags & format::kFlagHeld) == 0) {
+        keys.push_back({summary.space, summary.mac});
+      }
+    }
+    if (keys.size() < kWorthLookingUp) return;
+    std::sort(keys.begin(), keys.end());
+    keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
+    std::vector<Lookup> found(keys.size());
+    core_.index->find_many(keys, found);
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      known_.emplace(keys[i].mac, std::move(found[i]));
+  }
+
   Result<void> add(LogRecord& record) {
     switch (record.summary.type) {
       case format::RecordType::kPut:
@@ -81,7 +104,9 @@ class Applier::Batch {
     if (const auto found = overlay_.find(key.mac); found != overlay_.end()) {
       return changes_[found->second].row;
     }
-    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+    const auto known = known_.find(key.mac);
+    const Lookup lookup =
+        known != known_.end() ? known->second : core_.index->find(key, Where::kAnywhere);
     if (lookup.status == LookupStatus::kFailed) {
       return Error{ErrorCode::kCorrupt, "index: a row can't be read"};
     }
@@ -250,6 +275,7 @@ class Applier::Batch {
   std::vector<Fence> fences_;
   std::vector<HoldChange> holds_;
   boost::unordered_flat_map<Mac, std::size_t, MacHash> overlay_;
+  boost::unordered_flat_map<Mac, Lookup, MacHash> known_;  // as the index has them
 };
 
 void take_out_of_books(Core& core, Namespace scope) {
@@ -270,6 +296,7 @@ void take_out_of_books(Core& core, Namespace scope) {
 Result<void> Applier::apply(std::span<LogRecord> records) {
   if (!uncommitted_) {
     Batch batch(core_);
+    batch.look_up(records);
     for (LogRecord& record : records) {
       if (auto added = batch.add(record); !added) return added;
     }
@@ -290,8 +317,11 @@ Result<std::vector<Row>> Applier::take_out_fenced(std::vector<RowKey> keys) {
   keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   std::vector<IndexChange> changes;
   std::vector<Row> rows;
-  for (const RowKey& key : keys) {
-    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+  std::vector<Lookup> lookups(keys.size());
+  core_.index->find_many(keys, lookups);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const RowKey& key = keys[i];
+    const Lookup& lookup = lookups[i];
     if (lookup.status == LookupStatus::kFailed) {
       return Error{ErrorCode::kIo, "index: a row can't be read"};
     }

@@ -1,6 +1,7 @@
 #include "engine/hot_warmer.h"
 
 #include <algorithm>
+#include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -178,10 +179,18 @@ void HotWarmer::look_up(const WorkPointer& work) {
 void HotWarmer::look_up_some(Work& work) {
   const std::int64_t now_ms = core_.clock.now_ms();
   work.items.reserve(work.named.size());
-  for (std::size_t i = 0; i < kLookupsPerStep && work.next_named < work.named.size(); ++i) {
-    const format::HotManifestItem& item = work.named[work.next_named++];
-    const RowKey key{item.space, item.mac};
-    const Lookup lookup = core_.index->find(key, Where::kAnywhere);
+  const std::size_t count = std::min(kLookupsPerStep, work.named.size() - work.next_named);
+  const std::span named = std::span(work.named).subspan(work.next_named, count);
+  work.next_named += count;
+  std::vector<RowKey> keys(count);
+  for (std::size_t i = 0; i < count; ++i)
+    keys[i] = {named[i].space, named[i].mac};
+  std::vector<Lookup> lookups(count);
+  core_.index->find_many(keys, lookups);
+  for (std::size_t i = 0; i < count; ++i) {
+    const format::HotManifestItem& item = named[i];
+    const RowKey& key = keys[i];
+    const Lookup& lookup = lookups[i];
     const Row& row = lookup.row;
     const bool is_there = lookup.status == LookupStatus::kFound &&
                           core_.segments.contains(row.segment_id) && is_storable(row) &&

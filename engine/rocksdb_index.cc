@@ -1,6 +1,7 @@
 #include "engine/rocksdb_index.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -38,6 +39,7 @@ constexpr int kBloomBitsPerKey = 10;
 constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
 constexpr int kMostPiledTables = 512;
+constexpr std::size_t kKeysALookup = 64;
 // Rows come in the order of their MACs' chance, so that each compaction of flushed tables rewrites
 // all of the first level: the more of them at once, the less often. A lookup asks each one's
 // filter.
@@ -231,12 +233,28 @@ class RocksDbIndex final : public Index {
     rocksdb::PinnableSlice value;
     const rocksdb::Status status =
         db_->Get(read, db_->DefaultColumnFamily(), encode_row_key(key), &value);
-    if (status.IsNotFound()) return {LookupStatus::kAbsent, {}};
-    if (status.IsIncomplete()) return {LookupStatus::kNeedsDisk, {}};
-    if (!status.ok()) return {LookupStatus::kFailed, {}};
-    const auto row = decode_row(view(value));
-    if (!row) return {LookupStatus::kFailed, {}};
-    return {LookupStatus::kFound, *row};
+    return lookup_of(status, value);
+  }
+
+  void find_many(std::span<const RowKey> keys, std::span<Lookup> found) const override {
+    rocksdb::ReadOptions read;
+    read.verify_checksums = true;
+    std::array<std::string, kKeysALookup> encoded;
+    std::array<rocksdb::Slice, kKeysALookup> slices;
+    std::array<rocksdb::PinnableSlice, kKeysALookup> values;
+    std::array<rocksdb::Status, kKeysALookup> statuses;
+    for (std::size_t first = 0; first < keys.size(); first += kKeysALookup) {
+      const std::size_t count = std::min(kKeysALookup, keys.size() - first);
+      for (std::size_t i = 0; i < count; ++i) {
+        encoded[i] = encode_row_key(keys[first + i]);
+        slices[i] = encoded[i];
+        values[i].Reset();
+      }
+      db_->MultiGet(read, db_->DefaultColumnFamily(), count, slices.data(), values.data(),
+                    statuses.data(), std::is_sorted(keys.begin(), keys.end()));
+      for (std::size_t i = 0; i < count; ++i)
+        found[first + i] = lookup_of(statuses[i], values[i]);
+    }
   }
 
   Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
@@ -414,6 +432,15 @@ class RocksDbIndex final : public Index {
         cache_(rocksdb::NewLRUCache(cache_share(options.memory_bytes), kCacheShardBits, false,
                                     kHighPriorityShare)),
         listener_(std::make_shared<Listener>()) {}
+
+  static Lookup lookup_of(const rocksdb::Status& status, const rocksdb::PinnableSlice& value) {
+    if (status.IsNotFound()) return {LookupStatus::kAbsent, {}};
+    if (status.IsIncomplete()) return {LookupStatus::kNeedsDisk, {}};
+    if (!status.ok()) return {LookupStatus::kFailed, {}};
+    const auto row = decode_row(view(value));
+    if (!row) return {LookupStatus::kFailed, {}};
+    return {LookupStatus::kFound, *row};
+  }
 
   /// The rest is the memtables': the engine flushes when they have grown to a third.
   static std::size_t cache_share(std::uint64_t memory_bytes) {

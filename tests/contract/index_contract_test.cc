@@ -1,6 +1,7 @@
 // What every Index promises while it is open.
 #include "index_contract.h"
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <thread>
@@ -39,6 +40,34 @@ TEST_P(IndexContract, AppliedRowsAreSeenAtOnce) {
   EXPECT_EQ(find(key(1)).row, row(2));
   EXPECT_EQ(find(key(2)).status, LookupStatus::kAbsent);
   EXPECT_EQ(find(key(3)).status, LookupStatus::kAbsent);
+}
+
+TEST_P(IndexContract, ManyAreFoundAsEachAlone) {
+  for (std::uint32_t i = 0; i < 300; i += 2)
+    put(key(i), row(i));
+  ASSERT_TRUE(flush(300));
+  for (std::uint32_t i = 0; i < 300; i += 10)
+    remove(key(i));
+  put(key(1, {7, 1}), row(1));
+  std::vector<RowKey> keys;
+  for (std::uint32_t i = 0; i < 300; ++i)
+    keys.push_back(key(i));
+  for (const bool sorted : {true, false}) {
+    if (!sorted) {
+      std::reverse(keys.begin(), keys.end());
+      keys.push_back(key(1, {7, 1}));
+      keys.push_back(key(2));  // for the second time
+    }
+    std::vector<Lookup> found(keys.size());
+    index->find_many(keys, found);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const Lookup alone = find(keys[i]);
+      EXPECT_EQ(found[i].status, alone.status) << i;
+      if (alone.status == LookupStatus::kFound) EXPECT_EQ(found[i].row, alone.row) << i;
+    }
+    EXPECT_EQ(found[sorted ? 2 : 297].row, row(2));
+  }
+  index->find_many({}, {});
 }
 
 TEST_P(IndexContract, TheLastChangeOfABatchCounts) {
