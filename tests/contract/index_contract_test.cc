@@ -63,7 +63,9 @@ TEST_P(IndexContract, ManyAreFoundAsEachAlone) {
     for (std::size_t i = 0; i < keys.size(); ++i) {
       const Lookup alone = find(keys[i]);
       EXPECT_EQ(found[i].status, alone.status) << i;
-      if (alone.status == LookupStatus::kFound) EXPECT_EQ(found[i].row, alone.row) << i;
+      if (alone.status == LookupStatus::kFound) {
+        EXPECT_EQ(found[i].row, alone.row) << i;
+      }
     }
     EXPECT_EQ(found[sorted ? 2 : 297].row, row(2));
   }
