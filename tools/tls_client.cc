@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <fmt/format.h>
 #include <openssl/bio.h>
@@ -87,7 +86,7 @@ Result<Context> make_context() {
 }
 
 int descriptor_of(BIO* bio) {
-  return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio)));
+  return *static_cast<const int*>(BIO_get_data(bio));
 }
 
 /// OpenSSL's own socket BIO writes such that a server that hangs up ends the process by SIGPIPE,
@@ -161,10 +160,10 @@ Result<std::unique_ptr<TlsClient>> TlsClient::open(int descriptor, const std::st
     BIO_free(bio);
     return Error{ErrorCode::kIo, "TLS: " + openssl_message()};
   }
-  BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(descriptor)));
+  std::unique_ptr<TlsClient> client(new TlsClient(connection, descriptor));
+  BIO_set_data(bio, &client->descriptor_);
   BIO_set_init(bio, 1);
   SSL_set_bio(connection, bio, bio);  // takes it
-  std::unique_ptr<TlsClient> client(new TlsClient(connection));
   expect_host(connection, host);
   ERR_clear_error();
   if (SSL_connect(connection) != 1) return handshake_failure(connection, host);

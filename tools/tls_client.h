@@ -30,9 +30,11 @@ class TlsClient {
   Result<std::size_t> read(char* to, std::size_t room);
 
  private:
-  explicit TlsClient(ssl_st* connection) : connection_(connection) {}
+  TlsClient(ssl_st* connection, int descriptor)
+      : connection_(connection), descriptor_(descriptor) {}
   Error failure(int result) const;
   ssl_st* connection_;
+  int descriptor_;  // the caller's; OpenSSL has its address
 };
 
 }  // namespace kachel::tools
