@@ -471,7 +471,7 @@ class RocksDbIndex final : public Index {
     db.compression = rocksdb::kNoCompression;  // rows are MACs and small numbers
     db.write_buffer_size = kWriteBufferBytes;
     db.max_write_buffer_number = 4;
-    // Half of all lookups are for what is not in the memtable, or not there at all: a few bits a
+    // Lookups of what has been flushed, or is new, find nothing in the memtable: a few bits a
     // row instead of a search through the list.
     db.memtable_whole_key_filtering = true;
     db.memtable_prefix_bloom_size_ratio = kMemtableFilterShare;
