@@ -149,7 +149,9 @@ void ColdRead::finish(Entry::Pointer entry, bool expired) {
     expired |= entry && is_expired(row_);
     if (expired) entry = nullptr;
     if (entry) result = Found{entry, row_.expires_at_ms, Tier::kFlash};
-    if (entry && !stale()) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
+    // What is being reclaimed may have been given up already: it would outlive its record.
+    const bool stays = entry && !stale() && segment_->state != SegmentState::kReclaiming;
+    if (stays) shard.hot.insert(mac_, {entry, row_.expires_at_ms, space_});
     if (!entry && stale() && !expired) newer = what_is_newer(shard);
     if (newer.entry) result = Found{newer.entry, newer.expires_at_ms, newer.tier};
     mark_stale(core_.clock.now_ms());

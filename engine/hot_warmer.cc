@@ -343,7 +343,8 @@ bool HotWarmer::put_back(const Item& item, const Entry::Pointer& entry) {
   if (item.expires_at_ms != 0 && item.expires_at_ms <= core_.clock.now_ms()) return false;
   if (core_.is_refused(item.key.space, entry->version, entry->tags)) return false;
   // Who asked for what was evicted has been told that it is gone.
-  if (!core_.segments.contains(item.segment_id)) return false;
+  const SegmentPointer segment = core_.segments.find(item.segment_id);
+  if (!segment || segment->state == SegmentState::kReclaiming) return false;
   return shard.hot.insert_with_heat(item.key.mac, {entry, item.expires_at_ms, item.key.space},
                                     item.heat);
 }

@@ -47,7 +47,6 @@ struct Reclaimer::Job {
   bool looks_for_survivors = false;  // beyond what is hot, or held
   bool appended = false;
   bool gone = false;               // all but its file
-  bool dropped = false;            // a copy of what lives on has found no room
   bool failed = false;             // not all of it could be looked at: it must stay
   bool held_dropped = false;       // a copy for a hold has found no room: it must stay
   std::uint64_t holds_placed = 0;  // when it began
@@ -58,6 +57,7 @@ struct Reclaimer::Job {
   ZeroizingBytes window;  // of the file: records are visited in order of offset
   std::map<std::uint64_t, Encoding> encodings;      // by offset, of the stretch at hand
   boost::unordered_flat_set<std::uint64_t> worthy;  // offsets of what is kept though room is short
+  std::vector<std::pair<Mac, std::uint64_t>> dropped;  // what was to live on and finds no room
 };
 
 void Reclaimer::start() {
@@ -234,7 +234,7 @@ void Reclaimer::drop_when_durable(const std::shared_ptr<Job>& job) {
     // Nothing may go while nothing is durable; and what is to live on does not go for want of
     // room before the deadline asks for it.
     const bool waits =
-        job->dropped && job->reason == Reason::kDue &&
+        !job->dropped.empty() && job->reason == Reason::kDue &&
         core_.clock.now_ms() + core_.index_debt.margin_ms() + kLastMomentMs < job->segment->due_ms;
     if (done && !waits && !job->held_dropped) return drop_when_marked(job);
     give_up(*job);
@@ -640,9 +640,10 @@ bool Reclaimer::append_copy(Job& job, const format::RecordSummary& summary,
   copy.bucket = bucket_until(expires_at_ms, meta.erase_by_ms, core_.clock.now_ms());
   copy.ack = AckLevel::kWritten;
   copy.loop = &core_.env.log_loop;
-  copy.handler = [job = job_, held = is_held(summary)](Result<Appended> done) {
+  copy.handler = [job = job_, held = is_held(summary), mac = summary.mac,
+                  version = summary.version](Result<Appended> done) {
     job->held_dropped |= held && (!done || *done == Appended::kDropped);
-    job->dropped |= done && *done == Appended::kDropped;
+    if (done && *done == Appended::kDropped) job->dropped.emplace_back(mac, version);
   };
   job.kept_bytes += copy.record.size();
   append(job, std::move(copy));
@@ -691,6 +692,13 @@ void Reclaimer::note_cost(const Job& job, std::int64_t worked_ms) {
 
 void Reclaimer::drop(const std::shared_ptr<Job>& job) {
   Segment& segment = *job->segment;
+  // Or a read would find what a kill makes go away.
+  for (const auto& [mac, version] : job->dropped) {
+    Shard& shard = core_.shard(mac);
+    const std::lock_guard lock(shard.mutex);
+    const HotItem* item = shard.hot.peek(mac);
+    if (item != nullptr && item->entry->version == version) shard.hot.erase(mac);
+  }
   std::uint64_t entries = 0;
   for (const auto& [space, live] : segment.live) {
     core_.live_counts.remove(space, live);

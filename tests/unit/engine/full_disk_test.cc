@@ -146,6 +146,65 @@ TEST(FullDisk, ASurvivorThatFindsNoRoomLeavesNoOlderValueBehind) {
   }
 }
 
+// Reclaim writes anew what is used, and on a full disk finds no room for that.
+TEST(FullDisk, WhatIsReadAfterAnEvictionIsThereAfterAKill) {
+  StoreWorld world;
+  constexpr std::uint64_t kKeys = 300;
+  const auto key = [](std::uint64_t i) { return "old" + std::to_string(i); };
+  for (std::uint64_t i = 0; i < kKeys; ++i)
+    world.put(key(i), noise(i, 10'000));
+  for (int times = 0; times < 3; ++times)
+    for (std::uint64_t i = 0; i < kKeys; ++i)
+      world.get(key(i));
+  const ForeignFile foreign(world);
+  for (std::uint64_t i = 0; i < kKeys && world.store->stats().evicted_segments < 3; ++i) {
+    world.put("new" + std::to_string(i), noise(1000 + i, 10'000));
+    world.advance(20);
+  }
+  ASSERT_GE(world.store->stats().evicted_segments, 1u);
+  world.advance(2'000);
+  std::vector<std::string> there;
+  for (std::uint64_t i = 0; i < kKeys; ++i)
+    if (world.get(key(i))) there.push_back(key(i));
+  EXPECT_FALSE(there.empty());
+  world.kill();
+  for (const std::string& left : there)
+    EXPECT_TRUE(world.get(left)) << left;
+  EXPECT_EQ(world.store->stats().evicted_segments, 0u);
+}
+
+TEST(FullDisk, AReadUnderWayDoesNotOutliveItsSegment) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    StoreWorld world(StoreWorld::small_options(), seed);
+    constexpr std::uint64_t kKeys = 300;
+    const auto key = [](std::uint64_t i) { return "old" + std::to_string(i); };
+    for (std::uint64_t i = 0; i < kKeys; ++i)
+      world.put(key(i), noise(i, 10'000));
+    world.kill();  // so that the hot tier is empty
+    const ForeignFile foreign(world);
+    int answers = 0;
+    for (std::uint64_t step = 0; step < 3'000 && world.store->stats().evicted_segments < 3;
+         ++step) {
+      if (step % 20 == 0) {
+        world.worker->put(world.space, "new" + std::to_string(step), noise(1000, 10'000), {},
+                          [](auto) {});
+      }
+      for (std::uint64_t i = step % 5; i < kKeys; i += 5)
+        world.worker->get(world.space, key(i), [&](auto) { ++answers; });
+      world.step();
+    }
+    world.advance(2'000);
+    ASSERT_GE(world.store->stats().evicted_segments, 1u);
+    EXPECT_GT(answers, 0);
+    std::vector<std::string> there;
+    for (std::uint64_t i = 0; i < kKeys; ++i)
+      if (world.get(key(i))) there.push_back(key(i));
+    world.kill();
+    for (const std::string& left : there)
+      EXPECT_TRUE(world.get(left)) << left << ", seed " << seed;
+  }
+}
+
 TEST(FullDisk, EraseAllMakesRoom) {
   StoreWorld world;
   for (std::uint64_t i = 0; i < 300; ++i)
