@@ -1,7 +1,6 @@
 #include "engine/rocksdb_index.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -24,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/rocksdb_lookups.h"
 #include "engine/row_coding.h"
 
 namespace kachel {
@@ -36,10 +36,9 @@ constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
 constexpr double kMemtableFilterShare = double{64 << 10} / double{kWriteBufferBytes};
 constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // has been flushed
 constexpr int kBloomBitsPerKey = 10;
-constexpr int kCacheShardBits = 2;          // few threads look up at once
+constexpr int kCacheShardBits = 4;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
 constexpr int kMostPiledTables = 512;
-constexpr std::size_t kKeysALookup = 64;
 // Rows come in the order of their MACs' chance, so that each compaction of flushed tables rewrites
 // all of the first level: the more of them at once, the less often. A lookup asks each one's
 // filter.
@@ -237,24 +236,10 @@ class RocksDbIndex final : public Index {
   }
 
   void find_many(std::span<const RowKey> keys, std::span<Lookup> found) const override {
-    rocksdb::ReadOptions read;
-    read.verify_checksums = true;
-    std::array<std::string, kKeysALookup> encoded;
-    std::array<rocksdb::Slice, kKeysALookup> slices;
-    std::array<rocksdb::PinnableSlice, kKeysALookup> values;
-    std::array<rocksdb::Status, kKeysALookup> statuses;
-    for (std::size_t first = 0; first < keys.size(); first += kKeysALookup) {
-      const std::size_t count = std::min(kKeysALookup, keys.size() - first);
-      for (std::size_t i = 0; i < count; ++i) {
-        encoded[i] = encode_row_key(keys[first + i]);
-        slices[i] = encoded[i];
-        values[i].Reset();
-      }
-      db_->MultiGet(read, db_->DefaultColumnFamily(), count, slices.data(), values.data(),
-                    statuses.data(), std::is_sorted(keys.begin(), keys.end()));
-      for (std::size_t i = 0; i < count; ++i)
-        found[first + i] = lookup_of(statuses[i], values[i]);
-    }
+    const auto keep = [found](std::size_t i, const rocksdb::Status& status,
+                              const rocksdb::Slice& value) { found[i] = lookup_of(status, value); };
+    if (are_close_together(*db_, keys)) return walk_to_each(*db_, keys, keep);
+    get_many(*db_, keys, keep);
   }
 
   Result<std::vector<std::pair<Mac, Row>>> list(Namespace space, const Mac& from,
@@ -433,7 +418,7 @@ class RocksDbIndex final : public Index {
                                     kHighPriorityShare)),
         listener_(std::make_shared<Listener>()) {}
 
-  static Lookup lookup_of(const rocksdb::Status& status, const rocksdb::PinnableSlice& value) {
+  static Lookup lookup_of(const rocksdb::Status& status, const rocksdb::Slice& value) {
     if (status.IsNotFound()) return {LookupStatus::kAbsent, {}};
     if (status.IsIncomplete()) return {LookupStatus::kNeedsDisk, {}};
     if (!status.ok()) return {LookupStatus::kFailed, {}};

@@ -1,7 +1,6 @@
 #include "engine/inspect/index_reader.h"
 
 #include <algorithm>
-#include <array>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
@@ -9,6 +8,7 @@
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
 
+#include "engine/rocksdb_lookups.h"
 #include "engine/row_coding.h"
 
 namespace kachel::inspect {
@@ -16,8 +16,7 @@ namespace {
 
 constexpr std::size_t kBlockCacheBytes = std::size_t{8} << 20;
 constexpr int kOpenTables = 256;
-constexpr std::size_t kKeysALookup = 32;  // more at once RocksDB does in lots of as many
-constexpr int kBloomBits = 10;            // of what is written, which nothing is here
+constexpr int kBloomBits = 10;  // of what is written, which nothing is here
 constexpr std::size_t kReadAheadBytes = std::size_t{1} << 20;
 
 /// Else RocksDB would leave its log in the store.
@@ -88,24 +87,10 @@ class RocksDbReader final : public IndexReader {
   }
 
   void find_all(std::span<const RowKey> keys, const OnRow& call) const override {
-    rocksdb::ReadOptions read;
-    read.verify_checksums = true;
-    std::array<std::string, kKeysALookup> encoded;
-    std::array<rocksdb::Slice, kKeysALookup> slices;
-    std::array<rocksdb::PinnableSlice, kKeysALookup> values;
-    std::array<rocksdb::Status, kKeysALookup> statuses;
-    for (std::size_t first = 0; first < keys.size(); first += kKeysALookup) {
-      const std::size_t count = std::min(kKeysALookup, keys.size() - first);
-      for (std::size_t i = 0; i < count; ++i) {
-        encoded[i] = encode_row_key(keys[first + i]);
-        slices[i] = encoded[i];
-        values[i].Reset();
-      }
-      db_->MultiGet(read, db_->DefaultColumnFamily(), count, slices.data(), values.data(),
-                    statuses.data(), /*sorted_input=*/true);
-      for (std::size_t i = 0; i < count; ++i)
-        call(first + i, found(statuses[i], text_of_slice(values[i])));
-    }
+    get_many(*db_, keys,
+             [&](std::size_t i, const rocksdb::Status& status, const rocksdb::Slice& value) {
+               call(i, found(status, text_of_slice(value)));
+             });
   }
 
   Result<void> for_each(std::string_view from, const OnItem& call) const override {
