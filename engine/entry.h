@@ -91,6 +91,13 @@ class Entry {
   std::uint64_t version = 0;  // sequence at which the value was put
   std::int64_t created_ms = 0;
   std::uint32_t stored_bytes = 0;  // whole record on flash
+  /// Where that was last known to lie, while the expiry it says is in force. It may have moved
+  /// since.
+  struct Place {
+    std::uint32_t segment = 0;  // 0: not known
+    std::uint32_t offset = 0;   // bytes
+  };
+  std::atomic<Place> place{};
 
   friend void intrusive_ptr_add_ref(Entry* entry) noexcept {
     entry->references_.fetch_add(1, std::memory_order_relaxed);

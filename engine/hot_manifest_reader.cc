@@ -13,11 +13,10 @@ Result<std::unique_ptr<HotManifestReader>> HotManifestReader::open(
   if (!bytes) return bytes.error();
   const auto head = read_exactly(**file, 0, format::kHotManifestHeaderBytes);
   if (!head) return head.error();
-  if (auto known = format::decode_hot_manifest_header(*head, store_id); !known) {
-    return known.error();
-  }
+  const auto header = format::decode_hot_manifest_header(*head, store_id);
+  if (!header) return header.error();
   return std::unique_ptr<HotManifestReader>(
-      new HotManifestReader(std::move(*file), *bytes, store_id));
+      new HotManifestReader(std::move(*file), *bytes, store_id, *header));
 }
 
 Result<std::vector<format::HotManifestItem>> HotManifestReader::next() {
@@ -27,13 +26,13 @@ Result<std::vector<format::HotManifestItem>> HotManifestReader::next() {
   const auto header = format::decode_hot_block_header(*head, blocks_);
   if (!header) return header.error();
   offset_ += head->size();
-  const std::uint64_t bytes = std::uint64_t{header->items} * format::kHotItemBytes;
+  const std::uint64_t bytes = std::uint64_t{header->items} * header_.item_bytes;
   const auto body = read_exactly(*file_, offset_, bytes);
   if (!body) return body.error();
   offset_ += bytes;
   ++blocks_;
   has_more_ = header->items != 0;
-  auto items = format::decode_hot_items(store_id_, *header, *body);
+  auto items = format::decode_hot_items(store_id_, *header, *body, header_.item_bytes);
   if (items && !has_more_ && offset_ != file_bytes_) {
     return Error{ErrorCode::kCorrupt, "hot/manifest: it goes on behind its end"};
   }

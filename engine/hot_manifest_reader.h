@@ -21,16 +21,18 @@ class HotManifestReader {
   /// The items of the next block, none of the last. kCorrupt costs this block only, if there is
   /// more afterwards.
   Result<std::vector<format::HotManifestItem>> next();
-  std::uint64_t file_bytes() const { return file_bytes_; }
+  const format::HotManifestHeader& header() const { return header_; }
+  std::uint64_t entries() const { return file_bytes_ / header_.item_bytes; }  // about
 
  private:
   HotManifestReader(std::unique_ptr<io::File> file, std::uint64_t file_bytes,
-                    const format::StoreId& store_id)
-      : file_(std::move(file)), file_bytes_(file_bytes), store_id_(store_id) {}
+                    const format::StoreId& store_id, const format::HotManifestHeader& header)
+      : file_(std::move(file)), file_bytes_(file_bytes), store_id_(store_id), header_(header) {}
 
   std::unique_ptr<io::File> file_;
   std::uint64_t file_bytes_;
   format::StoreId store_id_;
+  format::HotManifestHeader header_;
   std::uint64_t offset_ = format::kHotManifestHeaderBytes;
   std::uint32_t blocks_ = 0;
   bool has_more_ = true;

@@ -16,6 +16,13 @@ std::string beside_manifest() {
   return std::string(kHotManifestPath) + ".new";
 }
 
+/// Not of what a power cut may take: its place could be another's then.
+format::HotPlace place_of(const Entry& entry, std::uint64_t durable_through) {
+  const Entry::Place place = entry.place;
+  if (place.segment == 0 || entry.version > durable_through) return {};
+  return {place.segment, place.offset, entry.stored_bytes};
+}
+
 }  // namespace
 
 /// One that is being written. Of the thread that has the turn.
@@ -24,6 +31,7 @@ struct HotSaver::Manifest {
   std::uint64_t bytes = 0;
   std::uint32_t blocks = 0;
   std::uint64_t entries = 0;
+  std::uint64_t known_through = 0;
   std::size_t next_shard = 0;
   Result<void> result;
 
@@ -124,7 +132,9 @@ Result<void> HotSaver::begin(Manifest& manifest) {
   auto file = storage.open(beside_manifest(), io::OpenMode::kCreate);
   if (!file) return file.error();
   manifest.file = std::move(*file);
-  return manifest.write(format::encode_hot_manifest_header(core_.store_id, core_.clock.now_ms()));
+  manifest.known_through = core_.durable_through;
+  return manifest.write(format::encode_hot_manifest_header(
+      core_.store_id, {core_.clock.now_ms(), manifest.known_through, format::kHotItemBytes}));
 }
 
 /// In the order that the index has.
@@ -137,7 +147,7 @@ Result<void> HotSaver::add(Manifest& manifest, const Shard& shard) {
     shard.hot.visit_heat([&](const Mac& mac, const HotItem& item, std::uint8_t heat) {
       if (item.expires_at_ms != 0 && item.expires_at_ms <= now_ms) return;
       if (core_.fences.is_fenced(item.space, item.entry->version, item.entry->tags)) return;
-      items.push_back({item.space, mac, heat});
+      items.push_back({item.space, mac, heat, place_of(*item.entry, manifest.known_through)});
     });
   }
   sort_as_rows(items);

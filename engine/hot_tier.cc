@@ -199,6 +199,7 @@ bool HotShard::set_expiry(const Mac& mac, std::int64_t expires_at_ms) {
   Item* item = state_->lookup(mac);
   if (item == nullptr) return false;
   item->hot.expires_at_ms = expires_at_ms;
+  item->hot.entry->place = Entry::Place();  // its record says another one
   return true;
 }
 

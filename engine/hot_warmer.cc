@@ -1,20 +1,23 @@
 #include "engine/hot_warmer.h"
 
 #include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <span>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 #include "engine/hot_manifest_reader.h"
+#include "engine/segment_files.h"
 #include "engine/stored_entry.h"
 
 namespace kachel {
 namespace {
 
-// Looked up before any is read: a slice reads most of what there is once they lie as close as one
-// entry in twenty, so the fewer slices the better.
-constexpr std::size_t kSliceItems = std::size_t{1} << 20;
+// Of the hot tier's bytes, for the list of what is read next. A slice of the list reads most of
+// what there is once its items lie as close as one entry in twenty, so the fewer slices the better.
+constexpr std::uint64_t kListShare = 10;
+constexpr std::size_t kLeastSliceItems = 16 * 1024;
 constexpr std::size_t kLookupsPerStep = 4096;
 constexpr std::uint64_t kBatchBytes = 2 * kMiB;
 constexpr std::size_t kBatchItems = 512;
@@ -22,22 +25,24 @@ constexpr std::size_t kReadingAtOnce = 2;
 constexpr std::size_t kBatchesAtOnce = 3;  // what is being decoded included
 constexpr std::uint64_t kSpanBytes = 256 * 1024;
 constexpr std::uint64_t kGapBytes = 16 * 1024;  // that is read along rather than left out
+// A damaged manifest may say anything; of larger ones the index says how large.
+constexpr std::uint32_t kMostPlacedBytes = 1024 * 1024;
 constexpr std::int64_t kLeastRestNs = 1'000'000;
 constexpr std::int64_t kTellEveryNs = 5'000'000'000;
 constexpr std::chrono::milliseconds kTrustTick{100};
 
-/// In an Item, of which there are a million.
+/// In an Item, of which there may be a million.
 bool is_storable(const Row& row) {
   return row.offset <= UINT32_MAX && row.raw_bytes <= UINT32_MAX;
 }
 
 }  // namespace
 
-/// One that the manifest names, where the index has it.
+/// One that the manifest names, and where it lies.
 struct HotWarmer::Item {
   RowKey key;
   std::uint64_t segment_id = 0;
-  std::uint64_t version = 0;
+  std::uint64_t version = 0;  // 0: what lies there says that, its expiry and length
   std::int64_t expires_at_ms = 0;
   std::uint32_t offset = 0;  // bytes
   std::uint32_t size = 0;    // bytes
@@ -48,6 +53,11 @@ struct HotWarmer::Item {
 struct HotWarmer::Work {
   std::unique_ptr<HotManifestReader> manifest;  // nullptr: there is none
   bool is_second_pass = false;
+  std::size_t slice_items = 0;  // at most
+  // Since the manifest was written: of what the log says by now.
+  std::vector<SegmentTableView> newer;
+  bool trusts_places = false;
+  boost::unordered_flat_set<Mac, MacHash> changed;
   std::vector<format::HotManifestItem> named;  // of a slice, and not looked up yet
   std::size_t next_named = 0;
   std::vector<Item> items;
@@ -121,29 +131,69 @@ void HotWarmer::open(const WorkPointer& work) {
   // Without one, or with one that is damaged, the hot tier begins empty.
   if (auto manifest = HotManifestReader::open(core_.env.storage, core_.store_id)) {
     work->manifest = std::move(*manifest);
-    core_.hot_set.entries_named = work->manifest->file_bytes() / format::kHotItemBytes;  // about
+    core_.hot_set.entries_named = work->manifest->entries();
   }
   core_.env.log_loop.post([this, work] {
-    if (work->manifest && !work->is_second_pass) tell(false);
-    next_slice(work);
+    if (!work->manifest || work->is_second_pass) return next_slice(work);
+    tell(false);
+    find_changes(work);
   });
+}
+
+/// What the manifest says of places holds for all keys of which the log has no later record: that
+/// what is in the log decides is what an index is rebuilt by, too. What is changed from now on is
+/// in the shards' lists.
+void HotWarmer::find_changes(const WorkPointer& work) {
+  const std::uint64_t hot_bytes = MemoryPlan::of(core_.options.memory_bytes).hot_bytes;
+  work->slice_items =
+      std::max<std::size_t>(kLeastSliceItems, hot_bytes / kListShare / sizeof(Item));
+  const std::uint64_t known_through = work->manifest->header().known_through;
+  for (const SegmentPointer& segment : core_.segments.all()) {
+    if (segment->highest_sequence <= known_through && segment->state != SegmentState::kOpen)
+      continue;
+    work->newer.push_back(table_of(core_.store_id, segment));
+  }
+  core_.env.pool.run([this, work] {
+    read_changes(*work);
+    core_.env.log_loop.post([this, work] { next_slice(work); });
+  });
+}
+
+/// With more of them than a slice has items, or a table that can't be read whole, the index is
+/// asked for all.
+void HotWarmer::read_changes(Work& work) const {
+  const std::uint64_t known_through = work.manifest->header().known_through;
+  work.trusts_places = known_through != 0;
+  for (const SegmentTableView& table : std::exchange(work.newer, {})) {
+    if (!work.trusts_places) break;
+    bool unsure = false;
+    const auto records = read_table(core_.store_id, core_.mac_key, table, &unsure);
+    work.trusts_places = records && !unsure && !table.segment->is_arriving &&
+                         work.changed.size() + records->size() <= work.slice_items;
+    if (!work.trusts_places) break;
+    for (const format::RecordSummary& record : *records) {
+      if (record.sequence > known_through) work.changed.insert(record.mac);
+    }
+  }
+  if (!work.trusts_places) work.changed = {};
 }
 
 /// What has been used most comes first: a second pass takes the rest.
 void HotWarmer::next_slice(const WorkPointer& work) {
   if (stopping_) return end(work);
   const bool has_more = work->manifest && work->manifest->has_more();
-  if (has_more && work->named.size() < kSliceItems) {
+  if (has_more && work->named.size() + work->items.size() < work->slice_items) {
     return core_.env.pool.run([this, work] {
       take_names(*work);
       core_.env.log_loop.post([this, work] { next_slice(work); });
     });
   }
-  if (work->named.empty() && work->manifest && !work->is_second_pass) {
+  const bool is_empty = work->named.empty() && work->items.empty();
+  if (is_empty && work->manifest && !work->is_second_pass) {
     work->is_second_pass = true;
     return core_.env.pool.run([this, work] { open(work); });
   }
-  if (work->named.empty()) return end(work);
+  if (is_empty) return end(work);
   core_.env.pool.run([this, work] {
     sort_as_rows(work->named);
     core_.env.log_loop.post([this, work] { look_up(work); });
@@ -154,7 +204,20 @@ void HotWarmer::take_names(Work& work) {
   const auto items = work.manifest->next();
   if (!items) return;  // damage costs this block
   for (const format::HotManifestItem& item : *items) {
-    if (HotShard::is_much_used(item.heat) != work.is_second_pass) work.named.push_back(item);
+    if (HotShard::is_much_used(item.heat) == work.is_second_pass) continue;
+    const format::HotPlace& place = item.place;
+    const bool is_known = work.trusts_places && place.segment != 0 && place.size != 0 &&
+                          place.size <= kMostPlacedBytes && !work.changed.contains(item.mac) &&
+                          core_.segments.contains(place.segment);
+    if (is_known) {
+      work.items.push_back({.key = {item.space, item.mac},
+                            .segment_id = place.segment,
+                            .offset = place.offset,
+                            .size = place.size,
+                            .heat = item.heat});
+    } else {
+      work.named.push_back(item);
+    }
   }
 }
 
@@ -178,7 +241,6 @@ void HotWarmer::look_up(const WorkPointer& work) {
 
 void HotWarmer::look_up_some(Work& work) {
   const std::int64_t now_ms = core_.clock.now_ms();
-  work.items.reserve(work.named.size());
   const std::size_t count = std::min(kLookupsPerStep, work.named.size() - work.next_named);
   const std::span named = std::span(work.named).subspan(work.next_named, count);
   work.next_named += count;
@@ -322,30 +384,34 @@ void HotWarmer::take_in(const std::shared_ptr<Batch>& batch) {
       row.size = item.size;
       row.version = item.version;
       row.raw_bytes = item.raw_bytes;
+      row.expires_at_ms = item.expires_at_ms;
       const StoredEntry stored =
           decode_stored_entry(core_, *span->segment, item.key.space, row, bytes);
       if (!stored.entry || key_mac(core_.mac_key, item.key.space, stored.key) != item.key.mac) {
         continue;
       }
-      if (put_back(item, stored.entry)) ++batch->warmed;
+      const std::int64_t expires_at_ms =
+          item.version == 0 ? stored.expires_at_ms : item.expires_at_ms;
+      if (put_back(item, expires_at_ms, stored.entry)) ++batch->warmed;
     }
   }
 }
 
 /// If it is still what a read would find, and nobody has been quicker. What was changed since it
 /// was looked up is in the shard's list.
-bool HotWarmer::put_back(const Item& item, const Entry::Pointer& entry) {
+bool HotWarmer::put_back(const Item& item, std::int64_t expires_at_ms,
+                         const Entry::Pointer& entry) {
   Shard& shard = core_.shard(item.key.mac);
   const std::lock_guard lock(shard.mutex);
   if (shard.pending.contains(item.key.mac) || !shard.changed.is_surely_not(item.key.mac)) {
     return false;
   }
-  if (item.expires_at_ms != 0 && item.expires_at_ms <= core_.clock.now_ms()) return false;
+  if (expires_at_ms != 0 && expires_at_ms <= core_.clock.now_ms()) return false;
   if (core_.is_refused(item.key.space, entry->version, entry->tags)) return false;
   // Who asked for what was evicted has been told that it is gone.
   const SegmentPointer segment = core_.segments.find(item.segment_id);
   if (!segment || segment->state == SegmentState::kReclaiming) return false;
-  return shard.hot.insert_with_heat(item.key.mac, {entry, item.expires_at_ms, item.key.space},
+  return shard.hot.insert_with_heat(item.key.mac, {entry, expires_at_ms, item.key.space},
                                     item.heat);
 }
 

@@ -1,9 +1,10 @@
 // Refills the hot tier after a start with what the manifest says it had, while the store serves:
-// looks the entries up in the index, reads them in the order in which they lie on the device, and
-// puts them back as they were used, those used most first. Within a budget of bytes a second, and
-// with half as much at once while others read from the device. It takes only room that is free, and
-// what clients have cached, changed or erased meanwhile is theirs. A copy that is in doubt begins
-// once it serves what it came with.
+// reads the entries in the order in which they lie on the device, and puts them back as they were
+// used, those used most first. Where an entry lies the manifest knows, unless the log has a record
+// of its key that is newer than the manifest; of the others the index knows. Within a budget of
+// bytes a second, and with half as much at once while others read from the device. It takes only
+// room that is free, and what clients have cached, changed or erased meanwhile is theirs. A copy
+// that is in doubt begins once it serves what it came with.
 //
 // Log thread only; looking up and decoding are the blocking pool's, a step of a few milliseconds at
 // a time.
@@ -33,6 +34,8 @@ class HotWarmer {
   void begin();
   void await_trust();
   void open(const WorkPointer& work);
+  void find_changes(const WorkPointer& work);
+  void read_changes(Work& work) const;
   void next_slice(const WorkPointer& work);
   void take_names(Work& work);
   void look_up(const WorkPointer& work);
@@ -43,7 +46,7 @@ class HotWarmer {
   void read(const std::shared_ptr<Batch>& batch);
   void on_read(const std::shared_ptr<Batch>& batch);
   void take_in(const std::shared_ptr<Batch>& batch);
-  bool put_back(const Item& item, const Entry::Pointer& entry);
+  bool put_back(const Item& item, std::int64_t expires_at_ms, const Entry::Pointer& entry);
   void after(const std::shared_ptr<Batch>& batch);
   void tell(bool is_over);
   void end(const WorkPointer& work);

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "engine/stored_entry.h"
+
 namespace kachel {
 namespace {
 // In relaxed mode a batch is written when it has this size, or at the interval.
@@ -346,9 +348,11 @@ void Log::forget_pending(const std::vector<LogRecord>& records) {
     Shard& shard = core_.shard(summary.mac);
     const std::lock_guard lock(shard.mutex);
     const auto found = shard.pending.find(summary.mac);
-    if (found != shard.pending.end() && found->second.last_sequence == summary.sequence) {
-      shard.pending.erase(found);
+    if (found == shard.pending.end() || found->second.last_sequence != summary.sequence) continue;
+    if (found->second.entry && summary.type == format::RecordType::kPut) {
+      note_place(*found->second.entry, record.segment->id, summary.offset);
     }
+    shard.pending.erase(found);
   }
 }
 

@@ -9,10 +9,11 @@ StoredEntry decode_stored_entry(const Core& core, const Segment& segment, Namesp
   auto record = format::decode_record(bytes, {core.store_id, segment.id, row.offset});
   if (!record) return {};
   const format::RecordMeta& meta = record->meta;
-  if (meta.type != format::RecordType::kPut || meta.space != space || meta.version != row.version ||
-      meta.raw_bytes != row.raw_bytes) {
-    return {};
-  }
+  if (meta.type != format::RecordType::kPut || meta.space != space) return {};
+  const bool is_promised = row.version == 0
+                               ? (meta.flags & format::kFlagHeld) == 0  // those are no entries
+                               : meta.version == row.version && meta.raw_bytes == row.raw_bytes;
+  if (!is_promised) return {};
   Entry::Pointer entry = Entry::make(meta.raw_bytes);
   if (!decompress(meta.codec, record->payload, std::as_writable_bytes(entry->mutable_value()),
                   segment.dictionary.get())) {
@@ -29,7 +30,10 @@ StoredEntry decode_stored_entry(const Core& core, const Segment& segment, Namesp
   entry->version = meta.version;
   entry->created_ms = meta.created_ms;
   entry->stored_bytes = row.size;
-  return {std::move(entry), ZeroizingString(meta.key)};
+  if (row.version == 0 || meta.expires_at_ms == row.expires_at_ms) {
+    note_place(*entry, segment.id, row.offset);
+  }
+  return {std::move(entry), ZeroizingString(meta.key), meta.expires_at_ms};
 }
 
 }  // namespace kachel

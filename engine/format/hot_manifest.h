@@ -1,5 +1,5 @@
-// The file that says what the hot tier had: docs/format.md ("hot/manifest"). Keyed MACs and how
-// much each was used; no text. Pure functions.
+// The file that says what the hot tier had: docs/format.md ("hot/manifest"). Keyed MACs, where
+// their records lay, and how much each was used; no text. Pure functions.
 #pragma once
 
 #include <cstddef>
@@ -15,13 +15,31 @@ namespace kachel::format {
 
 inline constexpr std::size_t kHotManifestHeaderBytes = 64;
 inline constexpr std::size_t kHotBlockHeaderBytes = 16;
-inline constexpr std::size_t kHotItemBytes = 24;
+inline constexpr std::size_t kHotItemBytes = 36;
+inline constexpr std::size_t kPlacelessHotItemBytes = 24;  // as builds before wrote them
 inline constexpr std::uint32_t kMaxHotBlockItems = 16 * 1024;
+
+struct HotManifestHeader {
+  std::int64_t written_ms = 0;
+  /// What happened up to this sequence is in the items; a later record of a key may say otherwise.
+  std::uint64_t known_through = 0;
+  std::uint32_t item_bytes = kHotItemBytes;
+  friend bool operator==(const HotManifestHeader&, const HotManifestHeader&) = default;
+};
+
+/// Where a record lay whose own expiry was in force.
+struct HotPlace {
+  std::uint32_t segment = 0;  // 0: not known, nor is the rest
+  std::uint32_t offset = 0;   // bytes
+  std::uint32_t size = 0;     // bytes
+  friend bool operator==(const HotPlace&, const HotPlace&) = default;
+};
 
 struct HotManifestItem {
   Namespace space;
   Mac mac{};
   std::uint8_t heat = 0;  // HotShard's: opaque here
+  HotPlace place;
   friend bool operator==(const HotManifestItem&, const HotManifestItem&) = default;
 };
 
@@ -32,11 +50,12 @@ struct HotBlockHeader {
   std::uint32_t index = 0;     // of the block, from 0
 };
 
-std::vector<std::byte> encode_hot_manifest_header(const StoreId& store_id, std::int64_t written_ms);
-/// When it was written, ms. kForeign when it is no such file or another store's; kVersion;
-/// kCorrupt.
-Result<std::int64_t> decode_hot_manifest_header(std::span<const std::byte> bytes,
-                                                const StoreId& store_id);
+/// Of items of kHotItemBytes.
+std::vector<std::byte> encode_hot_manifest_header(const StoreId& store_id,
+                                                  const HotManifestHeader& header);
+/// kForeign when it is no such file or another store's; kVersion; kCorrupt.
+Result<HotManifestHeader> decode_hot_manifest_header(std::span<const std::byte> bytes,
+                                                     const StoreId& store_id);
 
 /// At most kMaxHotBlockItems; none in the last block.
 std::vector<std::byte> encode_hot_block(const StoreId& store_id, std::uint32_t index,
@@ -44,9 +63,10 @@ std::vector<std::byte> encode_hot_block(const StoreId& store_id, std::uint32_t i
 /// kCorrupt when it is not the block of this number, or has more items than a block may.
 Result<HotBlockHeader> decode_hot_block_header(std::span<const std::byte> bytes,
                                                std::uint32_t index);
-/// From the bytes behind the header. kCorrupt.
+/// From the bytes behind the header, `item_bytes` each. kCorrupt.
 Result<std::vector<HotManifestItem>> decode_hot_items(const StoreId& store_id,
                                                       const HotBlockHeader& header,
-                                                      std::span<const std::byte> bytes);
+                                                      std::span<const std::byte> bytes,
+                                                      std::size_t item_bytes = kHotItemBytes);
 
 }  // namespace kachel::format

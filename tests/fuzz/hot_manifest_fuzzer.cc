@@ -21,20 +21,24 @@ void check_header(Input& input, std::uint8_t choice) {
     begin_structure(header, magic_of("KACHELHM"), kStore);
     seal_structure(header, 0);
   }
-  const auto written_ms = decode_hot_manifest_header(header, kStore);
-  if (written_ms) {
-    KACHEL_CHECK(encode_hot_manifest_header(kStore, *written_ms) == header,
+  const auto decoded = decode_hot_manifest_header(header, kStore);
+  if (!decoded) {
+    KACHEL_CHECK(!decoded.error().message.empty(), "no clear error");
+  } else if (decoded->item_bytes == kHotItemBytes) {
+    KACHEL_CHECK(encode_hot_manifest_header(kStore, *decoded) == header,
                  "the header encodes differently");
   } else {
-    KACHEL_CHECK(!written_ms.error().message.empty(), "no clear error");
+    KACHEL_CHECK(decoded->item_bytes == kPlacelessHotItemBytes && decoded->known_through == 0,
+                 "a header of no version");
   }
 }
 
-Result<std::vector<HotManifestItem>> decode(std::span<const std::byte> block) {
+Result<std::vector<HotManifestItem>> decode(std::span<const std::byte> block,
+                                            std::size_t item_bytes = kHotItemBytes) {
   const auto header =
       decode_hot_block_header(block.first(std::min(block.size(), kHotBlockHeaderBytes)), kIndex);
   if (!header) return header.error();
-  return decode_hot_items(kStore, *header, block.subspan(kHotBlockHeaderBytes));
+  return decode_hot_items(kStore, *header, block.subspan(kHotBlockHeaderBytes), item_bytes);
 }
 
 void check_block(Input& input) {
@@ -44,6 +48,8 @@ void check_block(Input& input) {
     item.space.database = input.u8() % kDatabases;
     item.heat = input.u8();
     std::ranges::copy(input.bytes(item.mac.bytes.size()), item.mac.bytes.begin());
+    item.place = {input.number<std::uint32_t>(), input.number<std::uint32_t>(),
+                  input.number<std::uint32_t>()};
   }
   Bytes block = encode_hot_block(kStore, kIndex, items);
   const auto again = decode(block);
@@ -56,6 +62,9 @@ void check_block(Input& input) {
 void check_raw(const Bytes& block) {
   const auto items = decode(block);
   if (items) KACHEL_CHECK(encode_hot_block(kStore, kIndex, *items) == block, "it differs");
+  const auto placeless = decode(block, kPlacelessHotItemBytes);
+  for (const HotManifestItem& item : placeless ? *placeless : std::vector<HotManifestItem>())
+    KACHEL_CHECK(item.place == HotPlace{}, "a place from nowhere");
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ void add_identities(Seeds& seeds) {
 }
 
 void add_hot_manifests(Seeds& seeds) {
-  const Bytes header = encode_hot_manifest_header(kStore, 1'800'000'000'000);
+  const Bytes header = encode_hot_manifest_header(kStore, {1'800'000'000'000, 77});
   const std::vector<HotManifestItem> items{{{0, 0}, {{std::byte{1}}}, 0x81},
                                            {{7, 15}, {{std::byte{2}}}, 3}};
   for (const std::uint8_t choice : {std::uint8_t{0}, std::uint8_t{1}}) {

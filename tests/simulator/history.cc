@@ -384,9 +384,10 @@ void History::snapshot() {
       name, std::chrono::milliseconds(kLivesMs[choices_.choose(3)]), world_.log_loop(),
       [this, life = life_](const Result<SnapshotInfo>& made) {
         if (life != life_) return;
-        // A device that loses writes may have lost what is to be copied.
+        // A device that loses writes may have lost what is to be copied, and one that can't be read
+        // gives nothing to copy.
         const bool is_excused = !made && (made.error().code == ErrorCode::kLocked || stopping_ ||
-                                          profile_.may_lose_writes());
+                                          profile_.may_lose_writes() || profile_.reads_fail());
         if (!made && !is_excused && !profile_.may_fail()) {
           fail_if("a snapshot failed: " + made.error().message);
         }

@@ -4,7 +4,9 @@
 
 #include "engine/format/bytes.h"
 #include "engine/format/hot_manifest.h"
+#include "engine/format/structure.h"
 #include "store_world.h"
+#include "tests/simulator/forwarding_index.h"
 
 namespace kachel {
 namespace {
@@ -168,7 +170,7 @@ TEST_F(HotSets, ManifestsOfOtherStoresSayNothing) {
   ASSERT_TRUE(world.close());
   const auto items = named().value();
   const format::StoreId other{std::byte{77}};
-  std::vector<std::byte> bytes = format::encode_hot_manifest_header(other, 1);
+  std::vector<std::byte> bytes = format::encode_hot_manifest_header(other, {1, 1});
   for (const auto& block :
        {format::encode_hot_block(other, 0, items), format::encode_hot_block(other, 1, {})})
     bytes.insert(bytes.end(), block.begin(), block.end());
@@ -273,6 +275,149 @@ TEST_F(HotSets, KeepsToItsBudget) {
   EXPECT_EQ(world.store->stats().warm.entries_warmed, 1000U);
 }
 
+/// An index that counts for how many keys it is asked together.
+class CountingIndex final : public sim::ForwardingIndex {
+ public:
+  CountingIndex(std::unique_ptr<Index> index, std::size_t* keys)
+      : ForwardingIndex(std::move(index)), keys_(keys) {}
+  void find_many(std::span<const RowKey> keys, std::span<Lookup> found) const override {
+    *keys_ += keys.size();
+    ForwardingIndex::find_many(keys, found);
+  }
+
+ private:
+  std::size_t* const keys_;
+};
+
+class HotPlaces : public HotSets {
+ protected:
+  /// Of how many the next start asks the index to refill the hot tier.
+  std::size_t looked_up_by_a_start() {
+    world.options.warm_bytes_per_s = 0;
+    const std::size_t by_replay = looked_up_by_any_start();
+    world.options.warm_bytes_per_s = Options().warm_bytes_per_s;
+    return looked_up_by_any_start() - by_replay;
+  }
+  std::size_t looked_up_by_any_start() {
+    std::size_t keys = 0;
+    world.index_factory = [&](const IndexRequest& setup) -> Result<std::unique_ptr<Index>> {
+      auto index = world.index->begin()(setup);
+      if (!index) return index.error();
+      return std::unique_ptr<Index>(std::make_unique<CountingIndex>(std::move(*index), &keys));
+    };
+    world.kill();
+    EXPECT_FALSE(world.store->stats().warming);
+    world.index_factory = nullptr;
+    return keys;
+  }
+  void expire(int i, std::int64_t expires_at_ms) {
+    ExpiryChange change;
+    change.expires_at_ms = expires_at_ms;
+    EXPECT_EQ(world.expire(key(i), change), ExpiryOutcome::kChanged);
+  }
+  std::size_t places() {
+    const auto items = named();
+    return items ? static_cast<std::size_t>(std::ranges::count_if(
+                       *items, [](const auto& item) { return item.place.segment != 0; }))
+                 : 0;
+  }
+};
+
+TEST_F(HotPlaces, SpareTheIndex) {
+  fill();
+  wait_for_a_save();
+  ASSERT_EQ(places(), 20U);
+  EXPECT_EQ(looked_up_by_a_start(), 0U);
+  EXPECT_EQ(hot_entries(), 20U);
+  wait_for_a_save();
+  ASSERT_EQ(places(), 20U) << "of what was read from there, too";
+  EXPECT_EQ(looked_up_by_a_start(), 0U);
+  EXPECT_EQ(hits_from_hot(kEntries), 20U);
+}
+
+TEST_F(HotPlaces, AreNotTrustedWhereTheLogIsNewer) {
+  fill();
+  wait_for_a_save();
+  ASSERT_EQ(places(), 20U);
+  world.put(key(2), "another");
+  world.erase(key(3));
+  world.put("beside", "value");
+  EXPECT_EQ(looked_up_by_a_start(), 2U);
+  EXPECT_EQ(world.get(key(2)), "another");
+  EXPECT_FALSE(world.get(key(3)));
+  EXPECT_EQ(hot_entries(), 19U);
+}
+
+TEST_F(HotPlaces, AreNotTrustedWhereAnExpiryWasChanged) {
+  PutOptions brief;
+  brief.expires_at_ms = world.store->now_ms() + 1'000'000;
+  for (int i = 0; i < 4; ++i)
+    world.put(key(i), value(i), brief);
+  expire(0, world.store->now_ms() + 2'000'000);
+  wait_for_a_save();
+  ASSERT_EQ(named()->size(), 4U);
+  EXPECT_EQ(places(), 3U);
+  expire(1, world.store->now_ms() + 100'000);
+  expire(2, 0);
+  EXPECT_EQ(looked_up_by_a_start(), 3U);
+  EXPECT_EQ(hot_entries(), 4U);
+  world.advance(200'000);
+  EXPECT_FALSE(world.get(key(1)));
+  world.advance(1'000'000);
+  EXPECT_FALSE(world.get(key(3)));
+  EXPECT_TRUE(world.get(key(0)));
+  EXPECT_TRUE(world.get(key(2)));
+}
+
+TEST_F(HotPlaces, AreNotNotedOfWhatAPowerCutMayTake) {
+  ASSERT_TRUE(world.close());
+  world.options.durability = Durability::kRelaxed;
+  world.open();
+  world.put("durable", value(1));
+  ASSERT_TRUE(world.close());
+  world.open();
+  ASSERT_TRUE(world.get("durable"));
+  world.let_pass(kInterval - seconds(1));
+  const std::uint64_t saves = world.store->stats().hot_saves;
+  while (world.store->stats().hot_saves == saves) {
+    fill();
+    world.advance(100);
+  }
+  ASSERT_EQ(named()->size(), 21U);
+  EXPECT_EQ(places(), 1U);
+}
+
+TEST_F(HotPlaces, AreUnknownToManifestsOfEarlierBuilds) {
+  fill();
+  ASSERT_TRUE(world.close());
+  const auto items = named().value();
+  std::vector<std::byte> bytes = manifest();
+  const auto store_id = format::load<format::StoreId>(bytes.data() + 16);
+  bytes.resize(format::kHotManifestHeaderBytes);
+  std::fill(bytes.begin() + 40, bytes.end(), std::byte{0});
+  format::seal_structure(bytes, 0);
+  for (std::uint32_t index = 0; index < 2; ++index) {
+    const std::size_t count = index == 0 ? items.size() : 0;
+    const std::vector<std::byte> block =
+        format::encode_hot_block(store_id, index, std::span(items).first(count));
+    std::vector<std::byte> old(block.begin(), block.begin() + format::kHotBlockHeaderBytes);
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto item = block.begin() + static_cast<std::ptrdiff_t>(format::kHotBlockHeaderBytes +
+                                                                    i * format::kHotItemBytes);
+      old.insert(old.end(), item, item + format::kPlacelessHotItemBytes);
+    }
+    format::store(old.data(),
+                  format::checksum(std::span(old).subspan(8), format::checksum(store_id, index)));
+    bytes.insert(bytes.end(), old.begin(), old.end());
+  }
+  const auto file = world.storage.open(kManifest, io::OpenMode::kReadWrite).value();
+  ASSERT_TRUE(file->truncate(0));
+  iovec part{bytes.data(), bytes.size()};
+  ASSERT_TRUE(file->write_at(0, std::span(&part, 1)));
+  EXPECT_EQ(looked_up_by_a_start(), 20U);
+  EXPECT_EQ(hits_from_hot(kEntries), 20U);
+}
+
 TEST_F(HotSets, AFullDiskCostsTheManifestOnly) {
   fill();
   wait_for_a_save();
@@ -294,11 +439,13 @@ TEST_F(HotSets, AFullDiskCostsTheManifestOnly) {
 TEST(HotManifests, AreRefusedWhenTheyAreNone) {
   const format::StoreId id{std::byte{1}};
   const format::StoreId other{std::byte{2}};
-  const auto head = format::encode_hot_manifest_header(id, 77);
-  EXPECT_EQ(format::decode_hot_manifest_header(head, id).value(), 77);
+  const auto head = format::encode_hot_manifest_header(id, {77, 5});
+  EXPECT_EQ(format::decode_hot_manifest_header(head, id).value(),
+            (format::HotManifestHeader{77, 5, format::kHotItemBytes}));
   EXPECT_EQ(format::decode_hot_manifest_header(head, other).error().code, ErrorCode::kForeign);
   EXPECT_FALSE(format::decode_hot_manifest_header(std::span(head).first(40), id));
-  const std::vector<format::HotManifestItem> items{{{7, 3}, {{std::byte{9}}}, 0x82}};
+  const std::vector<format::HotManifestItem> items{
+      {{7, 3}, {{std::byte{9}}}, 0x82, {1, 4096, 300}}};
   const auto block = format::encode_hot_block(id, 5, items);
   const std::span<const std::byte> bytes(block);
   const auto header = format::decode_hot_block_header(bytes.first(16), 5);
