@@ -30,18 +30,20 @@ bool ColdRead::is_expired(const Row& row) const {
 
 bool ColdRead::start(const std::optional<Row>& row) {
   if (row) return on_lookup({LookupStatus::kFound, *row});
-  return locate(Where::kMemory);
+  return locate();
 }
 
-bool ColdRead::locate(Where where) {
+bool ColdRead::locate() {
   bump(core_.counters.index_lookups);
-  return on_lookup(core_.index->find({space_, mac_}, where));
+  const RowKey key{space_, mac_};
+  return on_lookup(core_.lookup_pace.is_quick() ? find_timed(core_, key)
+                                                : core_.index->find(key, Where::kMemory));
 }
 
 void ColdRead::locate_on_pool() {
   bump(core_.counters.index_pool_lookups);
   core_.env.pool.run([&loop = loop_, self = shared_from_this()]() mutable {
-    const Lookup lookup = self->core_.index->find({self->space_, self->mac_}, Where::kAnywhere);
+    const Lookup lookup = find_timed(self->core_, {self->space_, self->mac_});
     loop.post([self = std::move(self), lookup] { self->on_lookup(lookup); });
   });
 }
@@ -64,7 +66,7 @@ bool ColdRead::on_lookup(const Lookup& lookup) {
   if (!expired && !segment_ && row.segment_id != row_.segment_id) {
     // Reclaimed since the lookup: the index knows by now where the entry went.
     row_.segment_id = row.segment_id;
-    return locate(Where::kMemory);
+    return locate();
   }
   located_.store(true, std::memory_order_release);
   if (expired || !segment_ || core_.is_refused(space_, row.version, row.tags)) {

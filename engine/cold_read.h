@@ -30,7 +30,7 @@ class ColdRead : public std::enable_shared_from_this<ColdRead> {
   bool start(const std::optional<Row>& row);
 
  private:
-  bool locate(Where where);
+  bool locate();
   void locate_on_pool();
   bool on_lookup(const Lookup& lookup);
   void read(const Row& row);

@@ -78,6 +78,13 @@ std::vector<SegmentCounts> books_of(const Core& core) {
   return books;
 }
 
+Lookup find_timed(Core& core, const RowKey& key) {
+  const std::int64_t began_ns = core.env.clock.monotonic_ns();
+  Lookup lookup = core.index->find(key, Where::kAnywhere);
+  core.lookup_pace.note(core.env.clock.monotonic_ns() - began_ns);
+  return lookup;
+}
+
 void note_unreadable(Core& core, const Segment& segment) {
   Counters& counters = core.counters;
   bump(segment.is_arriving ? counters.not_arrived_reads : counters.damaged_reads);

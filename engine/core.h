@@ -17,6 +17,7 @@
 #include "engine/index.h"
 #include "engine/index_debt.h"
 #include "engine/log_queue.h"
+#include "engine/lookup_pace.h"
 #include "engine/options.h"
 #include "engine/quotas.h"
 #include "engine/reclaim_pace.h"
@@ -82,6 +83,7 @@ struct Core {
   IndexDebt index_debt{clock};
   ErasureWork erasure_work;
   ReadLatency read_latency;
+  LookupPace lookup_pace;
   LogQueue queue;
   std::array<Shard, kShards> shards;
   Counters counters;
@@ -110,6 +112,9 @@ struct Core {
 
 /// What a flush of the index says beside the rows. Log thread, or a start.
 std::vector<SegmentCounts> books_of(const Core& core);
+
+/// Where::kAnywhere, and notes how long that took.
+Lookup find_timed(Core& core, const RowKey& key);
 
 /// Of what is in the segment; unknown where the holds have changed since reclaim looked.
 HeldShare held_share_of(const Core& core, const Segment& segment);

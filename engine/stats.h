@@ -133,7 +133,7 @@ struct Stats {
   std::uint64_t index_compaction_bytes = 0;  // the same, written anew
   std::uint64_t device_syncs = 0;
   std::uint64_t index_lookups = 0;
-  std::uint64_t index_pool_lookups = 0;  // needed a disk read, sent to the blocking pool
+  std::uint64_t index_pool_lookups = 0;  // might need a disk read, sent to the blocking pool
   std::uint64_t index_flushes = 0;
   std::uint64_t io_errors = 0;
   std::uint64_t io_in_flight = 0;    // reads submitted and not completed, now

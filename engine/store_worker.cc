@@ -120,15 +120,21 @@ bool StoreWorker::decide(const Key& key, Decision decision, int warmed) {
   Shard& shard = core_.shard(key.mac);
   const Where where = warmed < kMaxWarmups ? Where::kMemory : Where::kAnywhere;
   io::Task after;
+  bool needs_disk = false;
   {
     const std::lock_guard lock(shard.mutex);
     const Current current =
         find_current(core_, shard, key.space, key.mac, core_.clock.now_ms(), where);
     if (!current.needs_disk) after = decision(shard, current);
-    if (current.needs_disk) {
-      warm(key, std::move(decision), warmed + 1);
-      return false;
-    }
+    if (current.needs_disk) needs_disk = true;
+  }
+  if (needs_disk && core_.lookup_pace.is_quick()) {
+    (void)find_timed(core_, {key.space, key.mac});
+    return decide(key, std::move(decision), warmed + 1);
+  }
+  if (needs_disk) {
+    warm(key, std::move(decision), warmed + 1);
+    return false;
   }
   if (after) after();
   return true;
@@ -138,7 +144,7 @@ void StoreWorker::warm(const Key& key, Decision decision, int warmed) {
   bump(core_.counters.index_pool_lookups);
   core_.env.pool.run([this, &core = core_, &loop = loop_, presence = presence(), key,
                       decision = std::move(decision), warmed]() mutable {
-    (void)core.index->find({key.space, key.mac}, Where::kAnywhere);
+    (void)find_timed(core, {key.space, key.mac});
     loop.post([this, presence, key, decision = std::move(decision), warmed]() mutable {
       if (!presence.expired()) decide(key, std::move(decision), warmed);
     });

@@ -124,8 +124,10 @@ void write_index(MetricWriter& out, const Stats& s, std::int64_t now_ms) {
   out.gauge("kachel_index_compaction_duration_seconds", "What it took.",
             seconds(s.index_compaction_duration_ms));
   out.counter("kachel_index_lookups_total", "Lookups in the index.", s.index_lookups);
-  out.counter("kachel_index_pool_lookups_total", "Of those, the ones that needed the disk.",
-              s.index_pool_lookups);
+  out.counter(
+      "kachel_index_pool_lookups_total",
+      "Of those, the ones that went to another thread, as they might have waited for the disk.",
+      s.index_pool_lookups);
   out.counter("kachel_index_flushes_total", "Flushes of the index.", s.index_flushes);
 }
 
