@@ -129,7 +129,9 @@ void AsioLoop::State::turn() {
   run_handlers();
   run_turn_end_tasks();
   queue->flush();
-  if (queue->reap() > 0 || !turn_end.empty()) return;
+  if (queue->reap() > 0)
+    return run_turn_end_tasks();  // what has come is not to wait for what is new
+  if (!turn_end.empty()) return;
   // While draining only an I/O is worth waiting for: its completion ends the sleep.
   if (draining && queue->in_flight() == 0) return;
   // The handler by which stop() ends the sleep may have run above.

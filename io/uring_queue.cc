@@ -21,6 +21,9 @@ namespace kachel::io {
 namespace {
 
 constexpr std::size_t kReapBatch = 64;
+// Of submitted requests: with so many the kernel is told before the turn is over, or the device
+// would rest while a long turn goes on, and whoever waits for it afterwards.
+constexpr unsigned kMostHeldBack = 8;
 
 /// From the best the kernel may offer to what it has had since 5.6.
 constexpr std::array<unsigned, 3> kSetupFlags = {
@@ -81,6 +84,7 @@ struct UringQueue::State {
   std::shared_ptr<ClosedFiles> closed;  // shared with the files that the ring has registered
 
   RequestList queued;                     // waiting for room in the kernel's queue
+  unsigned not_handed_in = 0;             // submitted since the kernel was told of any
   RequestList done;                       // finished without the kernel, waiting for reap()
   unsigned with_kernel = 0;               // prepared or submitted, not reaped; <= depth
   std::atomic<std::size_t> in_flight{0};  // written by the owning thread
@@ -200,6 +204,7 @@ void UringQueue::State::release_closed_files() {
 }
 
 void UringQueue::State::submit_prepared() {
+  not_handed_in = 0;
   if (io_uring_sq_ready(&ring) == 0) return;
   const int result = io_uring_submit(&ring);
   // Refused for now: the entries stay in the ring, and prepare_to_wait() keeps the loop awake
@@ -287,6 +292,9 @@ void UringQueue::submit(IoRequest& request) {
   request.queue_slot = -1;
   state_->queued.push_back(request);
   state_->count_in_flight(state_->in_flight + 1);
+  if (++state_->not_handed_in < kMostHeldBack) return;
+  state_->start_queued();
+  state_->submit_prepared();
 }
 
 void UringQueue::flush() {

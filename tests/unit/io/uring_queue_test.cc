@@ -75,6 +75,27 @@ TEST_F(UringQueueTest, DestructorWaitsForWhatIsInFlight) {
   }
 }
 
+// A long turn does not keep the device waiting.
+TEST_F(UringQueueTest, ManyAreHandedInBeforeTheTurnEnds) {
+  const auto file = create_file(*storage_, "a", pattern(16 * kBlockBytes));
+  std::vector<std::byte> memory(2 * kBlockBytes);
+  auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+  std::byte* aligned = memory.data() + (kBlockBytes - address % kBlockBytes) % kBlockBytes;
+  std::vector<TestRequest> requests(8, TestRequest(*file));
+  std::size_t completed = 0;
+  for (TestRequest& request : requests) {
+    request.data = aligned;
+    request.length = kBlockBytes;
+    queue_->submit(request);
+  }
+  // Of the queue's depth; the rest waits for room. Nobody has flushed.
+  while (completed < 4)
+    completed += queue_->reap();
+  run_until_idle(*queue_);
+  for (const TestRequest& request : requests)
+    EXPECT_EQ(request.transferred, kBlockBytes);
+}
+
 TEST_F(UringQueueTest, IdleQueueAllowsWaiting) {
   EXPECT_EQ(queue_->reap(), 0U);
   EXPECT_TRUE(queue_->prepare_to_wait());
