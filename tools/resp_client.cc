@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <fmt/format.h>
 #include <memory>
-#include <netdb.h>
 #include <span>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 #include <utility>
+
+#include "tools/connect_socket.h"
 
 namespace kachel::tools {
 namespace {
@@ -21,46 +21,6 @@ constexpr std::string_view kClearScheme = "redis://";
 // INFO is a few KiB; more than this is not our server.
 constexpr std::size_t kMaxReplyBytes = std::size_t{64} << 20;
 constexpr std::size_t kMaxLineBytes = 64 * 1024;
-
-struct AddressListDeleter {
-  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
-};
-using AddressList = std::unique_ptr<addrinfo, AddressListDeleter>;
-
-struct HostAndPort {
-  std::string host;
-  std::string port;
-  bool has_tls = false;
-};
-
-Result<HostAndPort> split_endpoint(std::string endpoint) {
-  const bool has_tls = endpoint.starts_with(kTlsScheme);
-  if (has_tls) endpoint.erase(0, kTlsScheme.size());
-  if (endpoint.starts_with(kClearScheme)) endpoint.erase(0, kClearScheme.size());
-  const std::size_t colon = endpoint.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == endpoint.size()) {
-    return Error{ErrorCode::kInvalidArgument,
-                 fmt::format("\"{}\" is no address; write HOST:PORT, or rediss://HOST:PORT for TLS",
-                             endpoint)};
-  }
-  std::string host = endpoint.substr(0, colon);
-  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  return HostAndPort{std::move(host), endpoint.substr(colon + 1), has_tls};
-}
-
-int connect_to(const addrinfo& address, std::chrono::seconds patience) {
-  const int descriptor =
-      ::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC, address.ai_protocol);
-  if (descriptor < 0) return -1;
-  const timeval longest{static_cast<time_t>(patience.count()), 0};
-  ::setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof(longest));
-  ::setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof(longest));
-  if (::connect(descriptor, address.ai_addr, address.ai_addrlen) == 0) return descriptor;
-  const int error = errno;
-  ::close(descriptor);
-  errno = error;
-  return -1;
-}
 
 Error not_the_protocol() {
   return {ErrorCode::kForeign, "the answer is not the Redis protocol"};
@@ -96,27 +56,15 @@ Result<RespClient> RespClient::begin(RespClient client, const std::string& tls_h
 }
 
 Result<RespClient> RespClient::connect(const std::string& endpoint, std::chrono::seconds patience) {
-  const auto parts = split_endpoint(endpoint);
-  if (!parts) return parts.error();
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (const int code = ::getaddrinfo(parts->host.c_str(), parts->port.c_str(), &hints, &found);
-      code != 0) {
-    return Error{ErrorCode::kNotFound, fmt::format("{}: {}", endpoint, ::gai_strerror(code))};
-  }
-  const AddressList addresses(found);
-  int error = 0;
-  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    const int descriptor = connect_to(*address, patience);
-    if (descriptor >= 0) {
-      return begin(RespClient(descriptor, patience), parts->has_tls ? parts->host : "");
-    }
-    error = errno;
-  }
-  Error failure = os_error(error, "cannot connect to " + endpoint);
-  failure.message += "; is kacheld running there? (--connect HOST:PORT)";
-  return failure;
+  std::string place = endpoint;
+  const bool has_tls = place.starts_with(kTlsScheme);
+  if (has_tls) place.erase(0, kTlsScheme.size());
+  if (place.starts_with(kClearScheme)) place.erase(0, kClearScheme.size());
+  const auto address = split_endpoint(place, "HOST:PORT, or rediss://HOST:PORT for TLS");
+  if (!address) return address.error();
+  const auto descriptor = connect_socket(*address, endpoint, patience, "kacheld");
+  if (!descriptor) return descriptor.error();
+  return begin(RespClient(*descriptor, patience), has_tls ? address->host : "");
 }
 
 RespClient::RespClient(RespClient&& other) noexcept

@@ -1,6 +1,7 @@
 #include "tools/bench/connection.h"
 
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -9,10 +10,12 @@
 #include <unistd.h>
 #include <utility>
 
+#include "tools/connect_socket.h"
+
 namespace kachel::bench {
 namespace {
 
-constexpr std::int64_t kPatienceMs = 10'000;
+constexpr std::chrono::seconds kPatience{10};
 // With less room than this, what is received is moved to the buffer's beginning.
 constexpr std::size_t kLittleRoom = 8 * 1024;
 // A buffer that was filled at once grows, for the sake of fewer calls, up to this.
@@ -51,7 +54,9 @@ Connection::~Connection() {
 
 Result<Connection> Connection::open(const ServerAddress& server, const Protocol& protocol,
                                     std::size_t pipeline) {
-  const auto descriptor = connect_socket(server.endpoint, kPatienceMs);
+  const auto address = tools::split_endpoint(server.endpoint);
+  if (!address) return address.error();
+  const auto descriptor = tools::connect_socket(*address, server.endpoint, kPatience, "a server");
   if (!descriptor) return descriptor.error();
   Connection connection(*descriptor, pipeline);
   const int yes = 1;
@@ -100,7 +105,7 @@ Result<Reply> Connection::ask(const Protocol& protocol) {
     if (*got == 0) {
       return Error{
           ErrorCode::kIo,
-          fmt::format("no answer in {} s; is another protocol spoken there?", kPatienceMs / 1000)};
+          fmt::format("no answer in {} s; is another protocol spoken there?", kPatience.count())};
     }
   }
 }

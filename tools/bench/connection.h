@@ -66,7 +66,4 @@ class Connection {
   FixedQueue<std::uint64_t> fills_;
 };
 
-/// A blocking connection, to be closed by the caller. `patience_ms`: of each send and receive.
-Result<int> connect_socket(const std::string& endpoint, std::int64_t patience_ms);
-
 }  // namespace kachel::bench
