@@ -193,7 +193,7 @@ void DictionaryTrainer::train(Attempt& attempt) const {
   stored.created_ms = core_.clock.now_ms();
   stored.content = std::move(*content);
   auto made =
-      Dictionary::make(std::move(stored), core_.options.compression_level, core_.erase_within_ms);
+      Dictionary::make(std::move(stored), core_.options.dictionaries.level, core_.erase_within_ms);
   if (made) attempt.dictionary = std::move(*made);
 }
 

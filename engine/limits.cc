@@ -40,8 +40,10 @@ Result<void> check_options(const Options& options) {
   if (options.max_value_bytes == 0 || options.max_value_bytes > kMaxValueBytes) {
     return invalid("the largest value must lie between 1 B and " + mib(kMaxValueBytes));
   }
-  if (options.compression_level < 1 || options.compression_level > kMaxCompressionLevel) {
-    return invalid("the compression level must lie between 1 and 19");
+  for (const int level : {options.compression_level, options.dictionaries.level}) {
+    if (level < 1 || level > kMaxCompressionLevel) {
+      return invalid("the compression level must lie between 1 and 19");
+    }
   }
   if (options.sync_interval.count() <= 0 || options.relaxed_interval.count() <= 0) {
     return invalid("intervals must be above 0 ms");

@@ -147,7 +147,7 @@ Result<void> Recovery::load_dictionary(const std::vector<Loaded*>& segments) {
     auto stored = read_dictionary(core_.store_id, *loaded->segment);
     if (!stored && stored.error().code == ErrorCode::kCorrupt) continue;
     if (!stored) return stored.error();
-    auto made = Dictionary::make(std::move(*stored), core_.options.compression_level,
+    auto made = Dictionary::make(std::move(*stored), core_.options.dictionaries.level,
                                  core_.erase_within_ms);
     if (!made) continue;
     dictionary = std::move(*made);

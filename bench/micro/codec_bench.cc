@@ -12,7 +12,9 @@
 namespace kachel::micro {
 namespace {
 
-constexpr int kLevel = 3;  // as Options has it
+// As Options has them.
+constexpr int kLevel = 1;
+constexpr int kDictionaryLevel = 3;
 constexpr std::size_t kTexts = 64;
 constexpr std::size_t kDictionaryBytes = 64 * 1024;  // as a store with large segments has it
 
@@ -31,7 +33,7 @@ struct TrainedDictionary {
       stored.samples.push_back({{}, static_cast<std::uint64_t>(i + 1)});
     }
     stored.content = train_dictionary(bytes_of(text), sizes, kDictionaryBytes).value();
-    dictionary = Dictionary::make(std::move(stored), kLevel, 86'400'000).value();
+    dictionary = Dictionary::make(std::move(stored), kDictionaryLevel, 86'400'000).value();
   }
   Dictionary::Pointer dictionary;
 };
