@@ -36,7 +36,7 @@ constexpr std::size_t kWriteBufferBytes = std::size_t{1} << 30;
 constexpr double kMemtableFilterShare = double{64 << 10} / double{kWriteBufferBytes};
 constexpr rocksdb::SequenceNumber kWhatever = ~rocksdb::SequenceNumber{0};  // has been flushed
 constexpr int kBloomBitsPerKey = 10;
-constexpr int kCacheShardBits = 4;          // few threads look up at once
+constexpr int kCacheShardBits = 2;          // few threads look up at once
 constexpr double kHighPriorityShare = 0.7;  // for filters and indexes before rows
 constexpr int kMostPiledTables = 512;
 // Rows come in the order of their MACs' chance, so that each compaction of flushed tables rewrites

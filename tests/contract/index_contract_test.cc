@@ -72,6 +72,35 @@ TEST_P(IndexContract, ManyAreFoundAsEachAlone) {
   index->find_many({}, {});
 }
 
+// So many, and so close together, that an index may walk from one to the next.
+TEST_P(IndexContract, CloseNeighboursAreFoundAsEachAlone) {
+  constexpr std::uint32_t kCount = 3000;
+  for (std::uint32_t i = 0; i < kCount; i += 3)
+    put(key(i), row(i));
+  ASSERT_TRUE(flush(kCount));
+  for (std::uint32_t i = 0; i < kCount; i += 30)
+    remove(key(i));
+  for (std::uint32_t i = 15; i < kCount; i += 30)
+    put(key(i), row(i + 1));
+  std::vector<RowKey> keys;
+  for (std::uint32_t i = 1; i < kCount - 1; i += i % 7 == 0 ? 2 : 1)
+    keys.push_back(key(i));
+  keys.push_back(keys.front());  // twice
+  sort_as_rows(keys);
+  std::vector<Lookup> found(keys.size());
+  index->find_many(keys, found);
+  std::size_t there = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const Lookup alone = find(keys[i]);
+    EXPECT_EQ(found[i].status, alone.status) << i;
+    if (alone.status != LookupStatus::kFound) continue;
+    EXPECT_EQ(found[i].row, alone.row) << i;
+    ++there;
+  }
+  EXPECT_GT(there, kCount / 5);
+  EXPECT_LT(there, kCount / 3);
+}
+
 TEST_P(IndexContract, TheLastChangeOfABatchCounts) {
   const std::vector<IndexChange> changes{{key(1), row(1)}, {key(1), std::nullopt},
                                          {key(2), row(2)}, {key(2), std::nullopt},
