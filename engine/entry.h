@@ -92,8 +92,8 @@ class Entry {
   std::int64_t created_ms = 0;
   std::uint32_t stored_bytes = 0;  // whole record on flash
   /// Where that was last known to lie, while the expiry it says is in force. It may have moved
-  /// since.
-  struct Place {
+  /// since. Aligned so that all compilers read and write it as one word.
+  struct alignas(8) Place {
     std::uint32_t segment = 0;  // 0: not known
     std::uint32_t offset = 0;   // bytes
   };
