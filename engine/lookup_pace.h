@@ -22,7 +22,7 @@ class LookupPace {
 
  private:
   static constexpr std::int64_t kWeight = 32;
-  static constexpr std::int64_t kQuickNs = 40'000;    // a read of the device takes twice as long
+  static constexpr std::int64_t kQuickNs = 40'000;    // less than a read of the device takes
   static constexpr std::int64_t kMostNs = 1'000'000;  // one that has waited for its turn is no rule
   std::atomic<std::int64_t> mean_ns_{kMostNs};        // slow until shown to be quick
 };
